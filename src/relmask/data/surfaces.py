@@ -131,7 +131,7 @@ def stained(surface: Surface, rng: np.random.Generator) -> Surface:
 
 def stepped(surface: Surface, rng: np.random.Generator) -> Surface:
     """A machined edge: a straight step, one side a little darker."""
-    side = _line_distance(rng, surface.size)
+    _, side = _frame(rng, surface.size)
     step = np.tanh(side / 1.2)
     albedo = surface.albedo * (1 - rng.uniform(0.05, 0.22) * (side > 0))[..., None]
     height = surface.height + rng.uniform(0.8, 2.0) * step
@@ -140,7 +140,8 @@ def stepped(surface: Surface, rng: np.random.Generator) -> Surface:
 
 def grooved(surface: Surface, rng: np.random.Generator) -> Surface:
     """Marks of the tool: straight or gently curved parallel grooves at regular distances."""
-    distance = _line_distance(rng, surface.size, bend=rng.uniform(0, 0.004))
+    along, across = _frame(rng, surface.size)
+    distance = across + rng.uniform(0, 0.004) * along**2
     spacing, count = rng.uniform(7, 20), rng.integers(2, 8)
     turn = np.round(distance / spacing)
     profile = np.exp(-(((distance - turn * spacing) / rng.uniform(0.7, 1.2)) ** 2)) * (
@@ -153,8 +154,7 @@ def grooved(surface: Surface, rng: np.random.Generator) -> Surface:
 
 def printed(surface: Surface, rng: np.random.Generator) -> Surface:
     """A bar code in dark or white ink: bars of unequal width, worn."""
-    across = _line_distance(rng, surface.size)
-    along = _line_distance(rng, surface.size)
+    along, across = _frame(rng, surface.size)
     bars = np.repeat(rng.random(64) < 0.5, rng.integers(2, 5, 64))[: rng.integers(20, 50)]
     place = np.floor(across).astype(int)
     inside = (place >= 0) & (place < len(bars)) & (np.abs(along) < rng.uniform(6, 14))
@@ -236,24 +236,20 @@ DEFECTS: Mapping[str, Callable[[Surface, np.random.Generator], tuple[Surface, Ma
 
 def _blob(rng: np.random.Generator, size: int, radius: float, roughness: float) -> FloatArray:
     """Signed distance (size, size), in about pixels, to the border of an irregular area; positive inside."""
-    y, x = np.mgrid[:size, :size].astype(np.float32)
-    cy, cx = rng.uniform(0.15, 0.85, 2) * size
-    angle, ratio = rng.uniform(0, np.pi), rng.uniform(0.6, 1.0)
-    u = np.cos(angle) * (x - cx) + np.sin(angle) * (y - cy)
-    v = np.cos(angle) * (y - cy) - np.sin(angle) * (x - cx)
+    along, across = _frame(rng, size)
+    reach = np.hypot(along, across / rng.uniform(0.6, 1.0))
     wobble = roughness * radius * noise(rng, size, 0.35 * radius)
-    distance: FloatArray = radius - np.hypot(u, v / ratio) + wobble.clip(-0.5 * radius, 0.5 * radius)
+    distance: FloatArray = radius - reach + wobble.clip(-0.5 * radius, 0.5 * radius)
     return distance
 
 
-def _line_distance(rng: np.random.Generator, size: int, bend: float = 0.0) -> FloatArray:
-    """Signed distance (size, size) in pixels to a line through the middle part of the picture."""
+def _frame(rng: np.random.Generator, size: int) -> tuple[FloatArray, FloatArray]:
+    """Coordinates (size, size) in pixels along and across a random line through the middle part."""
     y, x = np.mgrid[:size, :size].astype(np.float32)
     cy, cx = rng.uniform(0.2, 0.8, 2) * size
-    angle = rng.uniform(0, np.pi)
-    along = np.cos(angle) * (x - cx) + np.sin(angle) * (y - cy)
-    distance: FloatArray = np.cos(angle) * (y - cy) - np.sin(angle) * (x - cx) + bend * along**2
-    return distance
+    angle = rng.uniform(0, 2 * np.pi)
+    cos, sin = np.cos(angle), np.sin(angle)
+    return cos * (x - cx) + sin * (y - cy), cos * (y - cy) - sin * (x - cx)
 
 
 def _crack_path(rng: np.random.Generator, size: int) -> tuple[FloatArray, FloatArray]:
