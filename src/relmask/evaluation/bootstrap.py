@@ -1,0 +1,90 @@
+"""How far the figures would move with other parts: a bootstrap over groups."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relmask.evaluation.metrics import (
+    FloatArray,
+    Interval,
+    Intervals,
+    Tally,
+    f1,
+    f1_tolerant,
+    iou,
+    mean_defined,
+)
+
+_AT_ONCE = 100  # resamples whose weights are in memory together
+
+
+def intervals(tally: Tally, *, resamples: int = 1000, seed: int = 0) -> Intervals:
+    """95 % intervals of the figures of a tally, from the quantiles of resampled groups.
+
+    Pictures of one part stand or fall together, so groups are drawn, not images. An interval is None where
+    there are fewer than two groups, or where fewer than half of the resamples define the figure.
+    """
+    counts = tally.counts().astype(np.float64)
+    defective = np.array([bool(outcome.labels) for outcome in tally.outcomes])
+    scores = np.array([outcome.score for outcome in tally.outcomes])
+    groups = [outcome.group for outcome in tally.outcomes]
+    rows = [np.zeros((0, 6 + len(tally.classes)))]
+    for weights in _weights(groups, resamples, seed):
+        sums = np.tensordot(weights, counts, 1)  # (resamples, 1 + classes, 5)
+        ious = iou(sums)
+        whole = (ious[:, 0], f1(sums)[:, 0], f1_tolerant(sums)[:, 0], mean_defined(ious[:, 1:]))
+        images = (
+            weighted_auroc(scores, defective, weights),
+            _share_of(counts[:, 0, 1] == 0, ~defective, weights),
+        )
+        rows.append(np.column_stack([*whole, *images, *ious[:, 1:].T]))
+    found = [interval(column) for column in np.concatenate(rows).T]
+    return Intervals(
+        iou=found[0],
+        f1=found[1],
+        f1_tol2=found[2],
+        mean_iou=found[3],
+        auroc=found[4],
+        empty_share=found[5],
+        per_class=dict(zip(tally.classes, found[6:], strict=True)),
+    )
+
+
+def interval(values: FloatArray) -> Interval:
+    """Quantiles 2.5 % and 97.5 % of the values that are not NaN; None where fewer than half are."""
+    known = values[~np.isnan(values)]
+    if len(known) == 0 or 2 * len(known) < len(values):
+        return None
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def weighted_auroc(scores: FloatArray, positive: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+    """AUROC for each row of image weights (resamples, images); NaN where a row lacks one kind."""
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    above = np.add.reduceat((weights * positive)[:, order], starts, axis=1)
+    below = np.add.reduceat((weights * ~positive)[:, order], starts, axis=1)
+    beaten = np.cumsum(below, 1) - below / 2
+    pairs = above.sum(1) * below.sum(1)
+    area: FloatArray = np.where(pairs > 0, (above * beaten).sum(1) / np.where(pairs > 0, pairs, 1), np.nan)
+    return area
+
+
+def _share_of(hit: NDArray[np.bool_], among: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+    total = weights @ among.astype(float)
+    share: FloatArray = np.where(total > 0, weights @ (hit & among) / np.where(total > 0, total, 1), np.nan)
+    return share
+
+
+def _weights(groups: Sequence[str], resamples: int, seed: int) -> Iterator[FloatArray]:
+    """How often each image is drawn: arrays (at most 100, images), `resamples` rows in all."""
+    names, member = np.unique(np.array(groups), return_inverse=True)
+    if len(names) < 2:
+        return
+    rng = np.random.default_rng(seed)
+    even = np.full(len(names), 1 / len(names))
+    for start in range(0, resamples, _AT_ONCE):
+        drawn = rng.multinomial(len(names), even, size=min(_AT_ONCE, resamples - start))
+        yield drawn[:, member].astype(np.float64)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from relmask.evaluation.bootstrap import interval, intervals, weighted_auroc
+from relmask.evaluation.metrics import Tally
+
+
+def tally(groups: int, alike: int, seed: int = 0) -> Tally:
+    """Of each group `alike` pictures with the very same outcome."""
+    rng = np.random.default_rng(seed)
+    found = Tally(("crack",))
+    for group in range(groups):
+        truth = (rng.random((10, 10)) < 0.3 * (group % 2)).astype(np.uint8)
+        mask = np.where(rng.random(truth.shape) < 0.7, truth, 0).astype(np.uint8)
+        score = float(rng.random())
+        for shot in range(alike):
+            found.add(
+                name=f"{group}-{shot}",
+                group=str(group),
+                labels=frozenset(["crack"] if truth.any() else []),
+                mask=mask,
+                truth=truth,
+                relevance=None,
+                called=bool(mask.any()),
+                score=score,
+                scores={"crack": score},
+            )
+    return found
+
+
+def test_pictures_of_one_part_do_not_narrow_the_interval() -> None:
+    once, thrice = intervals(tally(20, 1), resamples=400), intervals(tally(20, 3), resamples=400)
+    for name in ("iou", "f1", "f1_tol2", "auroc"):
+        assert getattr(once, name) == pytest.approx(getattr(thrice, name)), name
+
+
+def test_intervals_hold_the_figure_and_narrow_with_more_groups() -> None:
+    few, many = tally(10, 1), tally(160, 1)
+    iou = many.pixel().iou
+    (low, high), (lower, higher) = (intervals(t).iou or (0, 0) for t in (many, few))
+    assert iou is not None
+    assert low < iou < high
+    assert high - low < 0.5 * (higher - lower)
+    assert intervals(many).per_class["crack"] == (low, high)
+    assert intervals(many).empty_share == (1.0, 1.0)
+
+
+def test_one_group_has_no_interval() -> None:
+    found = intervals(tally(1, 3)).model_dump()
+    assert found.pop("per_class") == {"crack": None}
+    assert set(found.values()) == {None}
+
+
+@given(st.integers(2, 30), st.integers(0, 99))
+def test_weighted_auroc_equals_scikit_learn(images: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, positive = rng.integers(0, 5, images).astype(float), rng.random(images) < 0.5
+    positive[:2] = True, False
+    weights = rng.integers(1, 4, (3, images)).astype(float)
+    expected = [roc_auc_score(positive, scores, sample_weight=row) for row in weights]
+    assert weighted_auroc(scores, positive, weights) == pytest.approx(expected)
+
+
+def test_a_resample_that_lacks_one_kind_is_left_out() -> None:
+    areas = weighted_auroc(np.array([0.1, 0.9]), np.array([False, True]), np.array([[1.0, 0.0], [1.0, 1.0]]))
+    assert np.isnan(areas[0])
+    assert areas[1] == 1
+    assert interval(areas) == (1, 1)
+    assert interval(np.array([np.nan, np.nan, 1.0])) is None
