@@ -108,7 +108,7 @@ class Ranking:
 
 
 class ThresholdSearch:
-    """Streaming choice of the threshold with the best tolerant F1: what controls are allowed, and only they."""
+    """Streaming search of the threshold with the best tolerant F1: controls may use it, and only they."""
 
     def __init__(self, tolerance: float = 2.0) -> None:
         self._disk = disk(tolerance)
