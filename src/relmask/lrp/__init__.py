@@ -1,0 +1,49 @@
+"""Layer-wise relevance propagation as a compiler: a classifier in, one module images -> logits, relevance out.
+
+    module = relmask.lrp.compile(model, example, composite="epsilon_plus")
+    logits, relevance = module(images, target)
+
+Knows networks and tensors, no images, files or masks.
+"""
+
+from relmask.lrp import composites
+from relmask.lrp.compiler import Explainer, Explanation, compile
+from relmask.lrp.composites import Composite, first_layer, kind, module
+from relmask.lrp.rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Magnitude,
+    Ratio,
+    Rule,
+    Sharing,
+    WSquare,
+    ZBox,
+    ZPlus,
+)
+from relmask.lrp.targets import Contrast, Target
+
+__all__ = [
+    "AlphaBeta",
+    "Composite",
+    "Contrast",
+    "Epsilon",
+    "Explainer",
+    "Explanation",
+    "Flat",
+    "Gamma",
+    "Magnitude",
+    "Ratio",
+    "Rule",
+    "Sharing",
+    "Target",
+    "WSquare",
+    "ZBox",
+    "ZPlus",
+    "compile",
+    "composites",
+    "first_layer",
+    "kind",
+    "module",
+]

@@ -1,0 +1,240 @@
+"""Affine layers W x + b: what the relevance rules share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPSILON = 1e-6
+
+
+def stabilise(total: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """A denominator moved away from zero, total + epsilon * sign(total), with sign(0) = +1."""
+    return torch.where(total < 0, total - epsilon, total + epsilon)
+
+
+class Part(Protocol):
+    """A matrix made from W, elementwise; b is made the same way."""
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """The part's entries."""
+        ...
+
+
+@dataclass(frozen=True)
+class Signed:
+    """plus * max(w, 0) + minus * min(w, 0)."""
+
+    plus: float
+    minus: float
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """The part's entries."""
+        if self.plus == self.minus == 1:
+            return weight
+        return self.plus * weight.clamp(min=0) + self.minus * weight.clamp(max=0)
+
+
+@dataclass(frozen=True)
+class Squared:
+    """w ** 2."""
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """The part's entries."""
+        return weight.square()
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One everywhere."""
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """The part's entries."""
+        return torch.ones_like(weight)
+
+
+PLAIN = Signed(1, 1)
+POSITIVE = Signed(1, 0)
+NEGATIVE = Signed(0, 1)
+SQUARES = Squared()
+ONES = Constant()
+
+
+class Linear(Protocol):
+    """How a weight acts on an input: the linear part of a convolution, of a matrix product."""
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
+        """W x + b, with x zero-padded by `pads` (as F.pad counts them) first."""
+        ...
+
+    def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
+        """W^T s, in the input's `shape`."""
+        ...
+
+    def halves(self, x: Tensor) -> Tensor:
+        """max(x, 0) and -min(x, 0) side by side as input channels, so that cat(W, -W) acts on them as W on x."""
+        ...
+
+    def whole(self, halves: Tensor) -> Tensor:
+        """The sum of both halves, in x's shape."""
+        ...
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Convolution in one to three dimensions, (N, C, ...) to (N, O, ...)."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
+        """W x + b."""
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[weight.ndim - 3]
+        padded = F.pad(x, tuple(pads)) if pads else x
+        return convolve(padded, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
+        """W^T s, in the input's `shape`."""
+        convolve = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[weight.ndim - 3]
+        # The largest output padding reaches past every input that a strided convolution can have had.
+        rest = tuple(step - 1 for step in self.stride)
+        x = convolve(s, weight, None, self.stride, self.padding, rest, self.groups, self.dilation)
+        if pads:
+            x = F.pad(x, [-pad for pad in pads])
+        for axis, step in enumerate(self.stride, start=2):
+            x = x.narrow(axis, 0, shape[axis]) if step > 1 else x
+        return x
+
+    def halves(self, x: Tensor) -> Tensor:
+        """max(x, 0) and -min(x, 0) side by side, group by group."""
+        grouped = x.unflatten(1, (self.groups, -1))
+        return torch.cat((grouped.clamp(min=0), -grouped.clamp(max=0)), 2).flatten(1, 2)
+
+    def whole(self, halves: Tensor) -> Tensor:
+        """The sum of both halves."""
+        return halves.unflatten(1, (self.groups, 2, -1)).sum(2).flatten(1, 2)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Matrix product over the last axis, (..., C) to (..., O)."""
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
+        """W x + b."""
+        return F.linear(x, weight, bias)
+
+    def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
+        """W^T s."""
+        return s @ weight
+
+    def halves(self, x: Tensor) -> Tensor:
+        """max(x, 0) and -min(x, 0) side by side."""
+        return torch.cat((x.clamp(min=0), -x.clamp(max=0)), -1)
+
+    def whole(self, halves: Tensor) -> Tensor:
+        """The sum of both halves."""
+        return halves.unflatten(-1, (2, -1)).sum(-2)
+
+
+class Layer(nn.Module):
+    """The weights of one affine layer, in all the parts that its rule asks for, made once.
+
+    Args:
+        linear: how the weight acts.
+        weight: (O, C / groups, ...), input channels second.
+        bias: (O,) or None.
+        parts: what to make of them.
+        halves: the rule is written for x >= 0, and x may be negative: share over max(x, 0) and -min(x, 0) instead.
+        silent: no relevance comes back where the output is negative (a ReLU follows).
+    """
+
+    def __init__(
+        self,
+        linear: Linear,
+        weight: Tensor,
+        bias: Tensor | None,
+        parts: Sequence[Part],
+        *,
+        halves: bool = False,
+        silent: bool = False,
+    ) -> None:
+        super().__init__()
+        self.linear = linear
+        self.halves = halves
+        self.silent = silent
+        self.index = {part: i for i, part in enumerate(parts)}
+        for part, i in self.index.items():
+            both = torch.cat((weight, -weight), 1) if halves and part != PLAIN else weight
+            self.register_buffer(f"weight_{i}", part(both), persistent=False)
+            self.register_buffer(f"bias_{i}", None if bias is None else part(bias), persistent=False)
+
+    def weights(self, part: Part) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of a part."""
+        i = self.index[part]
+        weight, bias = getattr(self, f"weight_{i}"), getattr(self, f"bias_{i}")
+        return weight, bias
+
+    def forward(self, x: Tensor, pads: Sequence[int] = ()) -> "Affine":
+        """The layer met by an input."""
+        return Affine(self, x, pads)
+
+
+class Affine:
+    """W x + b at one input, and the ways to share relevance over its contributions w_ij x_j."""
+
+    def __init__(self, layer: Layer, x: Tensor, pads: Sequence[int] = ()) -> None:
+        self.layer = layer
+        self.x = x
+        self.pads = pads
+        self._totals: dict[Part, Tensor] = {}
+
+    @property
+    def silent(self) -> bool:
+        """No relevance comes back where the output is negative."""
+        return self.layer.silent
+
+    def output(self, parts: Sequence[Part], keep: bool) -> Tensor:
+        """W x + b as the sum of the totals of `parts`, which are kept for the way back if `keep`."""
+        totals = {part: self.total(part) for part in parts}
+        if keep:
+            self._totals.update(totals)
+        return reduce(torch.add, totals.values())
+
+    def inputs(self, part: Part) -> Tensor:
+        """What a part acts on: x, or its two halves where the rule wants no negative input."""
+        return self.layer.linear.halves(self.x) if self._halved(part) else self.x
+
+    def total(self, part: Part) -> Tensor:
+        """Sum of a part's contributions and of its bias, for every output."""
+        if part in self._totals:
+            return self._totals[part]
+        return self.apply(part, self.inputs(part))
+
+    def apply(self, part: Part, x: Tensor, *, bias: bool = True) -> Tensor:
+        """A part of W, and of b, on any input."""
+        weight, offset = self.layer.weights(part)
+        return self.layer.linear.apply(x, weight, offset if bias else None, self.pads)
+
+    def back(self, part: Part, s: Tensor) -> Tensor:
+        """A part of W, transposed, on values of the output's shape."""
+        weight, _ = self.layer.weights(part)
+        shape = list(self.x.shape)
+        return self.layer.linear.transpose(s, weight, shape, self.pads)
+
+    def weigh(self, part: Part, s: Tensor) -> Tensor:
+        """x_j * sum_i w_ij s_i for the entries w of a part."""
+        weighed = self.inputs(part) * self.back(part, s)
+        return self.layer.linear.whole(weighed) if self._halved(part) else weighed
+
+    def share(self, part: Part, relevance: Tensor, epsilon: float = EPSILON) -> Tensor:
+        """Relevance of each output shared over the inputs by a part's contributions to it."""
+        return self.weigh(part, relevance / stabilise(self.total(part), epsilon))
+
+    def _halved(self, part: Part) -> bool:
+        return self.layer.halves and part != PLAIN

@@ -1,0 +1,193 @@
+"""Which rule for which layer: a composite is a list read from the top, the first match wins."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from relmask.errors import UsageError
+from relmask.lrp.rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Magnitude,
+    Ratio,
+    Rule,
+    Sharing,
+    ZBox,
+    ZPlus,
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A node of a model's graph that wants a rule.
+
+    Args:
+        path: of the module it lies in, as in `named_modules()`; "" is the model itself.
+        operator: its ATen operator.
+        kind: "convolution", "linear", "add" or "average".
+        first: no other layer lies between it and the image.
+    """
+
+    path: str
+    operator: str
+    kind: str
+    first: bool
+
+
+@dataclass(frozen=True)
+class Where:
+    """Matches a place that fits all that is given. `a & b` fits both."""
+
+    kind: str | None = None
+    module: str | None = None
+    first: bool | None = None
+
+    def __call__(self, place: Place) -> bool:
+        """Does the place fit?"""
+        inside = self.module is None or f"{place.path}.".startswith(f"{self.module}.")
+        return inside and self.kind in (None, place.kind) and self.first in (None, place.first)
+
+    def __and__(self, other: "Where") -> "Where":
+        """Fits where both fit."""
+        given = {name: value for name, value in vars(other).items() if value is not None}
+        return replace(self, **given)
+
+    def __str__(self) -> str:
+        """As in a composite's table."""
+        words = (
+            "first" if self.first else "",
+            self.kind or "layer",
+            f"in {self.module}" if self.module else "",
+        )
+        return " ".join(word for word in words if word)
+
+
+def kind(name: str) -> Where:
+    """Layers of a kind: "convolution", "linear", "add" (of two activations), "average" (pooling, interpolation)."""
+    return Where(kind=name)
+
+
+def module(path: str) -> Where:
+    """Layers in the module with this path, or in one below it."""
+    return Where(module=path)
+
+
+first_layer = Where(first=True)
+"""Convolutions and linear layers that the image meets first."""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Rules for the places of a model.
+
+    Example:
+        >>> print(Composite("mine", ((first_layer, Flat()), (kind("convolution"), ZPlus()))))
+        mine
+          first layer  Flat()
+          convolution  ZPlus()
+    """
+
+    name: str
+    rules: tuple[tuple[Where, Rule | Sharing], ...]
+
+    def __post_init__(self) -> None:
+        for where, rule in self.rules:
+            if isinstance(rule, Sharing) != (where.kind in SUMS):
+                raise UsageError(f"{rule} does not fit {where}: sums and averages share, layers have rules.")
+
+    def rule(self, place: Place) -> Rule | Sharing | None:
+        """The rule of the first line that fits; sums and averages that none fits share by ratio."""
+        fitting = (rule for where, rule in self.rules if where(place) and self._suits(rule, place))
+        return next(fitting, Ratio() if place.kind in SUMS else None)
+
+    def _suits(self, rule: Rule | Sharing, place: Place) -> bool:
+        return isinstance(rule, Sharing) == (place.kind in SUMS)
+
+    def __add__(self, other: "Composite") -> "Composite":
+        """This composite's lines, then the other's."""
+        return Composite(f"{self.name}+{other.name}", self.rules + other.rules)
+
+    def __str__(self) -> str:
+        """One line per rule."""
+        return "\n".join((self.name, *self._lines()))
+
+    def _lines(self) -> Iterator[str]:
+        width = max((len(str(where)) for where, _ in self.rules), default=0)
+        for where, rule in self.rules:
+            yield f"  {where!s:{width}}  {rule}"
+
+
+SUMS = ("add", "average")
+
+
+def relmask() -> Composite:
+    """Relmask's own: z+ for convolutions, and where summands may cancel they share by size."""
+    return Composite(
+        "relmask",
+        (
+            (kind("convolution"), ZPlus()),
+            (kind("linear"), Epsilon()),
+            (kind("add"), Magnitude()),
+            (kind("average"), Magnitude()),
+        ),
+    )
+
+
+def epsilon_plus() -> Composite:
+    """z+ for convolutions, epsilon for linear layers."""
+    return Composite("epsilon_plus", ((kind("convolution"), ZPlus()), (kind("linear"), Epsilon())))
+
+
+def epsilon_plus_flat() -> Composite:
+    """`epsilon_plus`, flat in the first layer."""
+    return Composite("epsilon_plus_flat", ((first_layer, Flat()), *epsilon_plus().rules))
+
+
+def epsilon_alpha2_beta1() -> Composite:
+    """alpha2-beta1 for convolutions, epsilon for linear layers."""
+    rules = ((kind("convolution"), AlphaBeta(2, 1)), (kind("linear"), Epsilon()))
+    return Composite("epsilon_alpha2_beta1", rules)
+
+
+def epsilon_alpha2_beta1_flat() -> Composite:
+    """`epsilon_alpha2_beta1`, flat in the first layer."""
+    return Composite("epsilon_alpha2_beta1_flat", ((first_layer, Flat()), *epsilon_alpha2_beta1().rules))
+
+
+def epsilon_gamma_box(low: float | tuple[float, ...], high: float | tuple[float, ...]) -> Composite:
+    """Gamma 0.25 for convolutions, epsilon for linear layers, z-box in a first convolution.
+
+    Args:
+        low: the smallest value that the first layer can meet, one number or one per channel.
+        high: the largest.
+    """
+    return Composite(
+        "epsilon_gamma_box",
+        (
+            (first_layer & kind("convolution"), ZBox(low, high)),
+            (kind("convolution"), Gamma(0.25)),
+            (kind("linear"), Epsilon()),
+        ),
+    )
+
+
+PRESETS: dict[str, Callable[[], Composite]] = {
+    preset.__name__: preset
+    for preset in (relmask, epsilon_plus, epsilon_plus_flat, epsilon_alpha2_beta1, epsilon_alpha2_beta1_flat)
+}
+
+
+def named(name: str) -> Composite:
+    """The preset of that name.
+
+    Raises:
+        UsageError: no such preset, or one that needs the range of the images.
+    """
+    if name == epsilon_gamma_box.__name__:
+        raise UsageError(
+            "epsilon_gamma_box needs the range of the images: pass relmask.lrp.composites.epsilon_gamma_box(low, high)."
+        )
+    if name not in PRESETS:
+        raise UsageError(f"No composite named {name!r}. Choose one of: {', '.join(sorted(PRESETS))}.")
+    return PRESETS[name]()

@@ -1,0 +1,253 @@
+"""How relevance passes through a layer: each rule is a value and one equation.
+
+Rules for affine layers share relevance over contributions w_ij x_j; `Ratio` and `Magnitude` over summands.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from relmask.lrp.affine import (
+    EPSILON,
+    NEGATIVE,
+    ONES,
+    PLAIN,
+    POSITIVE,
+    SQUARES,
+    Affine,
+    Part,
+    Signed,
+    stabilise,
+)
+
+
+class Rule(ABC):
+    """A rule for affine layers: one equation, and what it needs."""
+
+    non_negative: ClassVar[bool] = False
+    """The equation is written for inputs >= 0; `Affine` then splits an input that may be negative."""
+
+    keeps_zeros: ClassVar[bool] = True
+    """An input of zero gets no relevance."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of W that the equation uses."""
+
+    @property
+    def output(self) -> tuple[Part, ...]:
+        """Parts whose totals add up to the output, so that the forward pass computes them anyway."""
+        return (PLAIN,)
+
+    @abstractmethod
+    def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
+        """The relevance of the layer's input, given that of its output."""
+
+
+@dataclass(frozen=True)
+class Epsilon(Rule):
+    """In proportion to w_ij x_j, the denominator kept away from zero (Bach et al. 2015, eq. 58)."""
+
+    epsilon: float = EPSILON
+
+    def __post_init__(self) -> None:
+        _refuse(self.epsilon <= 0, f"epsilon must be positive, got {self}")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """W itself."""
+        return (PLAIN,)
+
+    def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
+        """X * W^T (R / z)."""
+        return layer.share(PLAIN, relevance, self.epsilon)
+
+
+@dataclass(frozen=True)
+class ZPlus(Rule):
+    """In proportion to the positive contributions (Montavon et al. 2017), of negative inputs too."""
+
+    non_negative: ClassVar[bool] = True
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Positive weights."""
+        return (POSITIVE,)
+
+    def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
+        """X * W+^T (R / z+)."""
+        return layer.share(POSITIVE, relevance)
+
+
+@dataclass(frozen=True)
+class AlphaBeta(Rule):
+    """Positive and negative contributions, weighted apart (Bach et al. 2015, eq. 60)."""
+
+    alpha: float = 2.0
+    beta: float = 1.0
+
+    non_negative: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        wrong = self.beta < 0 or not math.isclose(self.alpha - self.beta, 1)
+        _refuse(wrong, f"alpha - beta must be 1 and beta >= 0 to conserve relevance, got {self}")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Positive and negative weights."""
+        return (POSITIVE, NEGATIVE) if self.beta else (POSITIVE,)
+
+    @property
+    def output(self) -> tuple[Part, ...]:
+        """Z = z+ + z-."""
+        return self.parts if self.beta else (PLAIN,)
+
+    def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
+        """Alpha x * W+^T (R / z+) - beta x * W-^T (R / z-)."""
+        gain = self.alpha * layer.share(POSITIVE, relevance)
+        if not self.beta:
+            return gain
+        return gain - self.beta * layer.share(NEGATIVE, relevance)
+
+
+@dataclass(frozen=True)
+class Gamma(Rule):
+    """Contributions of the output's own sign count 1 + gamma times (Montavon et al. 2019; signed as in zennit)."""
+
+    gamma: float = 0.25
+
+    non_negative: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _refuse(self.gamma < 0, f"gamma must not be negative, got {self}")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """W, and W with its positive or its negative entries amplified."""
+        return (PLAIN, *self._amplified)
+
+    @property
+    def _amplified(self) -> tuple[Part, Part]:
+        return Signed(1 + self.gamma, 1), Signed(1, 1 + self.gamma)
+
+    def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
+        """X * (W + gamma W+)^T (R / (z + gamma z+)) where z > 0, the same with W-, z- where z < 0."""
+        up, down = self._amplified
+        z, risen = layer.total(PLAIN), layer.total(up)
+        nothing = torch.zeros_like(relevance)
+        gained = layer.weigh(up, torch.where(z > 0, relevance / stabilise(risen), nothing))
+        if layer.silent:
+            return gained
+        fallen = (2 + self.gamma) * z - risen  # z + gamma z-, since gamma z+ = risen - z
+        return gained + layer.weigh(down, torch.where(z < 0, relevance / stabilise(fallen), nothing))
+
+
+@dataclass(frozen=True)
+class ZBox(Rule):
+    """For a first layer whose input lies in a box: contributions count from its corners (Montavon et al. 2017).
+
+    Args:
+        low: the smallest value an input can have, one number or one per channel.
+        high: the largest.
+    """
+
+    low: float | tuple[float, ...]
+    high: float | tuple[float, ...]
+
+    keeps_zeros: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        pairs = zip(_tuple(self.low), _tuple(self.high), strict=False)
+        _refuse(not all(low < high for low, high in pairs), f"low must be below high, got {self}")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Positive and negative weights."""
+        return (POSITIVE, NEGATIVE)
+
+    def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
+        """(x W - low W+ - high W-)^T (R / its sum), which is (x - low) W+ + (x - high) W-."""
+        above, below = layer.x - _channels(self.low, layer.x), layer.x - _channels(self.high, layer.x)
+        total = layer.apply(POSITIVE, above, bias=False) + layer.apply(NEGATIVE, below, bias=False)
+        s = relevance / stabilise(total)
+        return above * layer.back(POSITIVE, s) + below * layer.back(NEGATIVE, s)
+
+
+@dataclass(frozen=True)
+class WSquare(Rule):
+    """In proportion to w_ij ** 2, whatever the input (Montavon et al. 2017)."""
+
+    keeps_zeros: ClassVar[bool] = False
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Squared weights."""
+        return (SQUARES,)
+
+    def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
+        """(W ** 2)^T (R / (sum of W ** 2 + b ** 2))."""
+        total = layer.apply(SQUARES, torch.ones_like(layer.x[:1]))
+        return layer.back(SQUARES, relevance / stabilise(total))
+
+
+@dataclass(frozen=True)
+class Flat(Rule):
+    """Alike to all inputs of an output, whatever they are (Lapuschkin et al. 2019)."""
+
+    keeps_zeros: ClassVar[bool] = False
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Ones in place of weights."""
+        return (ONES,)
+
+    def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
+        """1^T (R / number of inputs)."""
+        total = layer.apply(ONES, torch.ones_like(layer.x[:1]), bias=False)
+        return layer.back(ONES, relevance / stabilise(total))
+
+
+class Sharing(ABC):
+    """A rule for sums and averages: what a summand counts."""
+
+    @abstractmethod
+    def __call__(self, summand: Tensor) -> Tensor:
+        """The weight of each summand; its share is weight / sum of weights."""
+
+
+@dataclass(frozen=True)
+class Ratio(Sharing):
+    """Each summand takes the share it brought, a / (a + b): signs are kept, and may explode where they differ."""
+
+    def __call__(self, summand: Tensor) -> Tensor:
+        """The summand."""
+        return summand
+
+
+@dataclass(frozen=True)
+class Magnitude(Sharing):
+    """|a| / (|a| + |b|): nothing explodes where summands cancel."""
+
+    def __call__(self, summand: Tensor) -> Tensor:
+        """Its size."""
+        return summand.abs()
+
+
+def _refuse(wrong: bool, reason: str) -> None:
+    if wrong:
+        raise ValueError(reason)
+
+
+def _tuple(value: float | Sequence[float]) -> tuple[float, ...]:
+    return (value,) if isinstance(value, int | float) else tuple(value)
+
+
+def _channels(value: float | Sequence[float], x: Tensor) -> Tensor:
+    """One value or one per channel, shaped to meet x (N, C, ...)."""
+    return x.new_tensor(_tuple(value)).view(1, -1, *(1 for _ in x.shape[2:]))

@@ -1,0 +1,75 @@
+"""Where relevance starts: which logits an explanation explains."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from relmask.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What speaks for `a` rather than for something else (Gu et al. 2018).
+
+    Relevance starts at +z_a, and at -z_b; without `b` at -z_k / (K - 1) for every other class k.
+    """
+
+    a: int | Tensor
+    b: int | Tensor | None = None
+
+
+Target = int | Tensor | Contrast | None
+
+
+def start(logits: Tensor, target: Target) -> Tensor:
+    """Relevance of the logits.
+
+    Args:
+        logits: (N, K).
+        target: None = the predicted class; an int, or a LongTensor (N,) = the logit of that class; a `Contrast`; a
+            float tensor (N, K) = the relevance itself.
+
+    Returns:
+        (N, K).
+
+    Raises:
+        UsageError: a class that does not exist, or a tensor of another shape.
+    """
+    if isinstance(target, Contrast):
+        return logits * _contrast(logits, target)
+    if isinstance(target, Tensor) and target.is_floating_point():
+        if target.shape != logits.shape:
+            raise UsageError(
+                f"Relevance to start from must have shape {_shape(logits)}, got {_shape(target)}."
+            )
+        return target.to(logits)
+    return logits * _chosen(logits, logits.argmax(1) if target is None else target)
+
+
+def _contrast(logits: Tensor, target: Contrast) -> Tensor:
+    chosen = _chosen(logits, target.a)
+    if target.b is not None:
+        return chosen - _chosen(logits, target.b)
+    others = logits.shape[1] - 1
+    if not others:
+        raise UsageError("A contrast needs two classes at least; this model has one logit. Explain target 0.")
+    return chosen - (1 - chosen) / others
+
+
+def _chosen(logits: Tensor, classes: int | Tensor) -> Tensor:
+    """(N, K), 1 at each image's class."""
+    images, count = logits.shape
+    numbers = torch.as_tensor(classes, device=logits.device)
+    if numbers.is_floating_point() or numbers.dtype == torch.bool or numbers.shape not in ((), (images,)):
+        raise UsageError(
+            f"A target is a class, one class per image ({images},), a Contrast, or relevance {_shape(logits)}; "
+            f"got {numbers.dtype} of shape {_shape(numbers)}."
+        )
+    if not torch.compiler.is_compiling() and bool(((numbers < 0) | (numbers >= count)).any()):
+        raise UsageError(f"Classes are numbered 0 to {count - 1}, got {classes}.")
+    return (numbers.view(-1, 1) == torch.arange(count, device=logits.device)).to(logits)
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)
