@@ -1,0 +1,172 @@
+"""Figures, curves and cases as sections of a report; training and the demo put them beside their own."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from relmask.evaluation.cases import Cases, colours, picture
+from relmask.evaluation.metrics import Interval, Metrics, PixelScores, Tally
+from relmask.evaluation.ranking import Curve
+from relmask.report import Line, Section, bars, cards, charts, curves, facts, gallery, legend, table, text
+from relmask.report.page import Cell
+
+POINTS = 200  # of a curve
+
+
+def sections(metrics: Metrics, tally: Tally, cases: Cases) -> list[Section]:
+    """All that is to be said of one evaluation."""
+    return [
+        *warnings(metrics),
+        summary(metrics),
+        thresholds(metrics),
+        per_class(metrics),
+        figures(tally),
+        *pictures(cases, tally.classes),
+    ]
+
+
+def warnings(metrics: Metrics) -> list[Section]:
+    """What a reader must know before the figures."""
+    found = []
+    if not metrics.grouped:
+        found.append(
+            "Leaky: pictures of the same part may lie in training and in this part, every figure is too good."
+        )
+    if metrics.threshold.saw_masks:
+        found.append("The thresholds saw true masks.")
+    if metrics.groups < 10:
+        found.append(f"Only {metrics.groups} groups: the figures may be far off, see the intervals.")
+    return [text("Read this first", *found, warning=True)] if found else []
+
+
+def summary(metrics: Metrics) -> Section:
+    """The figures that matter, large."""
+    pixel, ci = metrics.pixel, metrics.ci95
+    return cards(
+        f"On {metrics.images} images of the {metrics.split} split",
+        {
+            "F1 within 2 px": (pixel.f1_tol2, _interval(ci.f1_tol2)),
+            "F1, exact": (pixel.f1, _interval(ci.f1)),
+            "IoU": (pixel.iou, _interval(ci.iou)),
+            "Clean images without a mask": (metrics.clean.empty_share, _interval(ci.empty_share)),
+            "Image AUROC": (metrics.image.auroc, _interval(ci.auroc)),
+            "Seconds an image": (metrics.seconds_per_image, ""),
+        },
+    )
+
+
+def thresholds(metrics: Metrics) -> Section:
+    """What made the masks."""
+    threshold = metrics.threshold
+    return facts(
+        "Split and thresholds",
+        {
+            "images": f"{metrics.images} in {metrics.groups} groups, {metrics.clean.images} of them clean",
+            "grouped": metrics.grouped,
+            "thresholds saw true masks": threshold.saw_masks,
+            **{
+                f"threshold of {name}": f"seed {seed:.3g}, extent {threshold.extent.get(name, seed):.3g}"
+                for name, seed in threshold.seed.items()
+            },
+        },
+    )
+
+
+def per_class(metrics: Metrics) -> Section:
+    """Every figure of every class."""
+    columns = ("class", "IoU", "95 %", "F1", "precision", "recall", "F1 2 px", "AP", "AUPRO", "image AUROC")
+    rows: list[Sequence[Cell]] = [
+        _row(name, scores, metrics.ci95.per_class.get(name), metrics.image.per_class.get(name))
+        for name, scores in metrics.per_class.items()
+    ]
+    rows.append(_row("any defect", metrics.pixel, metrics.ci95.iou, metrics.image.auroc))
+    note = (
+        "Pooled over all images, clean ones included. 95 %: bootstrap over groups. A dash: not defined in this "
+        "split. AP and AUPRO rank the relevance, whatever the threshold."
+    )
+    return table("Per class", columns, rows, note=note, strong=len(rows) - 1)
+
+
+def figures(tally: Tally) -> Section:
+    """Precision-recall, per-region overlap and the scores of clean and defective images."""
+    scores: Mapping[str, list[float]] = {
+        kind: [outcome.score for outcome in tally.outcomes if bool(outcome.labels) == defective]
+        for kind, defective in (("clean", False), ("defective", True))
+    }
+    pr, pro = tally.ranking.precision_recall(), tally.ranking.region_overlap()
+    return charts(
+        "Curves",
+        {
+            "Score of each image": bars(scores, x_label="score"),
+            "Pixels, over all thresholds": curves(
+                [_line("any defect", pr)],
+                x_label="recall",
+                y_label="precision",
+                x_range=(0, 1),
+                y_range=(0, 1),
+            ),
+            "Regions found, over all thresholds": curves(
+                [_line("any defect", pro)],
+                x_label="false-positive rate of pixels",
+                y_label="region overlap",
+                x_range=(0, 0.05),
+                y_range=(0, 1),
+            ),
+        },
+    )
+
+
+def pictures(cases: Cases, classes: Sequence[str]) -> list[Section]:
+    """The worst cases, then a fair sample."""
+    limit = cases.limit()
+    note = f"Relevance is red for a defect, blue against it; full colour from {limit:.2g} logits a pixel, in all pictures."
+    found = [legend("How to read the pictures", colours(classes), note=note)]
+    if cases.worst:
+        found.append(gallery("Worst cases", [picture(case, classes, limit) for case in cases.worst]))
+    found.append(
+        gallery(
+            "A random sample of all images",
+            [picture(case, classes, limit) for case in cases.sample],
+            note="Drawn alike from good and bad cases.",
+        )
+    )
+    return found
+
+
+def controls(metrics: Metrics, others: Mapping[str, PixelScores]) -> Section:
+    """Scores that know nothing of the defect, beside those of the run."""
+    columns = ("method", "threshold", "F1 2 px", "F1", "IoU", "precision", "recall", "AP")
+    rows = (
+        [("relmask", "from labels alone", *_some(metrics.pixel))] if not metrics.threshold.saw_masks else []
+    )
+    rows = rows or [("relmask", "saw masks", *_some(metrics.pixel))]
+    rows += [(name, "best on these images", *_some(scores)) for name, scores in others.items()]
+    note = "A control is given the threshold that is best on these very images; relmask is not."
+    return table("What the masks must beat", columns, rows, note=note, strong=0)
+
+
+def thinned(curve: Curve) -> Curve:
+    """At most about POINTS points of a curve, evenly along its length, ends kept."""
+    if len(curve.x) <= POINTS:
+        return curve
+    length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(curve.x), np.diff(curve.y)))])
+    at = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)).clip(0, len(curve.x) - 1))
+    return Curve(curve.x[at], curve.y[at])
+
+
+def _line(name: str, curve: Curve) -> Line:
+    thin = thinned(curve)
+    return Line(name, thin.x.tolist(), thin.y.tolist())
+
+
+def _row(name: str, scores: PixelScores, interval: Interval, auroc: float | None) -> tuple[Cell, ...]:
+    figures = (scores.f1, scores.precision, scores.recall, scores.f1_tol2, scores.ap, scores.aupro, auroc)
+    return (name, scores.iou, _interval(interval), *figures)
+
+
+def _some(scores: PixelScores) -> tuple[Cell, ...]:
+    return (scores.f1_tol2, scores.f1, scores.iou, scores.precision, scores.recall, scores.ap)
+
+
+def _interval(value: Interval) -> str:
+    return "" if value is None else f"{value[0]:.2f} to {value[1]:.2f}"
