@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation as a compiler: a classifier in, one module images -> logits, relevance out.
+"""Layer-wise relevance propagation as a compiler: a classifier in, a module images -> logits, relevance out.
 
     module = relmask.lrp.compile(model, example, composite="epsilon_plus")
     logits, relevance = module(images, target)

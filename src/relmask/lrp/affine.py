@@ -76,7 +76,7 @@ class Linear(Protocol):
         ...
 
     def halves(self, x: Tensor) -> Tensor:
-        """max(x, 0) and -min(x, 0) side by side as input channels, so that cat(W, -W) acts on them as W on x."""
+        """max(x, 0) and -min(x, 0) side by side in the channels: cat(W, -W) acts on them as W on x."""
         ...
 
     def whole(self, halves: Tensor) -> Tensor:
@@ -113,12 +113,13 @@ class Convolution:
 
     def halves(self, x: Tensor) -> Tensor:
         """max(x, 0) and -min(x, 0) side by side, group by group."""
-        grouped = x.unflatten(1, (self.groups, -1))
+        grouped = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:])
         return torch.cat((grouped.clamp(min=0), -grouped.clamp(max=0)), 2).flatten(1, 2)
 
     def whole(self, halves: Tensor) -> Tensor:
         """The sum of both halves."""
-        return halves.unflatten(1, (self.groups, 2, -1)).sum(2).flatten(1, 2)
+        images, _, *places = halves.shape
+        return halves.reshape(images, self.groups, 2, -1, *places).sum(2).flatten(1, 2)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ class Matrix:
 
     def whole(self, halves: Tensor) -> Tensor:
         """The sum of both halves."""
-        return halves.unflatten(-1, (2, -1)).sum(-2)
+        positive, negative = halves.chunk(2, -1)
+        return positive + negative
 
 
 class Layer(nn.Module):
@@ -150,7 +152,7 @@ class Layer(nn.Module):
         weight: (O, C / groups, ...), input channels second.
         bias: (O,) or None.
         parts: what to make of them.
-        halves: the rule is written for x >= 0, and x may be negative: share over max(x, 0) and -min(x, 0) instead.
+        halves: the rule is written for x >= 0, and x may be negative: share over max(x, 0) and -min(x, 0).
         silent: no relevance comes back where the output is negative (a ReLU follows).
     """
 

@@ -1,8 +1,10 @@
 """A model and a composite become one module: images -> logits, relevance."""
 
 import copy
+import itertools
 import warnings
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -33,17 +35,17 @@ class Explanation:
 
 
 class Explainer(nn.Module):
-    """images (N, C, ...) -> logits (N, K), relevance in the images' shape. Made by `compile`.
+    """Images (N, C, ...) -> logits (N, K), relevance in the images' shape. Made by `compile`.
 
-    Runs under inference mode or without, wherever `.to()` puts it. Sizes that the model does not leave open are
-    compiled when they are met; the last few are kept.
+    Runs under inference mode or without, wherever `.to()` puts it. Sizes that the model does not leave open
+    are compiled when they are met; the last few are kept.
     """
 
     def __init__(self, model: nn.Module, example: Tensor, composite: Composite) -> None:
         super().__init__()
         self.composite = composite
         self._source = [model]  # a list hides it from state_dict and from .to()
-        self.programs = nn.ModuleList([_program(model, example, composite, dynamic=True)])
+        self.programs = nn.ModuleList([_program(model, example, composite)])
 
     def forward(self, images: Tensor, target: Target = None) -> tuple[Tensor, Tensor]:
         """Logits and relevance.
@@ -62,9 +64,9 @@ class Explainer(nn.Module):
         strange = ((share < 0.5) | (share > 1.5)).sum()
         if not torch.compiler.is_compiling() and strange:
             warnings.warn(
-                f"{int(strange)} of {len(share)} images conserve less than 0.5 or more than 1.5 of their relevance "
-                f"({float(share.min()):.3g} to {float(share.max()):.3g}): biases absorbed it, or summands of opposite "
-                f"signs blew it up. The composite 'relmask' is the most stable one.",
+                f"The conserved share of {int(strange)} of {len(share)} images lies outside 0.5 to 1.5 "
+                f"({float(share.min()):.3g} to {float(share.max()):.3g}): biases absorbed relevance, or "
+                "summands of opposite signs blew it up. The composite 'relmask' is the most stable one.",
                 stacklevel=2,
             )
         return Explanation(logits, relevance, share)
@@ -81,13 +83,14 @@ class Explainer(nn.Module):
             return logits, begun, program.back(tape, begun)
 
     def _program(self, images: Tensor) -> Program:
+        programs = [cast(Program, program) for program in self.programs]
         if torch.compiler.is_compiling():
-            return self.programs[0]  # type: ignore[return-value]
-        for program in self.programs:
-            if program.captured.fits(images):  # type: ignore[operator, union-attr]
-                return program  # type: ignore[return-value]
-        made = _program(self._source[0], images.detach(), self.composite, dynamic=False)
-        self.programs.append(made.to(images))
+            return programs[0]
+        for program in programs:
+            if program.fit(images):
+                return program
+        made = _program(self._source[0], images, self.composite, sizes=False).to(images)
+        self.programs.append(made)
         if len(self.programs) > CACHED_SIZES:
             del self.programs[1]
         return made
@@ -95,17 +98,15 @@ class Explainer(nn.Module):
     @property
     def table(self) -> str:
         """Layer, operator and rule of every place that has one."""
-        program = self.programs[0]
-        rows = [
-            (place.path or "(model)", place.operator, str(program.rules[node]))  # type: ignore[index, union-attr]
-            for node, place in program.places.items()  # type: ignore[operator, union-attr]
-        ]
-        widths = [max(map(len, column)) for column in zip(*rows, ("layer", "operator", "rule"), strict=True)]
-        lines = (
+        rows = (("layer", "operator", "rule"), *cast(Program, self.programs[0]).table)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (("layer", "operator", "rule"), *rows)
+            for row in rows
         )
-        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"Explainer({self.composite.name})\n{self.table}"
 
 
 def compile(model: nn.Module, example: Tensor, composite: str | Composite = "relmask") -> Explainer:
@@ -130,14 +131,25 @@ def compile(model: nn.Module, example: Tensor, composite: str | Composite = "rel
         return Explainer(source, example, chosen)
 
 
-def _program(model: nn.Module, example: Tensor, composite: Composite, *, dynamic: bool) -> Program:
-    """The model compiled for images like the example; one image alone would be taken as the only batch size."""
-    if dynamic and len(example) == 1:
-        example = torch.cat((example, example))
-    try:
-        captured = capture(model, example, dynamic=dynamic)
-    except UnsupportedModel:
-        if not dynamic:
-            raise
-        captured = capture(model, example, dynamic=False)
-    return Program(captured, composite).eval()
+def _program(model: nn.Module, example: Tensor, composite: Composite, *, sizes: bool = True) -> Program:
+    """The model compiled for images like the example, with as many open sizes as it allows.
+
+    Args:
+        model: the copy.
+        example: (N, C, ...).
+        composite: rules.
+        sizes: leave height and width open too, not only the number of images.
+    """
+    like = next(itertools.chain(model.parameters(), model.buffers()), example)
+    example = example.detach().to(like)
+    # torch.export would take one image alone as the only possible number.
+    several = torch.cat((example, example)) if len(example) == 1 else example
+    everything = (0, *range(2, example.ndim))
+    for axes in (everything, (0,)) if sizes else ((0,),):
+        try:
+            captured = capture(model, several, axes)
+        except UnsupportedModel:
+            continue
+        if captured.fit(example):
+            return Program(captured, composite).eval()
+    return Program(capture(model, example, ()), composite).eval()

@@ -64,7 +64,7 @@ class Where:
 
 
 def kind(name: str) -> Where:
-    """Layers of a kind: "convolution", "linear", "add" (of two activations), "average" (pooling, interpolation)."""
+    """Places of a kind: "convolution", "linear", "add" (two activations), "average" (pooling, resizing)."""
     return Where(kind=name)
 
 
@@ -186,7 +186,8 @@ def named(name: str) -> Composite:
     """
     if name == epsilon_gamma_box.__name__:
         raise UsageError(
-            "epsilon_gamma_box needs the range of the images: pass relmask.lrp.composites.epsilon_gamma_box(low, high)."
+            "epsilon_gamma_box needs the range of the images: "
+            "pass relmask.lrp.composites.epsilon_gamma_box(low, high)."
         )
     if name not in PRESETS:
         raise UsageError(f"No composite named {name!r}. Choose one of: {', '.join(sorted(PRESETS))}.")

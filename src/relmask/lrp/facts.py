@@ -1,4 +1,4 @@
-"""What can be known of a graph before any image is seen: where relevance goes, and which values have which sign."""
+"""What is known of a graph before any image is seen: where relevance goes, which values have which sign."""
 
 import operator
 from collections.abc import Callable
@@ -6,11 +6,12 @@ from functools import cached_property
 
 from torch.fx import Node
 
-from relmask.lrp.graph import Captured, is_tensor, tensor_inputs
-from relmask.lrp.operators import LAYERS, OPERATORS
+from relmask.lrp.graph import Captured
+from relmask.lrp.operators import LAYERS, OPERATORS, holds_tensors, tensor_inputs
 from relmask.lrp.operators.table import aten
 
-SOFTMAX = {aten.softmax.int, aten._softmax.default, aten.log_softmax.int, aten._log_softmax.default}
+SOFTMAX = {aten.softmax.int, aten._softmax.default}
+LOG_SOFTMAX = {aten.log_softmax.int, aten._log_softmax.default}
 
 
 class Facts:
@@ -25,13 +26,13 @@ class Facts:
         """Tensors that depend on the image's values."""
         found = {self.captured.image}
         for node in self.nodes:
-            if is_tensor(node) and any(source in found for source in tensor_inputs(node)):
+            if holds_tensors(node) and any(source in found for source in tensor_inputs(node)):
                 found.add(node)
         return found
 
     @cached_property
     def gates(self) -> set[Node]:
-        """Tensors that come through a softmax or a sigmoid, unmixed with anything but constants."""
+        """Tensors that come through a softmax or a sigmoid, and met nothing but constants since."""
         found: set[Node] = set()
         for node in self.nodes:
             known = OPERATORS.get(node.target)
@@ -39,7 +40,7 @@ class Facts:
                 found.add(node)
             elif known and known.zeros == "its output's":
                 sources = [source for source in tensor_inputs(node) if source in self.depends]
-                if sources and all(source in found for source in sources):
+                if sources and found.issuperset(sources):
                     found.add(node)
         return found & self.depends
 
@@ -48,7 +49,14 @@ class Facts:
         inputs = tensor_inputs(node)
         depends = [source in self.depends for source in inputs]
         known = OPERATORS.get(node.target)
-        return tuple(known.carries(node, inputs, depends, self.gates.__contains__) if known else depends)
+        return tuple(
+            known.carries(depends, [source in self.gates for source in inputs]) if known else depends
+        )
+
+    def alone(self, node: Node) -> bool:
+        """Does the only input that relevance passes to get all of it?"""
+        known = OPERATORS.get(node.target)
+        return known is not None and known.alone and sum(self.carries(node)) == 1
 
     @cached_property
     def reached(self) -> set[Node]:
@@ -61,73 +69,66 @@ class Facts:
         return found & self.depends
 
     @cached_property
-    def unsupported(self) -> list[Node]:
-        """Nodes that relevance reaches and that no rule is known for."""
-        return [node for node in self.nodes if node in self.reached and not self._supported(node)]
-
-    def _supported(self, node: Node) -> bool:
-        if node.target in LAYERS:
-            return not any(source in self.depends for source in tensor_inputs(node)[1:])
-        return node.target in OPERATORS or node.target is operator.getitem
+    def layers(self) -> list[Node]:
+        """Convolutions and linear layers with constant weights, reached or not."""
+        known = self.captured.constants
+        return [
+            node
+            for node in self.nodes
+            if node.target in LAYERS and all(source in known for source in tensor_inputs(node)[1:])
+        ]
 
     @cached_property
-    def non_negative(self) -> set[Node]:
-        """Tensors without negative values, whatever the image."""
-        found: set[Node] = {
-            node for node, value in self.captured.constants.items() if not bool((value < 0).any())
-        }
-        for node in self.nodes:
-            known = OPERATORS.get(node.target)
-            inputs = tensor_inputs(node)
-            if node.target is operator.getitem:
-                holds = inputs[0] in found
-            elif node.target in SOFTMAX:
-                holds = "log" not in str(node.target)
-            else:
-                holds = bool(known) and (
-                    known.positive(node) or (known.monotone and all(source in found for source in inputs))
-                )
-            if holds and is_tensor(node):
-                found.add(node)
-        return found
+    def unsupported(self) -> list[Node]:
+        """Nodes that relevance reaches and that nothing is known about."""
+        known = {node for node in self.nodes if node.target in OPERATORS or node.target is operator.getitem}
+        return [node for node in self.nodes if node in self.reached - known - set(self.layers)]
 
     @cached_property
     def first(self) -> set[Node]:
         """Layers that relevance reaches with no other layer between them and the image."""
         behind: set[Node] = set()
+        layers = set(self.layers)
         for node in self.nodes:
-            if node in self.reached and any(
-                source in behind or source.target in LAYERS
-                for source in tensor_inputs(node)
-                if source in self.reached
-            ):
+            sources = self.reached.intersection(tensor_inputs(node))
+            if not sources.isdisjoint(behind | layers):
                 behind.add(node)
-        return {node for node in self.nodes if node.target in LAYERS and node in self.reached - behind}
+        return (layers & self.reached) - behind
 
-    def silent(self, node: Node, keeps_zeros: Callable[[Node], bool]) -> bool:
+    @cached_property
+    def non_negative(self) -> set[Node]:
+        """Tensors without negative values, whatever the image."""
+        found = {node for node, value in self.captured.constants.items() if not bool((value < 0).any())}
+        for node in self.nodes:
+            inputs = tensor_inputs(node)
+            known = OPERATORS.get(node.target)
+            kept = node.target is operator.getitem or (known is not None and known.monotone)
+            given = node.target in SOFTMAX or (known is not None and known.positive(node))
+            if given or (kept and inputs and found.issuperset(inputs)):
+                found.add(node)
+        return found
+
+    def silent(self, layer: Node, keeps_zeros: Callable[[Node], bool]) -> bool:
         """Is a layer's relevance zero wherever its output is negative, since it is rectified next?
 
         Args:
-            node: the layer.
+            layer: the layer.
             keeps_zeros: whether the rule of another layer gives an input of zero no relevance.
         """
-        users = [user for user in node.users if user in self.reached]
-        return bool(users) and all(self._rectifies(user) and self._fades(user, keeps_zeros) for user in users)
-
-    def _rectifies(self, node: Node) -> bool:
-        known = OPERATORS.get(node.target)
-        return bool(known) and known.rectifies(node)
+        users = self.reached.intersection(layer.users)
+        rectified = all(node.target in OPERATORS and OPERATORS[node.target].rectifies(node) for node in users)
+        return bool(users) and rectified and all(self._fades(node, keeps_zeros) for node in users)
 
     def _fades(self, node: Node, keeps_zeros: Callable[[Node], bool]) -> bool:
         """Is a node's relevance zero where its value is zero?"""
-        if node is self.captured.logits:
-            return False
-        return all(self._fades_to(user, keeps_zeros) for user in node.users if user in self.reached)
+        users = self.reached.intersection(node.users)
+        return node is not self.captured.logits and all(self._fades_by(user, keeps_zeros) for user in users)
 
-    def _fades_to(self, user: Node, keeps_zeros: Callable[[Node], bool]) -> bool:
+    def _fades_by(self, user: Node, keeps_zeros: Callable[[Node], bool]) -> bool:
         if user.target in LAYERS:
             return keeps_zeros(user)
         known = OPERATORS.get(user.target)
-        if known is None or user.target is operator.getitem:
-            return user.target is operator.getitem and self._fades(user, keeps_zeros)
-        return known.zeros == "no" or (known.zeros == "its output's" and self._fades(user, keeps_zeros))
+        if known is not None and known.zeros == "no":
+            return not self.alone(user)
+        passed = known.zeros == "its output's" if known else user.target is operator.getitem
+        return passed and self._fades(user, keeps_zeros)

@@ -118,7 +118,7 @@ class AlphaBeta(Rule):
 
 @dataclass(frozen=True)
 class Gamma(Rule):
-    """Contributions of the output's own sign count 1 + gamma times (Montavon et al. 2019; signed as in zennit)."""
+    """Contributions of the output's own sign count 1 + gamma times (Montavon et al. 2019; signed form)."""
 
     gamma: float = 0.25
 
@@ -150,7 +150,7 @@ class Gamma(Rule):
 
 @dataclass(frozen=True)
 class ZBox(Rule):
-    """For a first layer whose input lies in a box: contributions count from its corners (Montavon et al. 2017).
+    """For a first layer whose input lies in a box: contributions count from its corners (as above, z^B).
 
     Args:
         low: the smallest value an input can have, one number or one per channel.
@@ -223,7 +223,7 @@ class Sharing(ABC):
 
 @dataclass(frozen=True)
 class Ratio(Sharing):
-    """Each summand takes the share it brought, a / (a + b): signs are kept, and may explode where they differ."""
+    """Each summand takes the share it brought, a / (a + b): signed, and may explode where signs differ."""
 
     def __call__(self, summand: Tensor) -> Tensor:
         """The summand."""

@@ -27,8 +27,8 @@ def start(logits: Tensor, target: Target) -> Tensor:
 
     Args:
         logits: (N, K).
-        target: None = the predicted class; an int, or a LongTensor (N,) = the logit of that class; a `Contrast`; a
-            float tensor (N, K) = the relevance itself.
+        target: None = the predicted class; an int, or a LongTensor (N,) = the logit of that class; a
+            `Contrast`; a float tensor (N, K) = the relevance itself.
 
     Returns:
         (N, K).
@@ -63,8 +63,8 @@ def _chosen(logits: Tensor, classes: int | Tensor) -> Tensor:
     numbers = torch.as_tensor(classes, device=logits.device)
     if numbers.is_floating_point() or numbers.dtype == torch.bool or numbers.shape not in ((), (images,)):
         raise UsageError(
-            f"A target is a class, one class per image ({images},), a Contrast, or relevance {_shape(logits)}; "
-            f"got {numbers.dtype} of shape {_shape(numbers)}."
+            f"A target is a class, one class per image ({images},), a Contrast, or relevance of shape "
+            f"{_shape(logits)}; got {numbers.dtype} of shape {_shape(numbers)}."
         )
     if not torch.compiler.is_compiling() and bool(((numbers < 0) | (numbers >= count)).any()):
         raise UsageError(f"Classes are numbered 0 to {count - 1}, got {classes}.")

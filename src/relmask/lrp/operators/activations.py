@@ -5,35 +5,24 @@ from typing import Any
 from torch import Tensor
 from torch.fx import Node
 
+from relmask.lrp.operators.arguments import arguments
 from relmask.lrp.operators.table import Passed, Step, always, aten, operator
 
 
-def _argument(node: Node, position: int, name: str) -> Any:  # noqa: ANN401 - as in the graph
-    return node.args[position] if len(node.args) > position else node.kwargs.get(name)
-
-
-def _floor(node: Node) -> float | None:
-    """The lower limit of a clamp or hardtanh."""
-    target = str(node.target)
-    if "hardtanh" in target:
-        low = _argument(node, 1, "min_val")
-        return -1.0 if low is None else low
-    return _argument(node, 1, "min")
-
-
-def _not_negative(node: Node) -> bool:
-    low = _floor(node)
+def _from_zero_up(node: Node) -> bool:
+    low = arguments(node).get("min", arguments(node).get("min_val"))
     return isinstance(low, int | float) and low >= 0
 
 
-def _zero_below_zero(node: Node) -> bool:
-    return _floor(node) == 0
+def _from_zero(node: Node) -> bool:
+    low = arguments(node).get("min", arguments(node).get("min_val"))
+    return isinstance(low, int | float) and low == 0
 
 
 @operator(
     aten.relu.default,
     aten.relu6.default,
-    values=False,
+    recalls="nothing",
     positive=always,
     rectifies=always,
     zeros="its output's",
@@ -42,35 +31,30 @@ def _zero_below_zero(node: Node) -> bool:
     aten.hardtanh.default,
     aten.clamp.default,
     aten.clamp_min.default,
-    values=False,
-    positive=_not_negative,
-    rectifies=_zero_below_zero,
+    recalls="nothing",
+    positive=_from_zero_up,
     monotone=True,
+    rectifies=_from_zero,
 )
 @operator(
     aten.leaky_relu.default,
+    aten.elu.default,
     aten.gelu.default,
     aten.silu.default,
+    aten.mish.default,
     aten.hardswish.default,
     aten.tanh.default,
-    aten.elu.default,
-    aten.mish.default,
     aten.sqrt.default,
-    values=False,
+    recalls="nothing",
     monotone=True,
     zeros="its output's",
 )
-@operator(aten.square.default, aten.abs.default, values=False, positive=always, zeros="its output's")
-@operator(aten.softplus.default, aten.exp.default, values=False, positive=always)
-@operator(aten.log.default, aten.neg.default, values=False)
+@operator(aten.square.default, aten.abs.default, recalls="nothing", positive=always, zeros="its output's")
+@operator(aten.softplus.default, aten.exp.default, recalls="nothing", positive=always)
+@operator(aten.sigmoid.default, aten.hardsigmoid.default, recalls="nothing", positive=always, gates=True)
+@operator(aten.log.default, aten.neg.default, aten.pow.Tensor_Scalar, recalls="nothing")
 def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """All of it."""
-    return (step.relevance,)
-
-
-@operator(aten.sigmoid.default, aten.hardsigmoid.default, values=False, positive=always, gates=True)
-def gate(step: Step, x: Tensor) -> Passed:
-    """All of it, where it is no gate."""
     return (step.relevance,)
 
 
@@ -80,10 +64,10 @@ def gate(step: Step, x: Tensor) -> Passed:
     aten.alias.default,
     aten.dropout.default,
     aten.contiguous.default,
-    values=False,
+    recalls="nothing",
     monotone=True,
     zeros="its output's",
 )
 def same(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """A copy."""
+    """All of it: a copy."""
     return (step.relevance,)

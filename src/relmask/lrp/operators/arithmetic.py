@@ -1,12 +1,11 @@
-"""Sums, products and quotients of two tensors. With a constant on the other side relevance passes on unchanged."""
+"""Sums, products and quotients. With a constant on the other side relevance passes on unchanged."""
 
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.fx import Node
 
 from relmask.lrp.affine import stabilise
-from relmask.lrp.operators.table import Passed, Question, Step, aten, operator, sum_to
+from relmask.lrp.operators.table import Passed, Step, aten, operator, sum_to
 
 
 @operator(aten.add.Tensor, kind="add", alone=True, monotone=True, zeros="no")
@@ -27,29 +26,26 @@ def _shared(step: Step, a: Tensor, b: Tensor) -> Passed:
     return tuple(sum_to(weight * share, like) for weight, like in zip(weights, (a, b), strict=True))
 
 
-def _gated(node: Node, inputs: Sequence[Node], depends: Sequence[bool], gate: Question) -> Sequence[bool]:
+def _gated(depends: Sequence[bool], gates: Sequence[bool]) -> Sequence[bool]:
     """All but gates; everything where there are only gates."""
-    open_ = [carries and not gate(source) for carries, source in zip(depends, inputs, strict=True)]
-    return open_ if any(open_) else depends
+    gated = [depending and not gate for depending, gate in zip(depends, gates, strict=True)]
+    return gated if any(gated) else depends
 
 
-@operator(aten.mul.Tensor, alone=True, monotone=True, values=False, zeros="its output's", carries=_gated)
+@operator(aten.mul.Tensor, alone=True, monotone=True, recalls="nothing", zeros="its output's", carries=_gated)
 def mul(step: Step, a: Tensor, b: Tensor) -> Passed:
     """Half to each factor (AttnLRP, Achtibat et al. 2024); a gate passes nothing, the gated all."""
     return sum_to(step.relevance / 2, a), sum_to(step.relevance / 2, b)
 
 
-def _numerator(node: Node, inputs: Sequence[Node], depends: Sequence[bool], gate: Question) -> Sequence[bool]:
-    return (True, *(False for _ in inputs[1:])) if depends[0] else depends
+def _numerator(depends: Sequence[bool], gates: Sequence[bool]) -> Sequence[bool]:
+    """The first input, unless it is a constant."""
+    return [True, *(False for _ in depends[1:])] if depends[0] else depends
 
 
-@operator(aten.div.Tensor, alone=True, monotone=True, values=False, zeros="its output's", carries=_numerator)
+@operator(
+    aten.div.Tensor, alone=True, monotone=True, recalls="nothing", zeros="its output's", carries=_numerator
+)
 def div(step: Step, a: Tensor, b: Tensor) -> Passed:
     """All to the numerator."""
     return sum_to(step.relevance, a), None
-
-
-@operator(aten.pow.Tensor_Scalar, alone=True, values=False)
-def power(step: Step, x: Tensor, exponent: float) -> Passed:
-    """All of it."""
-    return (step.relevance,)

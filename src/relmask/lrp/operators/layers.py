@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch._ops import OpOverload
-
 from relmask.lrp.affine import Convolution, Linear, Matrix
 from relmask.lrp.operators.table import aten
 
@@ -39,7 +37,7 @@ def _matrix(axes: int) -> Matrix:
     return Matrix()
 
 
-LAYERS: dict[OpOverload, LayerOperator] = {
+LAYERS: dict[object, LayerOperator] = {
     aten.conv1d.default: LayerOperator("convolution", _convolution),
     aten.conv2d.default: LayerOperator("convolution", _convolution),
     aten.conv3d.default: LayerOperator("convolution", _convolution),

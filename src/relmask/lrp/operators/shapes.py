@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from relmask.lrp.operators.table import Passed, Step, aten, operator
 
-MOVES = {"values": False, "monotone": True, "zeros": "its output's"}
+MOVES = {"recalls": "nothing", "monotone": True, "zeros": "its output's"}
 
 
 @operator(
@@ -51,7 +51,8 @@ def transpose(step: Step, x: Tensor, dim0: int, dim1: int) -> Passed:
 @operator(aten.cat.default, **MOVES)
 def cat(step: Step, tensors: Sequence[Tensor], dim: int = 0) -> Passed:
     """To each its own."""
-    return step.relevance.split([tensor.shape[dim] for tensor in tensors], dim)
+    parts: tuple[Tensor, ...] = step.relevance.split([tensor.shape[dim] for tensor in tensors], dim)
+    return parts
 
 
 @operator(aten.slice.Tensor, **MOVES)
@@ -81,7 +82,7 @@ def split(step: Step, x: Tensor, sizes: Any, dim: int = 0) -> Passed:  # noqa: A
     return (torch.cat(parts, dim),)
 
 
-@operator(aten.pad.default, aten.constant_pad_nd.default, values=False, zeros="its output's")
+@operator(aten.pad.default, aten.constant_pad_nd.default, recalls="nothing", zeros="its output's")
 def pad(step: Step, x: Tensor, widths: Sequence[int], *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """Without the border."""
     return (F.pad(step.relevance, [-width for width in widths]),)

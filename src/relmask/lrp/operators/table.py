@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
-from torch._ops import OpOverload
 from torch.fx import Node
 
-from relmask.lrp.rules import Ratio, Sharing
+from relmask.lrp.rules import Sharing
 
 aten = torch.ops.aten
 
@@ -26,35 +25,35 @@ class Step:
     """One node on the way back.
 
     Args:
-        relevance: of the output; one per output, or None, where an operator has several.
+        relevance: of the output; a tuple with one per output, or None, where an operator has several.
         output: of the forward pass; an `Outline` unless the operator needs values.
-        carries: for each tensor input in order, whether relevance goes there.
         sharing: the composite's rule for sums and averages.
     """
 
     relevance: Any
     output: Any
-    carries: tuple[bool, ...]
-    sharing: Sharing = Ratio()
+    sharing: Sharing
 
 
+Recalls = Literal["all", "output", "nothing"]
 Passed = Sequence[Tensor | None]
 Passes = Callable[..., Passed]
 Question = Callable[[Node], bool]
+Carriers = Callable[[Sequence[bool], Sequence[bool]], Sequence[bool]]
 
 
-class Carriers(Protocol):
-    """Which tensor inputs relevance passes to, of those that depend on the image."""
-
-    def __call__(
-        self, node: Node, inputs: Sequence[Node], depends: Sequence[bool], gate: Question
-    ) -> Sequence[bool]:
-        """One answer per tensor input; `gate` tells whether a node comes through a softmax or a sigmoid."""
-        ...
+def never(node: Node) -> bool:
+    """For facts that hold for no arguments."""
+    return False
 
 
-def everything(node: Node, inputs: Sequence[Node], depends: Sequence[bool], gate: Question) -> Sequence[bool]:
-    """All inputs that depend on the image."""
+def always(node: Node) -> bool:
+    """For facts that hold whatever the arguments."""
+    return True
+
+
+def everything(depends: Sequence[bool], gates: Sequence[bool]) -> Sequence[bool]:
+    """Relevance passes to all inputs that depend on the image."""
     return depends
 
 
@@ -63,36 +62,36 @@ class Operator:
     """What the compiler knows of an operator.
 
     Args:
-        passes: `(step, *arguments)`, ATen's arguments in ATen's order, to a relevance or None per tensor input.
-        values: it needs the values of inputs and output, not only their shapes.
+        passes: `(step, *arguments)`, arguments as ATen orders them, to a relevance or None per tensor input.
+        recalls: what it needs the values of; of all else it gets outlines.
         kind: "add" or "average" where a composite chooses how it shares.
-        alone: a single input that carries relevance gets all of it, and `passes` is not asked.
+        alone: a single input that relevance passes to gets all of it, and `passes` is not asked.
+        carries: which inputs relevance passes to, given which depend on the image and which are gates.
+        gates: the output is a gate: a weight in 0..1 that only scales what it multiplies.
         positive: the output is never negative, given the node.
         monotone: the output is never negative where no input is.
         rectifies: the output is zero where the input is not positive, given the node.
         zeros: an input of zero gets "no" relevance, "its output's", which is zero too, or "some".
-        gates: the output is a gate: a weight in 0..1 that only scales what it multiplies.
-        carries: which inputs relevance passes to.
     """
 
     passes: Passes
-    values: bool = True
+    recalls: Recalls = "all"
     kind: str | None = None
     alone: bool = False
-    positive: Question = lambda node: False
-    monotone: bool = False
-    rectifies: Question = lambda node: False
-    zeros: str = "some"
-    gates: bool = False
     carries: Carriers = everything
+    gates: bool = False
+    positive: Question = never
+    monotone: bool = False
+    rectifies: Question = never
+    zeros: Literal["no", "its output's", "some"] = "some"
 
 
-OPERATORS: dict[OpOverload, Operator] = {}
+OPERATORS: dict[object, Operator] = {}
 
 Function = TypeVar("Function", bound=Passes)
 
 
-def operator(*overloads: OpOverload, **facts: Any) -> Callable[[Function], Function]:  # noqa: ANN401 - Operator's fields
+def operator(*overloads: object, **facts: Any) -> Callable[[Function], Function]:  # noqa: ANN401 - Operator's fields
     """Enter a function into the table, for each of the overloads; `facts` are the fields of `Operator`."""
 
     def enter(passes: Function) -> Function:
@@ -100,11 +99,6 @@ def operator(*overloads: OpOverload, **facts: Any) -> Callable[[Function], Funct
         return passes
 
     return enter
-
-
-def always(node: Node) -> bool:
-    """For facts that hold whatever the arguments."""
-    return True
 
 
 def sum_to(relevance: Tensor, like: Tensor | Outline) -> Tensor:
