@@ -1,0 +1,207 @@
+"""From a picture file to its pixels, whatever a camera, a scanner or a colleague made of it."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from relmask.errors import ImageError
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+
+# Line-scan pictures are large on purpose. Pillow still refuses what has twice its limit, 179 megapixels.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+# EPS and the like would start other programs.
+_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "AVIF")
+_GREY = ("1", "L")
+_DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+_ORIENTATION = 0x0112
+_BITS_PER_SAMPLE = 258
+# Pillow keeps the high byte of 16-bit colours. Read in the other byte order, the file yields the low one.
+_OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+_LOW_BYTE = {
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA", "RGBX")
+    for order, other in _OTHER_ORDER.items()
+}
+
+
+def read_pixels(path: Path) -> Pixels:
+    """Pixels as the file holds them: (H, W) or (H, W, 3), uint8, uint16 or float32 (everything else).
+
+    They are turned as the EXIF orientation says; of several pages or frames, the first is read. Palettes,
+    CMYK, YCbCr and Lab become RGB; transparency and channels past the third are dropped. Colours of 16 bits
+    are kept whole in PNG and TIFF, but not with CMYK or grey with transparency, which come as uint8.
+
+    Raises:
+        ImageError: the file is no picture, is damaged or too large, or may not be read.
+    """
+    try:
+        pixels = _decode(path)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise whatever a damaged file leads them to
+        raise ImageError(f"{path}: {_reason(error)}") from error
+    if not pixels.size:
+        raise ImageError(f"{path}: has no pixels.")
+    return pixels
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of what `read_pixels` gives; the pixels themselves are seldom decoded.
+
+    Raises:
+        ImageError: as `read_pixels`.
+    """
+    try:
+        with _open(path) as image:
+            width, height = image.size
+            if image.format == "TIFF":  # Pillow gives the size of the turned picture
+                return height, width
+            return (
+                (width, height) if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
+            )
+    except Exception:
+        height, width = read_pixels(path).shape[:2]
+        return height, width
+
+
+def is_deep(path: Path) -> bool:
+    """Whether the file's header says that it may hold more than 8 bits a value."""
+    try:
+        with _open(path) as image:
+            return image.mode in _DEEP_GREY or _is_deep_tiff(image) or _is_deep_colour(image)
+    except Exception:
+        return _is_tiff(path)
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """The decoded picture, turned as its EXIF orientation says; damaged EXIF data count as none."""
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
+
+
+def _open(path: Path) -> Image.Image:
+    return Image.open(path, formats=_FORMATS)
+
+
+def _decode(path: Path) -> Pixels:
+    try:
+        with _open(path) as image:
+            if _is_deep_tiff(image):
+                return _decode_tiff(path)
+            if _is_deep_colour(image):
+                return _decode_both_bytes(path)
+            return _array(turned(image))
+    except UnidentifiedImageError:
+        if _is_tiff(path):
+            return _decode_tiff(path)
+        raise
+
+
+def _array(image: Image.Image) -> Pixels:
+    if image.mode in _GREY:
+        return np.asarray(image.convert("L"))
+    if image.mode in _DEEP_GREY:
+        return _narrowed(np.asarray(image))
+    if image.mode in ("P", "PA", "La", "RGBa"):
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))
+
+
+def _is_tiff(path: Path) -> bool:
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
+def _is_deep_tiff(image: Image.Image) -> bool:
+    bits: Any = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    return len(bits) > 1 and max(bits) > 8
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    tiles: Any = getattr(image, "tile", None)
+    return bool(tiles) and all(_raw_mode(tile) in _LOW_BYTE for tile in tiles)
+
+
+def _raw_mode(tile: Any) -> str:  # noqa: ANN401 - Pillow's tile
+    return str(tile.args if isinstance(tile.args, str) else tile.args[0])
+
+
+def _decode_both_bytes(path: Path) -> Pixels:
+    with _open(path) as image:
+        high = np.asarray(turned(image).convert("RGB")).astype(np.uint16)
+    with _open(path) as image:
+        opened: Any = image
+        opened.tile = [_with_low_byte(tile) for tile in opened.tile]
+        low = np.asarray(turned(image).convert("RGB"))
+    pixels: NDArray[np.uint16] = high << 8 | low
+    return pixels
+
+
+def _with_low_byte(tile: Any) -> Any:  # noqa: ANN401 - Pillow's tile
+    mode = _LOW_BYTE[_raw_mode(tile)]
+    return tile._replace(args=mode if isinstance(tile.args, str) else (mode, *tile.args[1:]))
+
+
+def _decode_tiff(path: Path) -> Pixels:
+    """First page of a TIFF that Pillow cannot open or would cut to 8 bits."""
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        tag, axes = page.tags.get(_ORIENTATION), page.axes
+        try:
+            pixels = page.asarray()
+        except (KeyError, ValueError):  # a compression that tifffile leaves to imagecodecs
+            return _decode_both_bytes(path)
+    if axes == "SYX":
+        pixels, axes = np.moveaxis(pixels, 0, -1), "YXS"
+    if axes not in ("YX", "YXS") or pixels.dtype.kind not in "buif":
+        raise ImageError(f"{path}: holds {pixels.dtype} values along {axes}. Save it as a grey or RGB TIFF.")
+    if pixels.ndim == 3:
+        pixels = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, 0]
+    return _narrowed(_turned(pixels, int(tag.value) if tag is not None else 1))
+
+
+def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _narrowed(pixels: NDArray[Any]) -> Pixels:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    if pixels.dtype.kind == "u" and pixels.dtype.itemsize == 2:
+        return pixels.astype(np.uint16)
+    return pixels.astype(np.float32)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "no such file."
+        case PermissionError():
+            return "no permission to read it."
+        case IsADirectoryError():
+            return "is a folder."
+        case UnidentifiedImageError() | tifffile.TiffFileError():
+            return "is no picture in a known format, or is damaged. Save it again as PNG, JPEG or TIFF."
+        case Image.DecompressionBombError():
+            return f"{error} Cut it up; or, if you trust it, raise PIL.Image.MAX_IMAGE_PIXELS."
+        case MemoryError():
+            return "does not fit into memory. Cut it up."
+    return f"cannot be decoded ({type(error).__name__}: {error}). Save it again as PNG, JPEG or TIFF."

@@ -1,0 +1,101 @@
+"""Pictures as numbers in [0, 1], on a scale that is the same for all pictures of a run."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from relmask.data.decoding import is_deep, read_pixels
+from relmask.errors import ImageError
+
+_SAMPLED_PICTURES = 256
+_SAMPLED_PIXELS = 40_000
+
+
+class Intensity(BaseModel):
+    """Range that values of 16-bit, 32-bit and float pictures are mapped from, to 0..1.
+
+    8-bit pictures are always mapped from 0..255. A run measures the range once, on its training pictures, and
+    keeps it: it is never chosen for one picture, since a dark part must stay dark.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    low: float = Field(default=0.0, description="Value that becomes 0.")
+    high: float = Field(default=65535.0, description="Value that becomes 1.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Intensity":
+        if self.low >= self.high:
+            raise ValueError(f"low must be under high, got {self.low} and {self.high}")
+        return self
+
+
+DEFAULT = Intensity()
+
+
+def read_image(path: Path, intensity: Intensity = DEFAULT) -> NDArray[np.float32]:
+    """Picture (H, W, 3) in [0, 1], turned as its EXIF orientation says; grey is repeated.
+
+    What formats are read and how is told by `decoding.read_pixels`.
+
+    Args:
+        path: the file; of several pages or frames, the first.
+        intensity: range of high-bit-depth pictures; values outside are clipped, NaN becomes 0.
+
+    Raises:
+        ImageError: the file is no picture, is damaged or too large, or may not be read.
+    """
+    pixels = read_pixels(path)
+    if pixels.dtype == np.uint8:
+        scaled = pixels.astype(np.float32) / np.float32(255)
+    else:
+        wide = (pixels.astype(np.float64) - intensity.low) / (intensity.high - intensity.low)
+        scaled = np.nan_to_num(wide, nan=0.0).clip(0, 1).astype(np.float32)
+    return scaled if scaled.ndim == 3 else np.repeat(scaled[:, :, None], 3, axis=2)
+
+
+def measure_intensity(paths: Sequence[Path]) -> Intensity:
+    """Range that high-bit-depth training pictures use, rounded outwards; 0..65535 if there are none.
+
+    The range holds 99.8 % of a sample of all their pixels together, and a tenth more on both sides as far as
+    values go, so that a few dead pixels do not decide it. Pictures that cannot be read are passed over.
+
+    Args:
+        paths: training pictures; of many, evenly spaced ones are read.
+    """
+    deep = [path for path in sorted(paths) if is_deep(path)]
+    evenly = deep[:: max(1, math.ceil(len(deep) / _SAMPLED_PICTURES))]
+    samples = [_sampled(path) for path in evenly]
+    values = np.concatenate(samples) if samples else np.empty(0)
+    if not values.size:
+        return DEFAULT
+    low, high = np.percentile(values, (0.1, 99.9))
+    margin = (high - low) / 10
+    return _rounded(float(max(low - margin, values.min())), float(min(high + margin, values.max())))
+
+
+def _sampled(path: Path) -> NDArray[np.float64]:
+    """Some finite values of a high-bit-depth picture; none if it cannot be read, or is not one after all."""
+    try:
+        pixels = read_pixels(path)
+    except ImageError:
+        return np.empty(0)
+    if pixels.dtype == np.uint8:
+        return np.empty(0)
+    values = pixels.reshape(-1)[:: max(1, pixels.size // _SAMPLED_PIXELS)].astype(np.float64)
+    return values[np.isfinite(values)]
+
+
+def _rounded(low: float, high: float) -> Intensity:
+    """Both to two digits of their distance, away from each other."""
+    if high - low <= 1e-6 * max(abs(low), abs(high)):
+        return Intensity(low=low, high=low + max(1.0, abs(low)))
+    step = 10.0 ** (math.floor(math.log10(high - low)) - 1)
+    digits = max(0, -round(math.log10(step)))
+    return Intensity(
+        low=round(math.floor(low / step) * step, digits), high=round(math.ceil(high / step) * step, digits)
+    )
