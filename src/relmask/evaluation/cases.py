@@ -24,7 +24,7 @@ class Case:
     image: NDArray[np.float32]  # (H, W, 3) in [0, 1]
     relevance: FloatArray | None  # (H, W)
     mask: NDArray[np.uint8]
-    truth: NDArray[np.uint8]
+    truth: NDArray[np.uint8] | None  # None where nobody drew it
 
     @property
     def badness(self) -> tuple[float, int]:
@@ -90,6 +90,8 @@ def picture(case: Case, classes: Sequence[str], limit: float) -> Picture:
     by = f", most of all {strongest}" if outcome.called and strongest and len(classes) > 1 else ""
     value = f1_tolerant(np.array(outcome.any_defect))
     f1 = "" if np.isnan(value) else f", F1 at 2 px {float(value):.2f}"
+    if case.truth is None:
+        f1 = ", no true mask"
     caption = f"{outcome.name}: {really}; called {told} ({outcome.score:.2f}{by}){f1}"
     return Picture(
         caption, dict(zip(("image", "relevance", "mask", "truth"), views(case, limit), strict=True))
@@ -103,7 +105,7 @@ def views(case: Case, limit: float) -> list[NDArray[np.uint8]]:
         image,
         overlay(case.image, case.relevance, limit),
         painted(case.image, case.mask),
-        painted(case.image, case.truth),
+        painted(case.image, np.zeros_like(case.mask) if case.truth is None else case.truth),
     )
     return [fitted(one, LONGEST) for one in shown]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from relmask.data.index import Index, Sample
 from relmask.data.reading import Intensity, read_image
-from relmask.data.truth import read_truth
+from relmask.data.truth import has_truth, read_truth
 from relmask.errors import DataError, ImageError
 from relmask.evaluation.bootstrap import intervals
 from relmask.evaluation.cases import Case, Cases
@@ -57,7 +57,7 @@ class Measured:
     tally: Tally
     cases: Cases
     seconds_per_image: float
-    failed: Mapping[str, str]  # name of an image that could not be read -> why
+    failed: Mapping[str, str]  # name of an image that could not be read, or its mask -> why
 
     def metrics(
         self, *, split: str, grouped: bool, threshold: ThresholdScores, resamples: int = 1000
@@ -112,22 +112,17 @@ def measure(
         on_image: called with the number of images done.
 
     Raises:
-        DataError: no readable image, or a true mask that does not fit its image.
+        DataError: there is no image that can be read, together with its true mask if it has one.
     """
     names, to_class = _naming(classes, index)
     tally, cases, failed, seconds = Tally(names), Cases(), dict[str, str](), 0.0
     for group in _batches(samples, batch_size):
-        read = list(_readable(group, intensity, failed))
+        read = list(_readable(group, index, intensity, failed))
         began = time.perf_counter()
-        results = segment([image for _, image in read]) if read else []
+        results = segment([image for _, image, _ in read]) if read else []
         seconds += time.perf_counter() - began
-        for (sample, image), result in zip(read, results, strict=True):
-            truth = to_class[read_truth(sample, index)]
-            if truth.shape != image.shape[:2]:
-                raise DataError(
-                    f"{sample.mask} is {truth.shape[1]} x {truth.shape[0]} px, its image {sample.path} "
-                    f"{image.shape[1]} x {image.shape[0]}: a mask must have the size of its image."
-                )
+        for (sample, image, values), result in zip(read, results, strict=True):
+            truth = None if values is None else to_class[values]
             outcome = tally.add(
                 name=sample.name,
                 group=sample.group,
@@ -142,7 +137,8 @@ def measure(
             cases.add(Case(outcome, image, result.relevance, result.mask, truth))
             on_image(len(tally.outcomes))
     if not tally.outcomes:
-        raise DataError(f"No readable image of {index.root} to evaluate on: {failed or 'the part is empty'}.")
+        reasons = "\n".join(failed.values()) or "The part is empty: name another with --split."
+        raise DataError(f"No image of {index.root} to evaluate on.\n{reasons}")
     return Measured(tally, cases, seconds / len(tally.outcomes), failed)
 
 
@@ -173,20 +169,21 @@ def measure_control(
     """
     search, failed = ThresholdSearch(), dict[str, str]()
     with TemporaryDirectory(prefix="relmask-") as folder:
-        readable = []
-        for number, (sample, image) in enumerate(_readable(samples, intensity, failed)):
+        kept: list[Sample] = []
+        for sample, image, truth in _readable(samples, index, intensity, failed):
             scores = np.asarray(control.score(image), np.float32)
-            search.add(scores, read_truth(sample, index) > 0)
-            np.save(Path(folder) / f"{number}.npy", scores)
-            readable.append(sample)
+            if truth is not None:
+                search.add(scores, truth > 0)
+            np.save(Path(folder) / f"{len(kept)}.npy", scores)
+            kept.append(sample)
         threshold, _ = search.best()
-        stored = (np.load(Path(folder) / f"{number}.npy") for number in range(len(readable)))
+        stored = (np.load(Path(folder) / f"{number}.npy") for number in range(len(kept)))
 
         def segment(images: Sequence[Image]) -> list[_Thresholded]:
             maps = [next(stored) for _ in images]
             return [_Thresholded((m >= threshold).astype(np.uint8), m, float(m.max())) for m in maps]
 
-        measured = measure(segment, readable, index, classes=None, intensity=intensity, batch_size=batch_size)
+        measured = measure(segment, kept, index, classes=None, intensity=intensity, batch_size=batch_size)
     return threshold, measured
 
 
@@ -208,11 +205,13 @@ def _naming(classes: Sequence[str] | None, index: Index) -> tuple[tuple[str, ...
 
 
 def _readable(
-    samples: Sequence[Sample], intensity: Intensity, failed: dict[str, str]
-) -> Iterator[tuple[Sample, Image]]:
+    samples: Sequence[Sample], index: Index, intensity: Intensity, failed: dict[str, str]
+) -> Iterator[tuple[Sample, Image, NDArray[np.uint8] | None]]:
+    """Each sample with its image and its true mask; None where a defective one has no mask."""
     for sample in samples:
         try:
-            yield sample, read_image(sample.path, intensity)
+            image = read_image(sample.path, intensity)
+            yield sample, image, read_truth(sample, index) if has_truth(sample) else None
         except ImageError as error:
             failed[sample.name] = str(error)
 

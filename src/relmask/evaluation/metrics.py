@@ -118,6 +118,7 @@ class ImageOutcome:
     called: bool  # said to be defective
     score: float  # probability of any defect
     scores: Mapping[str, float]
+    masked: bool  # is it known where its defects are?
     overlaps: IntArray  # (1 + classes, 5): any defect, then each class; columns as in Overlap
 
     @property
@@ -159,7 +160,7 @@ class Tally:
         group: str,
         labels: frozenset[str],
         mask: LabelArray,
-        truth: LabelArray,
+        truth: LabelArray | None,
         relevance: FloatArray | None,
         called: bool,
         score: float,
@@ -172,21 +173,24 @@ class Tally:
             group: of the image; the bootstrap draws groups.
             labels: the classes that the image really has; empty = clean.
             mask: (H, W), what was said: 0 or the class, 1-based in the order of `classes`.
-            truth: (H, W), what is so.
+            truth: (H, W), what is so; None where a defective image has no true mask: then it counts in the
+                figures of images, not in those of pixels.
             relevance: (H, W) of the strongest class, None where it was not computed.
             called: said to be defective.
             score: probability of any defect.
             scores: probability of each class; the strongest one owns the relevance.
         """
-        if mask.shape != truth.shape:
-            raise ValueError(f"{name}: the mask is {mask.shape}, the truth {truth.shape}")
-        counts = overlaps(mask, truth, len(self.classes))
-        outcome = ImageOutcome(name, group, labels, called, score, dict(scores), counts)
+        counts = np.zeros((1 + len(self.classes), 5), np.int64)
+        if truth is not None:
+            if mask.shape != truth.shape:
+                raise ValueError(f"{name}: the mask is {mask.shape}, the truth {truth.shape}")
+            counts = overlaps(mask, truth, len(self.classes))
+            self.ranking.add(relevance, truth > 0)
+            strongest = max(scores, key=scores.__getitem__, default=None)
+            for k, (label, ranking) in enumerate(self.class_rankings.items(), start=1):
+                ranking.add(relevance if label == strongest else None, truth == k)
+        outcome = ImageOutcome(name, group, labels, called, score, dict(scores), truth is not None, counts)
         self.outcomes.append(outcome)
-        self.ranking.add(relevance, truth > 0)
-        strongest = max(scores, key=scores.__getitem__, default=None)
-        for k, (label, ranking) in enumerate(self.class_rankings.items(), start=1):
-            ranking.add(relevance if label == strongest else None, truth == k)
         return outcome
 
     def counts(self) -> IntArray:

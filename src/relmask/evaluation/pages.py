@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from relmask.evaluation.cases import Cases, colours, picture
+from relmask.evaluation.evaluate import Measured
 from relmask.evaluation.metrics import Interval, Metrics, PixelScores, Tally
 from relmask.evaluation.ranking import Curve
 from relmask.report import Line, Section, bars, cards, charts, curves, facts, gallery, legend, table, text
@@ -13,19 +14,21 @@ from relmask.report.page import Cell
 POINTS = 200  # of a curve
 
 
-def sections(metrics: Metrics, tally: Tally, cases: Cases) -> list[Section]:
-    """All that is to be said of one evaluation."""
+def sections(metrics: Metrics, measured: Measured, more: Sequence[Section] = ()) -> list[Section]:
+    """All that is to be said of one evaluation; `more` stands behind the figures, before the pictures."""
+    tally = measured.tally
     return [
-        *warnings(metrics),
+        *warnings(metrics, measured),
         summary(metrics),
         thresholds(metrics),
         per_class(metrics),
         figures(tally),
-        *pictures(cases, tally.classes),
+        *more,
+        *pictures(measured.cases, tally.classes),
     ]
 
 
-def warnings(metrics: Metrics) -> list[Section]:
+def warnings(metrics: Metrics, measured: Measured) -> list[Section]:
     """What a reader must know before the figures."""
     found = []
     if not metrics.grouped:
@@ -36,6 +39,10 @@ def warnings(metrics: Metrics) -> list[Section]:
         found.append("The thresholds saw true masks.")
     if metrics.groups < 10:
         found.append(f"Only {metrics.groups} groups: the figures may be far off, see the intervals.")
+    if unmasked := sum(not outcome.masked for outcome in measured.tally.outcomes):
+        found.append(f"{unmasked} defective images have no true mask: they count in image figures only.")
+    if measured.failed:
+        found.append(f"{len(measured.failed)} images are left out: " + "; ".join(measured.failed.values()))
     return [text("Read this first", *found, warning=True)] if found else []
 
 
@@ -81,8 +88,8 @@ def per_class(metrics: Metrics) -> Section:
     ]
     rows.append(_row("any defect", metrics.pixel, metrics.ci95.iou, metrics.image.auroc))
     note = (
-        "Pooled over all images, clean ones included. 95 %: bootstrap over groups. A dash: not defined in this "
-        "split. AP and AUPRO rank the relevance, whatever the threshold."
+        "Pooled over all images, clean ones included. 95 %: bootstrap over groups. A dash: not defined in "
+        "this split. AP and AUPRO rank the relevance, whatever the threshold."
     )
     return table("Per class", columns, rows, note=note, strong=len(rows) - 1)
 
@@ -119,7 +126,9 @@ def figures(tally: Tally) -> Section:
 def pictures(cases: Cases, classes: Sequence[str]) -> list[Section]:
     """The worst cases, then a fair sample."""
     limit = cases.limit()
-    note = f"Relevance is red for a defect, blue against it; full colour from {limit:.2g} logits a pixel, in all pictures."
+    note = (
+        f"Relevance: red for a defect, blue against it; full colour is {limit:.2g} logits a pixel everywhere."
+    )
     found = [legend("How to read the pictures", colours(classes), note=note)]
     if cases.worst:
         found.append(gallery("Worst cases", [picture(case, classes, limit) for case in cases.worst]))

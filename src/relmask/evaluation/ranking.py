@@ -85,7 +85,7 @@ class Ranking:
         outside, overlap = np.cumsum(self._falling(self._outside)), np.cumsum(self._falling(self._overlap))
         return Curve(
             np.concatenate([[0.0], outside / max(1, outside[-1])]),
-            np.concatenate([[0.0], overlap / max(1, self.regions)]),
+            np.concatenate([[0.0], (overlap / max(1, self.regions)).clip(0, 1)]),
         )
 
     def aupro(self, limit: float = 0.05) -> float | None:
@@ -99,7 +99,7 @@ class Ranking:
         below = curve.x < limit
         x = np.append(curve.x[below], limit)
         y = np.append(curve.y[below], np.interp(limit, curve.x, curve.y))
-        return float(np.trapezoid(y, x) / limit)
+        return min(1.0, float(np.trapezoid(y, x) / limit))
 
     def _falling(self, counts: FloatArray | NDArray[np.int64]) -> FloatArray:
         used = (self._inside + self._outside) > 0
