@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 # EPS and the like would start other programs.
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "AVIF")
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "AVIF")
 _GREY = ("1", "L")
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _ORIENTATION = 0x0112
