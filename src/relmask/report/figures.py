@@ -47,7 +47,7 @@ def overlay(image: FloatArray, relevance: FloatArray | None, limit: float) -> Pi
         raise ValueError(f"limit must be positive, got {limit}")
     grey = np.repeat(image.mean(-1, keepdims=True), 3, -1) * 255
     if relevance is not None:
-        strength = np.sqrt(np.abs(relevance / limit).clip(0, 1))[..., None]
+        strength = (np.abs(relevance / limit).clip(0, 1) ** 0.7)[..., None]
         grey = grey * (1 - strength) + np.where(relevance[..., None] > 0, _FOR, _AGAINST) * strength
     return _bytes(grey)
 

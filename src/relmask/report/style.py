@@ -28,7 +28,7 @@ th,td{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--line)
 th{color:var(--soft);font-weight:600}
 td.n{font-variant-numeric:tabular-nums}
 tr.strong td{font-weight:700}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:16px}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:16px}
 figure{margin:0}
 .chart{width:100%;height:auto;display:block;font-size:11px}
 .chart text{fill:var(--soft)}
