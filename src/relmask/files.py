@@ -5,7 +5,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ def whole(path: Path) -> Iterator[Path]:
         yield part
         part.replace(path)
     except OSError as error:
-        raise OutError(f"Cannot write {path}: {_reason(error)}") from error
+        raise OutError(f"Cannot write {path}: {reason(error)}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,9 +52,12 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
         writer.writerows(rows)
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """Why a file cannot be written, and what to do, as the end of a sentence."""
     if error.errno == errno.ENOSPC:
-        return "the disk is full. Free some space and run the same command again: it goes on where it stopped."
+        return (
+            "the disk is full. Free some space and run the same command again: it goes on where it stopped."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "no permission. Choose another folder, or ask for write access."
     return f"{error.strerror or error}."
