@@ -78,7 +78,7 @@ def two_defects(folder: Path, *, images: int = 64, size: int = 112, seed: int = 
 
 
 def six_per_class(folder: Path, *, size: int = 112, seed: int = 0) -> None:
-    """A sub-folder a class (ok, crack, pit) with six pictures each, no index, no masks: a user's first try."""
+    """A sub-folder a class (ok, crack, pit) with six pictures each, no index or masks: a first try."""
     for kind, label in enumerate(("ok", "crack", "pit")):
         for number in range(6):
             rng = np.random.default_rng((seed, kind, number))
@@ -164,7 +164,8 @@ def _nucleus(
             _disc(x, y, cx + 0.42 * radius * np.cos(a), cy + 0.42 * radius * np.sin(a), 0.36 * radius)
             for a in angles
         ]
-        return np.stack(parts).max(0)
+        lobed: FloatArray = np.stack(parts).max(0)
+        return lobed
     share = {"blast": 0.84, "lymphocyte": 0.86, "monocyte": 0.66}[CELLS[kind]]
     nucleus = _disc(x, y, cx, cy, share * radius, 0.5 * wobble)
     if CELLS[kind] == "monocyte":
