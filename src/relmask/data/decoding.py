@@ -19,6 +19,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 # EPS and the like would start other programs.
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "AVIF")
+SUFFIXES = frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in _FORMATS)
 _GREY = ("1", "L")
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _ORIENTATION = 0x0112

@@ -5,14 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from relmask.data.decoding import SUFFIXES
 from relmask.data.problems import listed, refuse
 from relmask.data.tables import Row, read_table
 from relmask.errors import DataError
 
-SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in ("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "bmp", "dib", "tif", "tiff", "webp", "gif")
-) | {".jp2", ".j2k", ".pgm", ".ppm", ".pnm", ".avif"}
 _SPLITS = {
     "train": "train",
     "training": "train",

@@ -1,0 +1,246 @@
+"""Labelled windows, cut out of pictures whose masks are known."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from relmask.data.decoding import Pixels, read_pixels
+from relmask.data.index import Index, Sample, label_text, read_index
+from relmask.data.tiles import Window, windows
+from relmask.data.truth import has_truth, read_truth
+from relmask.errors import DataError, ImageError, OutError, UsageError
+from relmask.files import whole, write_csv, write_json
+from relmask.progress import Progress, silent
+
+CLEAN = "ok"
+_SETTINGS = "patches.json"
+_PICTURES = "patches"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where patches are cut, and when one counts as defective.
+
+    Attributes:
+        size: side of a patch in pixels.
+        stride: step from patch to patch, at most the size.
+        min_defect: fewest pixels of a class that make a patch defective.
+    """
+
+    size: int
+    stride: int
+    min_defect: int
+
+    def __post_init__(self) -> None:
+        if self.size < 8:
+            raise UsageError(f"--size must be 8 or more, got {self.size}.")
+        if not 1 <= self.stride <= self.size:
+            raise UsageError(f"--stride must be from 1 to the size {self.size}, got {self.stride}.")
+        if not 1 <= self.min_defect <= self.size**2:
+            raise UsageError(
+                f"--min-defect must be from 1 to the {self.size**2} pixels of a patch, got {self.min_defect}."
+            )
+
+
+@dataclass(frozen=True)
+class Patches:
+    """What was cut.
+
+    Attributes:
+        out: the folder, usable as DATA.
+        labels: patches with each label (several joined by |).
+        splits: patches in each split; empty if DATA states none.
+        dropped: windows with too few defect pixels to be defective, and too many to be clean.
+        small: names of pictures smaller than a patch.
+        unmasked: names of defective pictures without a mask.
+        failed: why pictures or masks could not be read, by name.
+    """
+
+    out: Path
+    labels: dict[str, int]
+    splits: dict[str, int]
+    dropped: int
+    small: tuple[str, ...]
+    unmasked: tuple[str, ...]
+    failed: dict[str, str]
+
+
+class _Row(NamedTuple):
+    image: str
+    label: str
+    group: str
+    split: str
+
+
+@dataclass
+class _Tally:
+    rows: list[_Row] = field(default_factory=list)
+    dropped: int = 0
+    small: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def cut_patches(
+    data: Path,
+    out: Path,
+    size: int,
+    *,
+    stride: int | None = None,
+    min_defect: int | None = None,
+    clean: str | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Patches:
+    """Cut square patches out of DATA and label them by its masks.
+
+    A patch's labels are the classes with at least `min_defect` pixels in it. Without a defect pixel it is
+    clean; with a class that has some, but fewer, it is dropped. Group and split are those of its picture.
+    OUT becomes a data set of patches/ and index.csv (image,label,group[,split]), without masks. Pixels stay
+    as they are, in 8-bit PNG or, where they hold more, in TIFF. What an interrupted cut wrote is used again.
+
+    Args:
+        data: as `read_index` takes it, with masks.
+        out: folder for the patches.
+        size: side of a patch in pixels.
+        stride: step from patch to patch; by default they lie side by side.
+        min_defect: fewest pixels of a class that make a patch defective; by default half the side.
+        clean: name of the clean class of DATA; clean patches get it too, or "ok" where there is none.
+        overwrite: replace patches that were cut with other settings.
+        progress: told after every picture.
+
+    Raises:
+        UsageError: sizes out of range.
+        DataError: no masks, or no picture as large as a patch.
+        OutError: OUT holds something else, or cannot be written.
+    """
+    grid = Grid(
+        size, size if stride is None else stride, max(1, size // 2) if min_defect is None else min_defect
+    )
+    index = read_index(data, clean)
+    known = [sample for sample in index.samples if has_truth(sample)]
+    if not any(sample.labels for sample in known):
+        raise DataError(
+            f"No defective picture in {index.root} has a mask. Name masks in its index.csv, column mask."
+        )
+    clean = index.clean or CLEAN
+    _prepare(out, {**asdict(grid), "clean": clean, "data": index.fingerprint}, overwrite)
+    tally = _Tally()
+    for done, (sample, base) in enumerate(_bases(known), start=1):
+        try:
+            _cut(sample, index, grid, base, clean, out, tally)
+        except ImageError as error:
+            tally.failed[sample.name] = str(error)
+        progress("cutting", done, len(known))
+    if not tally.rows:
+        raise DataError(
+            f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, "
+            f"{len(tally.failed)} cannot be read. Choose a smaller --size."
+        )
+    stated = all(row.split for row in tally.rows)
+    columns = _Row._fields if stated else _Row._fields[:-1]
+    write_csv(out / "index.csv", columns, (row[: len(columns)] for row in tally.rows))
+    return Patches(
+        out=out,
+        labels=dict(sorted(Counter(row.label for row in tally.rows).items())),
+        splits=dict(Counter(row.split for row in tally.rows)) if stated else {},
+        dropped=tally.dropped,
+        small=tuple(tally.small),
+        unmasked=tuple(sample.name for sample in index.samples if not has_truth(sample)),
+        failed=tally.failed,
+    )
+
+
+def label_window(truth: NDArray[np.uint8], least: int, classes: tuple[str, ...]) -> frozenset[str] | None:
+    """Labels of a window of true classes; empty = clean, None = fewer than `least` of a class.
+
+    Example:
+        >>> label_window(np.uint8([[0, 1], [1, 0]]), 2, ("crack", "pit"))
+        frozenset({'crack'})
+    """
+    counts = np.bincount(truth.ravel(), minlength=len(classes) + 1)[1:]
+    if ((counts > 0) & (counts < least)).any():
+        return None
+    return frozenset(label for label, count in zip(classes, counts, strict=True) if count)
+
+
+def _bases(samples: list[Sample]) -> Iterator[tuple[Sample, str]]:
+    """Each sample with the beginning of its patches' names: without suffix where that tells them apart."""
+    paths = [Path(sample.name) for sample in samples]
+    stems = Counter(path.with_suffix("") for path in paths)
+    for sample, path in zip(samples, paths, strict=True):
+        base = path.with_suffix("") if stems[path.with_suffix("")] == 1 else path
+        yield sample, f"{_PICTURES}/{base.as_posix()}"
+
+
+def _cut(sample: Sample, index: Index, grid: Grid, base: str, clean: str, out: Path, tally: _Tally) -> None:
+    truth = read_truth(sample, index)
+    if min(truth.shape) < grid.size:
+        tally.small.append(sample.name)
+        return
+    pixels: Pixels | None = None
+    rows: list[_Row] = []
+    dropped = 0
+    height, width = truth.shape
+    for window in windows(height, width, grid.size, grid.stride):
+        labels = label_window(truth[_inside(window, grid.size)], grid.min_defect, index.classes)
+        if labels is None:
+            dropped += 1
+            continue
+        name = f"{base}_y{window.top}_x{window.left}"
+        if (found := _existing(out, name)) is None:
+            pixels = read_pixels(sample.path) if pixels is None else pixels
+            found = _save(out, name, pixels[_inside(window, grid.size)])
+        rows.append(_Row(found, label_text(labels, clean), sample.group, sample.split or ""))
+    tally.rows += rows
+    tally.dropped += dropped
+
+
+def _inside(window: Window, size: int) -> tuple[slice, slice]:
+    return slice(window.top, window.top + size), slice(window.left, window.left + size)
+
+
+def _existing(out: Path, name: str) -> str | None:
+    return next((name + suffix for suffix in (".png", ".tif") if (out / (name + suffix)).is_file()), None)
+
+
+def _save(out: Path, name: str, pixels: Pixels) -> str:
+    name += ".png" if pixels.dtype == np.uint8 else ".tif"
+    with whole(out / name) as part:
+        if pixels.dtype == np.uint8:
+            Image.fromarray(pixels).save(part)
+        else:
+            photometric = "rgb" if pixels.ndim == 3 else "minisblack"
+            tifffile.imwrite(part, pixels, photometric=photometric, compression="zlib")
+    return name
+
+
+def _prepare(out: Path, settings: dict[str, object], overwrite: bool) -> None:
+    """Make OUT ready for patches of these settings; what is not known to be patches is never deleted."""
+    path = out / _SETTINGS
+    try:
+        old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if old == settings:
+            return
+        if out.exists() and any(out.iterdir()):
+            if old is None:
+                raise OutError(f"{out} holds other files. Choose an empty or a new folder for the patches.")
+            if not overwrite:
+                changed = ", ".join(sorted(key for key in settings if old.get(key) != settings[key]))
+                raise OutError(
+                    f"{out} holds patches cut with other settings ({changed}). Choose another folder, or "
+                    "replace them with --overwrite."
+                )
+            (out / "index.csv").unlink(missing_ok=True)
+            shutil.rmtree(out / _PICTURES, ignore_errors=True)
+    except (OSError, ValueError, AttributeError) as error:
+        raise OutError(f"Cannot use {out} for patches: {error}. Choose another folder.") from error
+    write_json(path, settings)
