@@ -244,3 +244,12 @@ def _prepare(out: Path, settings: dict[str, object], overwrite: bool) -> None:
     except (OSError, ValueError, AttributeError) as error:
         raise OutError(f"Cannot use {out} for patches: {error}. Choose another folder.") from error
     write_json(path, settings)
+
+
+def patch_size(data: Path) -> int | None:
+    """Side in pixels of the patches in a folder that `cut_patches` made; None for any other DATA."""
+    path = data / _SETTINGS
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["size"]) if path.is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,143 @@
+"""When an image is a defect and how far its mask reaches: thresholds from image-level labels alone."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from relmask.masks.thresholds import logistic_fit, sigmoid, threshold_for_false_alarms
+
+FloatArray = NDArray[np.floating]
+
+
+class ClassThresholds(BaseModel):
+    """What decides about one class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    usual: float = Field(description="Logit that is usual in images without the class.")
+    spread: float = Field(gt=0, description="How far above it the highest of them reach, in logits.")
+    gate: float = Field(description="In logits; an image above it may get a mask of the class.")
+    seed: float = Field(ge=0, description="In logits a pixel; where there is more relevance a mask begins.")
+    extent: float = Field(gt=0, description="How far the mask reaches from its seed, see `extent_of`.")
+    extent_of: Literal["peak", "absolute"] = Field(
+        description="Is `extent` a share of the image's peak, or relevance in logits a pixel?"
+    )
+    slope: float = Field(description="Of the probability: sigmoid(slope * logit + offset).")
+    offset: float
+
+    def probability(self, logit: float) -> float:
+        """Chance that the class is in an image, where both answers are as likely beforehand."""
+        return sigmoid(self.slope * logit + self.offset)
+
+    def reach(self, peak: float) -> float:
+        """Relevance above which pixels belong to the mask, in an image with this peak."""
+        return self.extent * peak if self.extent_of == "peak" else min(self.extent, peak)
+
+
+class Calibration(BaseModel):
+    """Thresholds of all classes, and what they were chosen from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    classes: Mapping[str, ClassThresholds]
+    false_alarms: float = Field(ge=0, lt=1, description="Share of clean images that may get a mask.")
+    slope: float = Field(description="Of the probability of any defect, from the highest standardised logit.")
+    offset: float
+    saw_masks: bool = Field(description="Did a true mask help to choose a threshold?")
+    negatives: int = Field(description="Clean images, or images without the class, that were used.")
+    groups: int = Field(description="Groups that they belong to.")
+    cross_fitted: bool = Field(
+        description="Were training images used, each judged by a head that never saw it?"
+    )
+
+    def standardised(self, logits: FloatArray) -> FloatArray:
+        """Logits (N, K), each on the scale of its class: 0 is usual without it, 1 is high."""
+        thresholds = self.classes.values()
+        usual = np.array([threshold.usual for threshold in thresholds])
+        spread = np.array([threshold.spread for threshold in thresholds])
+        return (logits - usual) / spread
+
+    def defect_probability(self, logits: FloatArray) -> FloatArray:
+        """Chance (N,) of any defect, of logits (N, K)."""
+        highest = self.standardised(logits).max(axis=1)
+        return np.array([sigmoid(self.slope * value + self.offset) for value in highest])
+
+    def candidates(self, logits: FloatArray) -> NDArray[np.bool_]:
+        """Which classes (N, K) may get a mask; an image without any is clean."""
+        return logits > np.array([threshold.gate for threshold in self.classes.values()])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Logits of images that the judging head never saw.
+
+    Attributes:
+        logits: (N, K).
+        targets: (N, K), is the class in the image?
+        groups: (N,) which object each image shows.
+    """
+
+    logits: FloatArray
+    targets: NDArray[np.bool_]
+    groups: Sequence[Hashable]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Where each class begins to be possible.
+
+    Attributes:
+        usual: (K,) logit that is usual without the class.
+        spread: (K,) how far above it the highest of them reach.
+        limit: standardised logit above which an image is a candidate.
+    """
+
+    usual: FloatArray
+    spread: FloatArray
+    limit: float
+
+    @property
+    def logits(self) -> FloatArray:
+        """(K,) gate of each class."""
+        return self.usual + self.limit * self.spread
+
+
+def choose_gates(scores: Scores, rate: float) -> Gates:
+    """Gates that at most a share `rate` of the clean images passes, whatever the class.
+
+    Logits of different classes have different scales, so each is measured by what the images without the
+    class reach. Where no image is clean, each class has its own images without it, and its own share.
+    """
+    negatives = ~scores.targets
+    clean = negatives.all(axis=1)
+    count = scores.logits.shape[1]
+    usual, spread = np.zeros(count), np.ones(count)
+    for k in range(count):
+        without = scores.logits[clean if clean.any() else negatives[:, k], k]
+        if len(without):
+            usual[k] = np.median(without)
+            spread[k] = max(np.quantile(without, 0.95) - usual[k], 1e-3)
+    standardised = (scores.logits - usual) / spread
+    if clean.any():
+        peaks = standardised[clean].max(axis=1)
+        groups = [group for group, is_clean in zip(scores.groups, clean, strict=True) if is_clean]
+        return Gates(usual, spread, threshold_for_false_alarms(peaks, rate, groups))
+    limits = np.zeros(count)
+    for k in range(count):
+        chosen = negatives[:, k]
+        groups = [group for group, is_in in zip(scores.groups, chosen, strict=True) if is_in]
+        limits[k] = threshold_for_false_alarms(standardised[chosen, k], rate, groups) if chosen.any() else 0.0
+    return Gates(usual + limits * spread, spread, 0.0)
+
+
+def probabilities(scores: Scores, gates: Gates) -> tuple[list[tuple[float, float]], tuple[float, float]]:
+    """Slope and offset of the probability of each class, and of any defect from the highest standardised logit."""
+    per_class = [
+        logistic_fit(scores.logits[:, k], scores.targets[:, k]) for k in range(scores.logits.shape[1])
+    ]
+    highest = ((scores.logits - gates.usual) / gates.spread).max(axis=1)
+    return per_class, logistic_fit(highest, scores.targets.any(axis=1))

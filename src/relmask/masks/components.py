@@ -1,0 +1,33 @@
+"""Connected parts of a mask."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.measure import label, regionprops
+
+
+@dataclass(frozen=True)
+class Component:
+    """One connected part of one class.
+
+    Attributes:
+        label: name of its class.
+        area: in pixels.
+        box: left, top, right, bottom in pixels; right and bottom are the first column and row outside.
+    """
+
+    label: str
+    area: int
+    box: tuple[int, int, int, int]
+
+
+def find_components(mask: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Component, ...]:
+    """Components (8-connected) of a mask (H, W), 0 = background, k = k-th of `classes`; largest first."""
+    found = []
+    for region in regionprops(label(mask, connectivity=2)):
+        top, left, bottom, right = region.bbox
+        row, column = region.coords[0]
+        found.append(Component(classes[mask[row, column] - 1], int(region.area), (left, top, right, bottom)))
+    return tuple(sorted(found, key=lambda component: -component.area))

@@ -1,0 +1,65 @@
+"""From relevance to a mask: seeds, and what is connected to them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from skimage.filters import apply_hysteresis_threshold
+
+from relmask.masks.calibration import ClassThresholds
+
+FloatArray = NDArray[np.float32]
+
+
+def smooth(relevance: FloatArray, sigma: float) -> FloatArray:
+    """Relevance (H, W) smoothed with a Gaussian of `sigma` pixels; its sum is kept but for the border."""
+    if not sigma:
+        return relevance
+    smoothed: FloatArray = gaussian_filter(relevance, sigma, mode="nearest")
+    return smoothed
+
+
+def outline(relevance: FloatArray, thresholds: ClassThresholds) -> NDArray[np.bool_]:
+    """Mask (H, W) of one class: all that is above its extent and connected to a seed.
+
+    Args:
+        relevance: (H, W) in logits a pixel.
+        thresholds: of the class.
+
+    Returns:
+        The mask, empty where nothing exceeds the seed.
+    """
+    peak = float(relevance.max(initial=0.0))
+    if peak <= thresholds.seed:
+        return np.zeros(relevance.shape, dtype=bool)
+    low = thresholds.reach(peak)
+    high = max(thresholds.seed, low)
+    mask: NDArray[np.bool_] = apply_hysteresis_threshold(relevance, low, min(high, np.nextafter(peak, 0)))
+    return mask
+
+
+def combine(
+    maps: Mapping[int, FloatArray], thresholds: Mapping[int, ClassThresholds], shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """One mask of several classes; where they overlap, the higher relevance over its threshold wins.
+
+    Args:
+        maps: relevance (H, W) of each class, by its place in the order of classes, from 0.
+        thresholds: likewise.
+        shape: (H, W).
+
+    Returns:
+        (H, W), 0 = background, k + 1 = class k.
+    """
+    mask = np.zeros(shape, dtype=np.uint8)
+    strongest = np.zeros(shape, dtype=np.float32)
+    for k, relevance in maps.items():
+        inside = outline(relevance, thresholds[k])
+        if not inside.any():
+            continue
+        strength = relevance / thresholds[k].reach(float(relevance.max()))
+        wins = inside & (strength > strongest)
+        mask[wins] = k + 1
+        strongest[wins] = strength[wins]
+    return mask

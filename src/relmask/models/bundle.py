@@ -1,0 +1,151 @@
+"""A trained model as files: weights, and what is needed to use them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from relmask.data.reading import Intensity
+from relmask.errors import RunError
+from relmask.files import whole, write_text
+from relmask.masks.calibration import Calibration
+from relmask.models.features import Features
+from relmask.models.guided import GuidedClassifier
+from relmask.models.novelty import Novelty
+from relmask.models.zoo import trunk
+
+FORMAT = 1
+METADATA = "relmask.json"
+WEIGHTS = "model.safetensors"
+
+
+class Frozen(BaseModel):
+    """A record that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Architecture(Frozen):
+    """What to build before the weights are loaded."""
+
+    backbone: str
+    taps: tuple[int, ...]
+    margin: int = Field(ge=0, description="Pixels by which an image is continued by its mirror.")
+    hidden: int = Field(ge=0, description="Channels of the head's hidden layer, 0 for none.")
+    novelty_groups: int = Field(ge=0, description="Gaussians of the novelty, 0 for none.")
+
+
+class Input(Frozen):
+    """How a picture becomes the model's input."""
+
+    size: int = Field(gt=0, description="Side in pixels of what the model sees.")
+    windows: bool = Field(description="Are larger pictures cut into windows of that size, or resized to it?")
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    sigma: float = Field(ge=0, description="Smoothing of the relevance, in pixels of the picture.")
+    intensity: Intensity
+
+
+class Metadata(Frozen):
+    """The content of relmask.json."""
+
+    format: int = FORMAT
+    relmask: str
+    architecture: Architecture | None = Field(description="None for a user's own model.")
+    classes: tuple[str, ...]
+    clean: str | None
+    input: Input
+    composite: str
+    calibration: Calibration | None
+    split: Literal["given", "grouped", "random"]
+    data: str = Field(description="Path of the data that the run was trained on.")
+    fingerprint: str = Field(description="Of the data.")
+    settings: Mapping[str, Any]
+    command: str
+
+
+def build(
+    architecture: Architecture,
+    classes: int,
+    size: int,
+    *,
+    weights: Path | None = None,
+    pretrained: bool = True,
+) -> GuidedClassifier:
+    """The classifier that an architecture describes, its novelty and head not fitted yet.
+
+    Raises:
+        UsageError: no such backbone.
+        RunError: the file of weights does not fit.
+    """
+    features = Features(
+        trunk(architecture.backbone, weights, pretrained, taps=architecture.taps), architecture.margin
+    )
+    novelty = None
+    if architecture.novelty_groups:
+        novelty = Novelty(features.channels, features.grid(size), architecture.novelty_groups)
+    return GuidedClassifier(features, classes, novelty, architecture.hidden)
+
+
+def save(run: Path, model: nn.Module, metadata: Metadata) -> None:
+    """Write weights and metadata; the metadata come last, so a run with them is whole."""
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with whole(run / WEIGHTS) as part:
+        save_file(state, part)
+    write_text(run / METADATA, metadata.model_dump_json(indent=2) + "\n")
+
+
+def read_metadata(run: Path) -> Metadata:
+    """The metadata of a run.
+
+    Raises:
+        RunError: not a run, made by a newer relmask, or damaged.
+    """
+    path = run / METADATA
+    if not path.is_file():
+        hint = (
+            " Its training did not finish: go on with `relmask train ... --resume`." if run.is_dir() else ""
+        )
+        raise RunError(f"{run} is not a run: there is no {METADATA}.{hint}")
+    try:
+        metadata = Metadata.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, OSError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{path} cannot be read; was it made by a newer relmask, or edited?\n{error}"
+        ) from error
+    if metadata.format > FORMAT:
+        raise RunError(
+            f"{run} has format {metadata.format}, this relmask reads up to {FORMAT}: update relmask."
+        )
+    return metadata
+
+
+def load_model(run: Path, metadata: Metadata, model: nn.Module | None = None) -> nn.Module:
+    """The model of a run with its weights, in eval mode.
+
+    Args:
+        run: folder of the run.
+        metadata: of the run.
+        model: needed where the run was trained on a user's own module: that module.
+
+    Raises:
+        RunError: the weights are absent, damaged or of another model.
+    """
+    if model is None:
+        if metadata.architecture is None:
+            raise RunError(
+                f"{run} was trained on a module of your own: pass it as relmask.load(run, model=...)."
+            )
+        model = build(metadata.architecture, len(metadata.classes), metadata.input.size, pretrained=False)
+    try:
+        state: dict[str, Tensor] = load_file(run / WEIGHTS)
+        model.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise RunError(
+            f"{run / WEIGHTS} cannot be loaded: {error}. Train again, or copy it again."
+        ) from error
+    return model.eval()

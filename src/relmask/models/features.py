@@ -1,0 +1,79 @@
+"""Features of a trunk's taps on one grid, standardised."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from relmask.models.trunk import Trunk
+
+
+class Features(nn.Module):
+    """What a trunk sees at several strides, brought to the grid of its shallowest tap.
+
+    The image is continued by its mirror over `margin` pixels, which are cut off the features again: a trunk
+    that pads with zeros would see every border as novel. Each tap is averaged over 3x3 places, resized bilinearly and standardised. The averages are small, so
+    training keeps `averages(images)` of a frozen trunk and calls `join` on them.
+    """
+
+    def __init__(self, trunk: Trunk, margin: int = 0) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.margin = margin
+        self.channels = sum(trunk.channels)
+        self.standardise = nn.BatchNorm2d(self.channels, affine=False, eps=1e-6)
+
+    def grid(self, size: int) -> tuple[int, int]:
+        """Places (h, w) of an image of `size` x `size` pixels."""
+        side = -(-size // self.trunk.strides[0])
+        return side, side
+
+    def averages(self, images: Tensor) -> list[Tensor]:
+        """Each tap averaged 3x3: a list of (N, C_i, H_i, W_i) for images (N, 3, H, W)."""
+        height, width = images.shape[2:]
+        if self.margin:
+            images = functional.pad(images, (self.margin,) * 4, mode="reflect")
+        averages = []
+        for tap, stride in zip(self.trunk(images), self.trunk.strides, strict=True):
+            tap = functional.avg_pool2d(tap, 3, stride=1, padding=1, count_include_pad=False)
+            if self.margin:
+                start = self.margin // stride
+                tap = tap[:, :, start : start - (-height // stride), start : start - (-width // stride)]
+            averages.append(tap)
+        return averages
+
+    def join(self, averages: list[Tensor]) -> Tensor:
+        """Averages of `averages` on one grid, standardised: (N, C, h, w)."""
+        return self.standardise(self._stack(averages))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Standardised features (N, C, h, w) of images (N, 3, H, W), normalised as the trunk asks."""
+        return self.join(self.averages(images))
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[list[Tensor]]) -> None:
+        """Set mean and variance of every channel from the averages of training images."""
+        count, total, squares = 0, 0.0, 0.0
+        for averages in batches:
+            places = self._stack(averages).double()
+            count += places.numel() // places.shape[1]
+            total = total + places.sum((0, 2, 3))
+            squares = squares + places.square().sum((0, 2, 3))
+        mean = torch.as_tensor(total) / count
+        self.standardise.running_mean = mean.float()
+        self.standardise.running_var = (
+            (torch.as_tensor(squares) / count - mean.square()).clamp(min=1e-8).float()
+        )
+
+    @staticmethod
+    def _stack(averages: list[Tensor]) -> Tensor:
+        grid = averages[0].shape[2:]
+        return torch.cat(
+            [averages[0]]
+            + [
+                functional.interpolate(tap, size=grid, mode="bilinear", align_corners=False)
+                for tap in averages[1:]
+            ],
+            dim=1,
+        )

@@ -1,0 +1,263 @@
+"""Where a model, its relevance and its thresholds meet: image -> Segmentation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from relmask import lrp
+from relmask.data.reading import Intensity, read_image
+from relmask.data.resizing import resize_map, to_tensor
+from relmask.data.tiles import Blend, Window, windows
+from relmask.errors import RunError
+from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.masks.components import Component, find_components
+from relmask.masks.outline import combine, smooth
+from relmask.models.bundle import Input, Metadata, load_model, read_metadata
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What relmask says of an image.
+
+    Attributes:
+        mask: (H, W), 0 = background, k = k-th of the run's classes.
+        relevance: (H, W) in logits a pixel of the model's input, of the strongest class; None where the image
+            was judged clean by its score, and nothing was explained.
+        scores: probability of each class, 0.5 where presence and absence are as likely.
+        score: probability of any defect.
+        label: "defect" where the mask holds a pixel, else "clean".
+        components: connected parts of the mask, largest first.
+    """
+
+    mask: NDArray[np.uint8]
+    relevance: FloatArray | None
+    scores: Mapping[str, float]
+    score: float
+    label: str
+    components: tuple[Component, ...]
+
+
+@dataclass
+class Evidence:
+    """What the model says of one image before any threshold.
+
+    Attributes:
+        logits: (K,), of a picture cut into windows the highest of each class.
+        maps: relevance (H, W) of the classes that were explained.
+    """
+
+    logits: NDArray[np.float64]
+    maps: dict[int, FloatArray] = field(default_factory=dict)
+
+
+class Reader:
+    """A model and how pictures become its input: pictures -> logits and relevance, without thresholds.
+
+    Args:
+        model: normalised images (N, 3, H, W) -> logits (N, K).
+        spec: how pictures become the model's input.
+        composite: which rules explain it.
+        device: where it runs.
+        batch_size: images, or windows, at once.
+    """
+
+    def __init__(
+        self, model: nn.Module, spec: Input, composite: str, device: torch.device, batch_size: int = 8
+    ) -> None:
+        self.model = model.to(device).eval()
+        self.spec = spec
+        self.composite = composite
+        self.device = device
+        self.batch_size = batch_size
+        self._mean = torch.tensor(spec.mean, device=device).view(3, 1, 1)
+        self._std = torch.tensor(spec.std, device=device).view(3, 1, 1)
+
+    @cached_property
+    def explainer(self) -> lrp.Explainer:
+        """The compiled model; made when the first image is explained."""
+        example = torch.rand(2, 3, self.spec.size, self.spec.size, device=self.device)
+        composite = composite_of(self.composite, self.spec)
+        return lrp.compile(self.model, self.normalise(example), composite).to(self.device)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) in [0, 1] as the model asks for them."""
+        return (images - self._mean) / self._std
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of images (N, 3, S, S) in [0, 1]."""
+        parts = [self.model(self.normalise(part.to(self.device))) for part in images.split(self.batch_size)]
+        return torch.cat(parts).cpu()
+
+    @torch.inference_mode()
+    def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Relevance (N, S, S) of one class each, in logits a pixel, of images (N, 3, S, S) in [0, 1]."""
+        parts = []
+        for some, classes in zip(images.split(self.batch_size), targets.split(self.batch_size), strict=True):
+            _, relevance = self.explainer(self.normalise(some.to(self.device)), classes.to(self.device))
+            parts.append(relevance.sum(1).cpu())
+        return torch.cat(parts)
+
+    def cut(self, picture: FloatArray) -> tuple[Tensor, list[Window]]:
+        """Input images (N, 3, S, S) of a picture (H, W, 3), and where windows lie, or nothing if it was resized."""
+        size = self.spec.size
+        height, width = picture.shape[:2]
+        if not self.spec.windows or min(height, width) < size:
+            return to_tensor(picture, size)[None], []
+        whole = to_tensor(picture)
+        places = windows(height, width, size, size // 2)
+        return torch.stack(
+            [whole[:, place.top : place.top + size, place.left : place.left + size] for place in places]
+        ), places
+
+    def evidence(self, picture: FloatArray, classes: Sequence[int]) -> Evidence:
+        """Logits of a picture (H, W, 3) in [0, 1], and the relevance of some classes."""
+        images, places = self.cut(picture)
+        found = Evidence(self.logits(images).amax(0).double().numpy())
+        for k in classes:
+            found.maps[k] = self.explain(picture, images, places, k)
+        return found
+
+    def explain(self, picture: FloatArray, images: Tensor, places: list[Window], k: int) -> FloatArray:
+        """Relevance (H, W) of class k in a picture that was cut into `images` at `places`."""
+        height, width = picture.shape[:2]
+        maps = self.relevance(images, torch.full((len(images),), k))
+        if not places:
+            return resize_map(maps, height, width)[0].numpy()
+        blend = Blend((height, width), taper=0.25)
+        for values, place in zip(maps, places, strict=True):
+            blend.add(place, values.numpy())
+        return blend.result()
+
+
+def composite_of(name: str, spec: Input) -> lrp.Composite:
+    """The composite of a run; here `epsilon_gamma_box` needs no range, since the run knows that of its input."""
+    if name == lrp.composites.epsilon_gamma_box.__name__:
+        low = tuple((0 - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True))
+        high = tuple((1 - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True))
+        return lrp.composites.epsilon_gamma_box(low, high)
+    return lrp.composites.named(name)
+
+
+class Segmenter:
+    """Images to masks: a model, its relevance and its thresholds.
+
+    Args:
+        reader: the model.
+        classes: defect classes, in the order of the logits.
+        calibration: the thresholds.
+        sigma: smoothing of the relevance, in pixels of the picture.
+    """
+
+    def __init__(
+        self, reader: Reader, classes: tuple[str, ...], calibration: Calibration, sigma: float = 0.0
+    ) -> None:
+        self.reader = reader
+        self.classes = classes
+        self.calibration = calibration
+        self.sigma = sigma
+
+    @property
+    def intensity(self) -> Intensity:
+        """How pictures are read."""
+        return self.reader.spec.intensity
+
+    def segment_images(self, images: Sequence[FloatArray]) -> list[Segmentation]:
+        """A result for each picture (H, W, 3) in [0, 1], of any size.
+
+        A picture whose scores are all below their gates is clean: its mask is empty and nothing is explained.
+        """
+        cuts = [self.reader.cut(image) for image in images]
+        logits = self.reader.logits(torch.cat([inputs for inputs, _ in cuts]))
+        per_image = logits.split([len(inputs) for inputs, _ in cuts])
+        return [
+            self._segment(image, inputs, places, rows.amax(0).double().numpy())
+            for image, (inputs, places), rows in zip(images, cuts, per_image, strict=True)
+        ]
+
+    def _segment(
+        self, picture: FloatArray, inputs: Tensor, places: list[Window], logits: NDArray[np.float64]
+    ) -> Segmentation:
+        candidates = np.flatnonzero(self.calibration.candidates(logits))
+        maps = {
+            int(k): smooth(self.reader.explain(picture, inputs, places, int(k)), self.sigma)
+            for k in candidates
+        }
+        height, width = picture.shape[:2]
+        mask = combine(maps, {k: self._thresholds[k] for k in maps}, (height, width))
+        strongest = max(maps, key=lambda k: self.calibration.standardised(logits)[k]) if maps else None
+        return Segmentation(
+            mask=mask,
+            relevance=None if strongest is None else maps[strongest],
+            scores={
+                name: self._thresholds[k].probability(float(logits[k])) for k, name in enumerate(self.classes)
+            },
+            score=float(self.calibration.defect_probability(logits[None])[0]),
+            label="defect" if mask.any() else "clean",
+            components=find_components(mask, self.classes),
+        )
+
+    @cached_property
+    def _thresholds(self) -> list[ClassThresholds]:
+        return [self.calibration.classes[name] for name in self.classes]
+
+
+class Run:
+    """A trained run on disk: its model, its thresholds, and what it was trained on."""
+
+    def __init__(self, path: Path, metadata: Metadata, reader: Reader) -> None:
+        self.path = path
+        self.metadata = metadata
+        self.reader = reader
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """What makes masks.
+
+        Raises:
+            RunError: the run has no thresholds yet.
+        """
+        if self.metadata.calibration is None:
+            raise RunError(f"{self.path} has no thresholds. Choose them: relmask calibrate {self.path} DATA")
+        return Segmenter(
+            self.reader, self.metadata.classes, self.metadata.calibration, self.metadata.input.sigma
+        )
+
+    def segment(self, picture: Path | str | FloatArray) -> Segmentation:
+        """Segment one picture: a file, or an array (H, W, 3) in [0, 1].
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
+        if not isinstance(picture, np.ndarray):
+            picture = read_image(Path(picture), self.metadata.input.intensity)
+        return self.segmenter.segment_images([picture])[0]
+
+
+def load(
+    run: Path | str, *, device: str = "auto", model: nn.Module | None = None, batch_size: int = 8
+) -> Run:
+    """Load a run that `train` wrote.
+
+    Args:
+        run: its folder.
+        device: "auto", "cpu", "cuda" or another that torch knows.
+        model: the module, where the run was trained on a user's own.
+        batch_size: images, or windows, at once.
+
+    Raises:
+        RunError: not a run, or damaged.
+    """
+    path = Path(run)
+    metadata = read_metadata(path)
+    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    reader = Reader(load_model(path, metadata, model), metadata.input, metadata.composite, chosen, batch_size)
+    return Run(path, metadata, reader)

@@ -1,0 +1,108 @@
+"""What a training will do, decided before it begins."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from relmask.data.index import Index
+from relmask.data.patches import patch_size
+from relmask.errors import UsageError
+from relmask.models.bundle import Architecture, Frozen, Input
+from relmask.models.zoo import find
+from relmask.data.reading import Intensity
+from relmask.training.fit import Schedule
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class Settings(Frozen):
+    """What a user may choose of a training; the same settings and data give the same run."""
+
+    backbone: str = "efficientnet-lite0"
+    epochs: int | None = Field(default=None, gt=0, description="None: 8 of 50 batches, 16 from scratch.")
+    size: int | None = Field(
+        default=None, ge=32, description="Side of the input in pixels; None: 256, or a patch's."
+    )
+    weights: Path | None = Field(
+        default=None, description="File of weights; None: those of the package, if any."
+    )
+    finetune: bool = Field(default=False, description="Train the backbone, too.")
+    clean: str | None = Field(
+        default=None, description="Name of the clean class; None: found by its usual names."
+    )
+    resplit: Literal["grouped", "random"] | None = None
+    seed: int = 0
+    batch_size: int = Field(default=16, gt=1)
+    composite: str | None = Field(
+        default=None, description="Rules that explain; None: the backbone's default."
+    )
+    false_alarms: float = Field(default=0.01, ge=0, lt=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings with their gaps filled.
+
+    Attributes:
+        architecture: None for a user's own module.
+        frozen: is the trunk left as it is, and its features computed once?
+        composite: name of the rules that explain.
+        schedule: how long and how fast.
+        margin: see `Architecture`.
+    """
+
+    architecture: Architecture | None
+    frozen: bool
+    input: Input
+    composite: str
+    schedule: Schedule
+
+
+def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, own: bool = False) -> Plan:
+    """Fill the gaps of `settings` for a data set.
+
+    Args:
+        settings: what the user chose.
+        data: DATA; a folder of patches knows their size.
+        index: what is in it.
+        intensity: of its pictures.
+        own: does the user bring a module?
+
+    Raises:
+        UsageError: no such backbone, or settings that contradict each other.
+    """
+    patch = patch_size(data)
+    size = settings.size or patch or 256
+    entry = None if own else find(settings.backbone)
+    pretrained = entry is not None and (settings.weights is not None or entry.weights is not None)
+    if settings.finetune and not pretrained:
+        raise UsageError(
+            f"--finetune opens pretrained weights, and {settings.backbone} has none: leave it out to train from "
+            "scratch, or pass --weights FILE."
+        )
+    frozen = pretrained and not settings.finetune
+    mean, std = IMAGENET
+    architecture = None
+    if entry is not None:
+        built = entry.build(deepest=0)
+        mean, std = built.mean, built.std
+        groups = (1 if index.clean else len(index.classes)) if frozen else 0
+        architecture = Architecture(
+            backbone=settings.backbone,
+            taps=entry.taps,
+            margin=32 if frozen else 0,
+            hidden=64 if pretrained else 0,
+            novelty_groups=groups,
+        )
+    epochs = settings.epochs or (8 if frozen else 16)
+    schedule = Schedule(
+        epochs=epochs,
+        batch_size=settings.batch_size,
+        rate=4e-3 if frozen else 1e-3,
+        decay=0.1 if frozen else 0.01,
+        patience=epochs if frozen else 5,
+    )
+    spec = Input(size=size, windows=patch is not None, mean=mean, std=std, sigma=0.0, intensity=intensity)
+    return Plan(architecture, frozen, spec, settings.composite or "relmask", schedule)
