@@ -18,8 +18,12 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 # EPS and the like would start other programs.
-_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "AVIF")
-SUFFIXES = frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in _FORMATS)
+_WANTED = ("JPEG", "PNG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "AVIF")
+# What the opener of JPEG finds to be several pictures, Pillow calls MPO; there is no opener of that name.
+SUFFIXES = frozenset(
+    suffix for suffix, name in Image.registered_extensions().items() if name in (*_WANTED, "MPO")
+)
+_FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
 _GREY = ("1", "L")
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _ORIENTATION = 0x0112
