@@ -1,1 +1,56 @@
-"""relmask: pixel masks from image-level labels. Names load on first use, so that importing it costs nothing."""
+"""relmask: pixel masks from image-level labels.
+
+    run = relmask.train("parts/", out="run")          # or relmask.load("run")
+    result = run.segment("new/001.png")               # .mask .relevance .scores .label .components
+    relmask.explain(model, images, composite="epsilon_plus", target=3)
+
+Names load on first use, so that importing relmask costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relmask import lrp
+    from relmask.inspection import Outcome, segment_files
+    from relmask.segmenter import Run, Segmentation, Segmenter, load
+    from relmask.training.train import train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Outcome": "relmask.inspection",
+    "Run": "relmask.segmenter",
+    "Segmentation": "relmask.segmenter",
+    "Segmenter": "relmask.segmenter",
+    "load": "relmask.segmenter",
+    "segment_files": "relmask.inspection",
+    "train": "relmask.training.train",
+}
+
+__all__ = [
+    "Outcome",
+    "Run",
+    "Segmentation",
+    "Segmenter",
+    "__version__",
+    "load",
+    "lrp",
+    "segment_files",
+    "train",
+]
+
+
+if not TYPE_CHECKING:  # so that mypy still finds names that do not exist
+
+    def __getattr__(name: str) -> object:
+        if name == "lrp":
+            return import_module("relmask.lrp")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'relmask' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

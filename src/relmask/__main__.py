@@ -1,0 +1,5 @@
+"""`python -m relmask`."""
+
+from relmask.cli import main
+
+main()

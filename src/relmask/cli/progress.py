@@ -1,0 +1,86 @@
+"""How far the work is, on stderr: a bar in a terminal, now and then a line elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from relmask.progress import Progress, silent
+
+
+@contextmanager
+def shown(quiet: bool = False) -> Iterator[Progress]:
+    """Give what the library reports its progress to."""
+    if quiet:
+        yield silent
+    elif sys.stderr.isatty():
+        with bars() as progress:
+            yield progress
+    else:
+        yield Lines(sys.stderr)
+
+
+class Lines:
+    """A line at the start and the end of every task, and one every `seconds` between."""
+
+    def __init__(self, stream: TextIO, seconds: float = 10) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._begun: dict[str, tuple[float, int]] = {}
+        self._last = 0.0
+
+    def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
+        """Take a step of a task, and perhaps tell it."""
+        now = time.monotonic()
+        first = task not in self._begun
+        begin, before = self._begun.setdefault(task, (now, done))
+        if not first and done < total and now - self._last < self._seconds:
+            return
+        self._last = now
+        parts = [f"{task} {done}/{total}"]
+        if done > before and now > begin:
+            rate = (done - before) / (now - begin)
+            parts.append(f"{rate:.3g}/s")
+            parts += [f"{_duration((total - done) / rate)} left"] if done < total else []
+        print(", ".join([*parts, *([note] if note else [])]), file=self._stream, flush=True)
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """A bar for every task, with its rate and the time that is left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as display:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(task: str, done: int, total: int, note: str = "") -> None:
+            if task not in tasks:
+                tasks[task] = display.add_task(task, total=total, completed=done, rate="", note=note)
+                return
+            speed = display.tasks[tasks[task]].speed
+            rate = f"{speed:.3g}/s" if speed else ""
+            display.update(tasks[task], total=total, completed=done, rate=rate, note=note)
+
+        yield progress
+
+
+def _duration(seconds: float) -> str:
+    """For a person: 8 s, 3 min, 2.5 h.
+
+    >>> [_duration(seconds) for seconds in (8.2, 170, 9000)]
+    ['8 s', '3 min', '2.5 h']
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
