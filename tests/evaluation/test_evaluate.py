@@ -1,179 +1,118 @@
-import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
-from relmask.data.index import Index, read_index
+from relmask.data.index import Sample, read_index
 from relmask.data.reading import Intensity
-from relmask.data.surfaces import write_surfaces
-from relmask.data.truth import read_truth
-from relmask.errors import DataError
-from relmask.evaluation.controls import CONTROLS, Control
-from relmask.evaluation.evaluate import Measured, Segmented, choose, measure, measure_control
-from relmask.evaluation.metrics import Metrics, ThresholdScores
-from relmask.evaluation.results import write_results
-
-CLASSES = ("pit", "crack", "patch")  # not the order of the index
-THRESHOLD = ThresholdScores(seed={"pit": 0.1}, extent={"pit": 0.05}, saw_masks=False)
+from relmask.data.splits import SplitLine, assign, write_split
+from relmask.data.surfaces import CLASSES, write_surfaces
+from relmask.evaluation.controls import CONTROLS
+from relmask.evaluation.evaluate import choose, evaluate, shared_groups
+from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.segmenter import Run, Segmentation
 
 
-@dataclass(frozen=True)
-class Answer:
-    mask: NDArray[np.uint8]
-    relevance: NDArray[np.float32] | None
-    scores: Mapping[str, float]
-    score: float
-    label: str
+def sample(name: str, split: str | None = None, group: str | None = None) -> Sample:
+    return Sample(Path("/data") / name, name, frozenset(), group or name, split)
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
-    folder = tmp_path_factory.mktemp("surfaces")
-    write_surfaces(folder, images=72, size=80)
-    return read_index(folder)
+def line(split: str, group: str) -> SplitLine:
+    return SplitLine(frozenset(), group, split)
 
 
-def in_order(
-    index: Index, answer: Callable[[NDArray[np.uint8]], Answer]
-) -> Callable[..., Sequence[Segmented]]:
-    """A segmenter that knows the true masks of the test split, and answers in its own order of classes."""
-    own = np.array([0, *(CLASSES.index(name) + 1 for name in index.classes)], np.uint8)
-    truths = iter([own[read_truth(sample, index)] for sample in index.part("test")])
-    return lambda images: [answer(next(truths)) for _ in images]
+def test_an_image_that_was_trained_on_is_never_tested() -> None:
+    samples = (sample("a.png", "test"), sample("b.png", "train"))
+    lines = {"a.png": line("train", "a"), "b.png": line("test", "b")}
+    assert choose(samples, "test", lines) == (samples[1],)
+    assert choose(samples, "train", lines) == (samples[0],)
 
 
-def perfect(truth: NDArray[np.uint8]) -> Answer:
-    scores = {name: float((truth == k).any()) for k, name in enumerate(CLASSES, start=1)}
-    defect = bool(truth.any())
-    relevance = (truth > 0).astype(np.float32) if defect else None
-    return Answer(truth, relevance, scores, float(defect), "defect" if defect else "clean")
+def test_images_that_the_run_does_not_know_go_by_the_index_and_new_ones_are_tested() -> None:
+    samples = (sample("a.png", "val"), sample("b.png"), sample("c.png", "test"))
+    assert choose(samples, "test", {}) == samples[1:]
 
 
-def blind(truth: NDArray[np.uint8]) -> Answer:
-    return Answer(np.zeros_like(truth), None, dict.fromkeys(CLASSES, 0.1), 0.1, "clean")
+def test_a_part_that_was_trained_on_under_another_name_is_found() -> None:
+    samples = (sample("new.png", group="part-1"), sample("other.png", group="part-2"))
+    lines = {"old.png": line("train", "part-1"), "other.png": line("test", "part-2")}
+    assert shared_groups(samples, "test", lines) == {"part-1"}
 
 
-def measured(index: Index, answer: Callable[[NDArray[np.uint8]], Answer]) -> Measured:
-    segment = in_order(index, answer)
-    return measure(segment, index.part("test"), index, classes=CLASSES, intensity=Intensity())
+def darkest(images: Sequence[NDArray[np.float32]]) -> list[Segmentation]:
+    """Masks the darkest pixels as a crack, of each picture that has some."""
+    found = []
+    for image in images:
+        relevance = 0.5 - image.mean(-1)
+        mask = (relevance > 0.35).astype(np.uint8)
+        score = float(mask.any())
+        found.append(
+            Segmentation(mask, relevance, {"crack": score}, score, "defect" if score else "clean", ())
+        )
+    return found
 
 
-def metrics(found: Measured) -> Metrics:
-    return found.metrics(split="test", grouped=True, threshold=THRESHOLD, resamples=50)
-
-
-def test_perfect_masks_score_one_whatever_the_order_of_classes(index: Index) -> None:
-    scores = metrics(measured(index, perfect))
-    assert scores.images == len(index.part("test"))
-    assert scores.groups == len({sample.group for sample in index.part("test")})
-    assert scores.pixel.model_dump() == pytest.approx(dict.fromkeys(scores.pixel.model_dump(), 1.0))
-    assert {name: class_scores.iou for name, class_scores in scores.per_class.items()} == dict.fromkeys(
-        CLASSES, 1.0
+def fake_run(folder: Path, drawn: str = "given") -> Run:
+    thresholds = ClassThresholds(
+        usual=0, spread=1, gate=0, seed=0.35, extent=0.2, extent_of="absolute", slope=1, offset=0
     )
-    assert scores.mean_iou == scores.image.auroc == scores.image.accuracy == scores.clean.empty_share == 1.0
-    assert scores.ci95.iou == (1.0, 1.0)
-
-
-def test_masks_that_are_all_empty_score_zero_but_spare_the_clean(index: Index) -> None:
-    scores = metrics(measured(index, blind))
-    assert (scores.pixel.iou, scores.pixel.recall, scores.pixel.precision) == (0.0, 0.0, None)
-    assert scores.clean.empty_share == 1.0
-    assert scores.image.auroc == 0.5
-
-
-def test_the_worst_case_comes_first_and_faultless_ones_are_no_worst_cases(index: Index) -> None:
-    turns = iter(range(1000))
-
-    def sometimes_blind(truth: NDArray[np.uint8]) -> Answer:
-        return blind(truth) if next(turns) % 2 else perfect(truth)
-
-    worst = measured(index, sometimes_blind).cases.worst
-    assert worst
-    assert all(not case.outcome.called and case.outcome.labels for case in worst)
-    assert worst == sorted(worst, key=lambda case: case.badness, reverse=True)
-    assert not measured(index, perfect).cases.worst
-
-
-def test_results_can_be_read_back(index: Index, tmp_path: Path) -> None:
-    turns = iter(range(1000))
-    found = measured(index, lambda truth: blind(truth) if next(turns) % 3 == 0 else perfect(truth))
-    scores = metrics(found)
-    write_results(tmp_path, scores, found)
-    assert Metrics.model_validate_json((tmp_path / "metrics.json").read_text(encoding="utf-8")) == scores
-    with (tmp_path / "images.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["image"] for row in rows] == [sample.name for sample in index.part("test")]
-    assert set(rows[0]) >= {"labels", "called", "f1_tol2", "score_crack"}
-    points = json.loads((tmp_path / "curves.json").read_text(encoding="utf-8"))["crack"]["precision_recall"]
-    assert len(points["recall"]) == len(points["precision"]) > 0
-    assert len(list((tmp_path / "worst").iterdir())) == len(found.cases.worst)
-    with Image.open(next(iter((tmp_path / "worst").iterdir()))) as panel:
-        assert panel.size == (4 * 80 + 3 * 4, 80)
-    assert "Worst cases" in (tmp_path / "report.html").read_text(encoding="utf-8")
-
-
-def test_a_control_gets_the_threshold_that_is_best_on_the_same_images(index: Index) -> None:
-    samples = index.part("test")
-    truths = iter([read_truth(sample, index) for sample in samples])
-    cheat = Control("cheat", lambda image: 3.0 + (next(truths) > 0))
-    threshold, found = measure_control(cheat, samples, index, intensity=Intensity())
-    assert 3.0 < threshold <= 4.0
-    assert found.tally.pixel().iou == 1.0
-    assert found.tally.classes == ()
-    assert found.tally.image().auroc == 1.0
-
-
-@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
-def test_surfaces_defeat_the_controls(control: Control, tmp_path: Path) -> None:
-    write_surfaces(tmp_path, images=100, size=192)
-    index = read_index(tmp_path)
-    _, found = measure_control(control, index.samples[:60], index, intensity=Intensity())
-    score = found.tally.pixel().f1_tol2
-    assert score is not None
-    assert 0.02 < score < 0.5
-
-
-def test_the_run_decides_on_images_that_it_knows(index: Index) -> None:
-    first, second, third = index.samples[:3]
-    known = {first.name: "train", second.name: "test"}
-    chosen = choose((first, second, third), "test", known)
-    assert first not in chosen
-    assert second in chosen
-    assert (third in chosen) == (third.split == "test")
-
-
-def test_broken_images_are_left_out_and_told(tmp_path: Path) -> None:
-    write_surfaces(tmp_path, images=40, size=64)
-    index = read_index(tmp_path)
-    broken = index.part("test")[0]
-    broken.path.write_bytes(b"not an image")
-    answers = lambda images: [blind(np.zeros(image.shape[:2], np.uint8)) for image in images]  # noqa: E731
-    found = measure(answers, index.part("test"), index, classes=CLASSES, intensity=Intensity())
-    assert list(found.failed) == [broken.name]
-    assert len(found.tally.outcomes) == len(index.part("test")) - 1
-    with pytest.raises(DataError, match="--split"):
-        measure(answers, (), index, classes=CLASSES, intensity=Intensity())
-
-
-def test_defective_images_without_a_mask_count_as_images_only(tmp_path: Path) -> None:
-    write_surfaces(tmp_path, images=40, size=64)
-    for mask in (tmp_path / "masks").iterdir():
-        mask.unlink()
-    lines = (tmp_path / "index.csv").read_text(encoding="utf-8").splitlines()
-    (tmp_path / "index.csv").write_text(
-        "\n".join(line.rpartition(",")[0] + "," for line in lines).replace("split,", "split,mask")
+    calibration = Calibration(
+        classes=dict.fromkeys(CLASSES, thresholds),
+        false_alarms=0.01,
+        slope=1,
+        offset=0,
+        saw_masks=False,
+        negatives=9,
+        groups=9,
+        cross_fitted=False,
     )
-    index = read_index(tmp_path)
-    answers = lambda images: [blind(np.zeros(image.shape[:2], np.uint8)) for image in images]  # noqa: E731
-    found = measure(answers, index.part("test"), index, classes=CLASSES, intensity=Intensity())
-    scores = metrics(found)
-    assert scores.pixel.recall is None
-    assert scores.image.auroc == 0.5
-    write_results(tmp_path / "out", scores, found)
-    assert "have no true mask" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    segmenter = SimpleNamespace(
+        segment_images=darkest, classes=CLASSES, intensity=Intensity(), calibration=calibration
+    )
+    return cast(Run, SimpleNamespace(path=folder, segmenter=segmenter, metadata=SimpleNamespace(split=drawn)))
+
+
+@pytest.fixture
+def evaluated(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    write_surfaces(tmp_path / "data", images=48, size=64)
+    index = read_index(tmp_path / "data")
+    write_split(assign(index), tmp_path / "run" / "split.csv")
+    evaluate(fake_run(tmp_path / "run"), index, "test", tmp_path / "out", controls=CONTROLS)
+    return tmp_path, json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_metrics_json_keeps_its_contract(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    metrics = evaluated[1]
+    pixel = {"iou", "f1", "precision", "recall", "f1_tol2", "ap", "aupro"}
+    assert set(metrics) == {
+        *("split", "grouped", "groups", "images", "pixel", "per_class", "mean_iou", "clean", "image"),
+        *("threshold", "ci95", "seconds_per_image"),
+    }
+    assert set(metrics["pixel"]) == pixel
+    assert {name: set(scores) for name, scores in metrics["per_class"].items()} == dict.fromkeys(
+        CLASSES, pixel
+    )
+    assert set(metrics["ci95"]) >= {"iou", "f1", "f1_tol2", "mean_iou", "auroc", "empty_share"}
+    assert set(metrics["clean"]) == {"images", "empty_share"}
+    assert {"auroc", "accuracy"} <= set(metrics["image"])
+    assert set(metrics["threshold"]) == {"seed", "extent", "saw_masks"}
+    assert (metrics["split"], metrics["grouped"]) == ("test", True)
+
+
+def test_the_report_shows_the_controls_beside_the_run(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    page = (evaluated[0] / "out" / "report.html").read_text(encoding="utf-8")
+    assert all(f"<td>{name}</td>" in page for name in ("relmask", "darkness", "otsu"))
+    assert "every figure is too good" not in page
+
+
+def test_a_random_split_is_marked_as_leaky(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = evaluated
+    run = fake_run(folder / "run", drawn="random")
+    metrics = evaluate(run, read_index(folder / "data"), "test", folder / "leaky")
+    assert not metrics.grouped
+    assert "every figure is too good" in (folder / "leaky" / "report.html").read_text(encoding="utf-8")

@@ -1,221 +1,93 @@
-"""Masks against true masks: figures, curves and the worst cases as pictures."""
+"""A run on a split of its data: metrics.json, curves, the worst cases, a report."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from relmask.data.index import Index, Sample
-from relmask.data.reading import Intensity, read_image
-from relmask.data.truth import has_truth, read_truth
-from relmask.errors import DataError, ImageError
-from relmask.evaluation.bootstrap import intervals
-from relmask.evaluation.cases import Case, Cases
+from relmask.data.splits import SplitLine, read_split
+from relmask.evaluation import pages
 from relmask.evaluation.controls import Control
-from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
-from relmask.evaluation.ranking import ThresholdSearch
-
-Image = NDArray[np.float32]
-
-
-class Segmented(Protocol):
-    """What evaluation needs of a segmentation; `relmask.segmenter.Segmentation` has it."""
-
-    @property
-    def mask(self) -> NDArray[np.uint8]:
-        """(H, W), 0 = background, k = k-th class."""
-
-    @property
-    def relevance(self) -> NDArray[np.float32] | None:
-        """(H, W) of the strongest class, None where it was not computed."""
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        """Probability of each class."""
-
-    @property
-    def score(self) -> float:
-        """Probability of any defect."""
-
-    @property
-    def label(self) -> str:
-        """`defect` or `clean`."""
+from relmask.evaluation.measure import measure, measure_control
+from relmask.evaluation.metrics import Metrics, PixelScores, ThresholdScores
+from relmask.evaluation.results import write_results
+from relmask.masks.calibration import Calibration
+from relmask.progress import Progress, silent
+from relmask.segmenter import Run
 
 
-Segment = Callable[[Sequence[Image]], Sequence[Segmented]]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What running over images gives."""
-
-    tally: Tally
-    cases: Cases
-    seconds_per_image: float
-    failed: Mapping[str, str]  # name of an image that could not be read, or its mask -> why
-
-    def metrics(
-        self, *, split: str, grouped: bool, threshold: ThresholdScores, resamples: int = 1000
-    ) -> Metrics:
-        """The content of metrics.json.
-
-        Args:
-            split: which part this is.
-            grouped: no group has images both here and in training.
-            threshold: what made the masks.
-            resamples: of the bootstrap.
-        """
-        tally = self.tally
-        per_class = tally.per_class()
-        known = [scores.iou for scores in per_class.values() if scores.iou is not None]
-        return Metrics(
-            split=split,
-            grouped=grouped,
-            groups=len({outcome.group for outcome in tally.outcomes}),
-            images=len(tally.outcomes),
-            pixel=tally.pixel(),
-            per_class=per_class,
-            mean_iou=float(np.mean(known)) if known else None,
-            clean=tally.clean(),
-            image=tally.image(),
-            threshold=threshold,
-            ci95=intervals(tally, resamples=resamples),
-            seconds_per_image=self.seconds_per_image,
-        )
-
-
-def measure(
-    segment: Segment,
-    samples: Sequence[Sample],
+def evaluate(
+    run: Run,
     index: Index,
+    split: str,
+    out: Path,
     *,
-    classes: Sequence[str] | None,
-    intensity: Intensity,
-    batch_size: int = 8,
-    on_image: Callable[[int], None] = lambda done: None,
-) -> Measured:
-    """Segment images and compare the masks with the true ones.
+    controls: Sequence[Control] = (),
+    progress: Progress = silent,
+) -> Metrics:
+    """Segment a split and compare with its true masks; see `write_results` for what is left in `out`.
 
     Args:
-        segment: images (H, W, 3) in [0, 1] to segmentations, one each.
-        samples: of the index; their true masks are opened here.
-        index: names the classes of the true masks.
-        classes: those of the segmentations' masks in order. A class that only the index has is added behind
-            them: it can be missed, not found. None: the masks tell defect (1) from background only.
-        intensity: how to read the images.
-        batch_size: images in memory at once.
-        on_image: called with the number of images done.
+        run: with thresholds.
+        index: the data; may be others than those of the run.
+        split: train, val or test, see `choose`.
+        out: folder; it is made.
+        controls: scored beside the run, each with the threshold that is best on the same images.
+        progress: told of every image.
 
     Raises:
-        DataError: there is no image that can be read, together with its true mask if it has one.
+        RunError: the run has no thresholds, or no split.csv.
+        DataError: the split has no image that can be read, together with its true mask if it has one.
+        OutError: `out` cannot be written.
     """
-    names, to_class = _naming(classes, index)
-    tally, cases, failed, seconds = Tally(names), Cases(), dict[str, str](), 0.0
-    for group in _batches(samples, batch_size):
-        read = list(_readable(group, index, intensity, failed))
-        began = time.perf_counter()
-        results = segment([image for _, image, _ in read]) if read else []
-        seconds += time.perf_counter() - began
-        for (sample, image, values), result in zip(read, results, strict=True):
-            truth = None if values is None else to_class[values]
-            outcome = tally.add(
-                name=sample.name,
-                group=sample.group,
-                labels=sample.labels,
-                mask=result.mask,
-                truth=truth,
-                relevance=result.relevance,
-                called=result.label == "defect",
-                score=result.score,
-                scores=result.scores,
-            )
-            cases.add(Case(outcome, image, result.relevance, result.mask, truth))
-            on_image(len(tally.outcomes))
-    if not tally.outcomes:
-        reasons = "\n".join(failed.values()) or "The part is empty: name another with --split."
-        raise DataError(f"No image of {index.root} to evaluate on.\n{reasons}")
-    return Measured(tally, cases, seconds / len(tally.outcomes), failed)
+    segmenter, lines = run.segmenter, read_split(run.path / "split.csv")
+    samples = choose(index.samples, split, lines)
+    measured = measure(
+        segmenter.segment_images,
+        samples,
+        index,
+        classes=segmenter.classes,
+        intensity=segmenter.intensity,
+        on_image=lambda done: progress("evaluating", done, len(samples)),
+    )
+    metrics = measured.metrics(
+        split=split,
+        grouped=run.metadata.split != "random" and not shared_groups(samples, split, lines),
+        threshold=threshold_scores(segmenter.calibration),
+    )
+    others: dict[str, PixelScores] = {}
+    for number, control in enumerate(controls, start=1):
+        _, found = measure_control(control, samples, index, intensity=segmenter.intensity)
+        others[control.name] = found.tally.pixel()
+        progress("controls", number, len(controls))
+    more = [pages.controls(metrics, others)] if others else []
+    write_results(out, metrics, measured, title=f"relmask: {run.path.name} on {index.root.name}", more=more)
+    return metrics
 
 
-@dataclass(frozen=True)
-class _Thresholded:
-    """A control's segmentation: no classes, one threshold."""
-
-    mask: NDArray[np.uint8]
-    relevance: NDArray[np.float32]
-    score: float
-
-    @property
-    def label(self) -> str:
-        return "defect" if self.mask.any() else "clean"
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        return {}
-
-
-def measure_control(
-    control: Control, samples: Sequence[Sample], index: Index, *, intensity: Intensity, batch_size: int = 8
-) -> tuple[float, Measured]:
-    """The threshold with the best tolerant F1 on these very images, and what it gives.
-
-    Any defect against background only: a control knows no classes, and its image score is its highest pixel.
-    Score maps wait on disk, so each is computed once.
-    """
-    search, failed = ThresholdSearch(), dict[str, str]()
-    with TemporaryDirectory(prefix="relmask-") as folder:
-        kept: list[Sample] = []
-        for sample, image, truth in _readable(samples, index, intensity, failed):
-            scores = np.asarray(control.score(image), np.float32)
-            if truth is not None:
-                search.add(scores, truth > 0)
-            np.save(Path(folder) / f"{len(kept)}.npy", scores)
-            kept.append(sample)
-        threshold, _ = search.best()
-        stored = (np.load(Path(folder) / f"{number}.npy") for number in range(len(kept)))
-
-        def segment(images: Sequence[Image]) -> list[_Thresholded]:
-            maps = [next(stored) for _ in images]
-            return [_Thresholded((m >= threshold).astype(np.uint8), m, float(m.max())) for m in maps]
-
-        measured = measure(segment, kept, index, classes=None, intensity=intensity, batch_size=batch_size)
-    return threshold, measured
-
-
-def choose(samples: Sequence[Sample], split: str, known: Mapping[str, str]) -> tuple[Sample, ...]:
+def choose(samples: Sequence[Sample], split: str, lines: Mapping[str, SplitLine]) -> tuple[Sample, ...]:
     """The samples of a split.
 
-    For an image that the run knows (`known`: name -> split) the run decides, so that none is tested that was
-    trained on; else the index's own split; an image that neither places is new, and may be tested on.
+    For an image that the run knows (`lines`: its split.csv by name) the run decides, so that none is tested
+    that was trained on; else the index's own split; an image that neither places is new, and may be tested on.
     """
-    return tuple(sample for sample in samples if (known.get(sample.name) or sample.split or "test") == split)
+
+    def place(sample: Sample) -> str:
+        return lines[sample.name].split if sample.name in lines else sample.split or "test"
+
+    return tuple(sample for sample in samples if place(sample) == split)
 
 
-def _naming(classes: Sequence[str] | None, index: Index) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
-    """Names of all classes, and for each value of a true mask the value that this class has among them."""
-    if classes is None:
-        return (), np.array([0, *(1 for _ in index.classes)], np.uint8)
-    names = (*classes, *(name for name in index.classes if name not in classes))
-    return names, np.array([0, *(names.index(name) + 1 for name in index.classes)], np.uint8)
+def shared_groups(samples: Sequence[Sample], split: str, lines: Mapping[str, SplitLine]) -> set[str]:
+    """Groups of these samples of which the run has images in another split."""
+    return {sample.group for sample in samples} & {
+        line.group for line in lines.values() if line.split != split
+    }
 
 
-def _readable(
-    samples: Sequence[Sample], index: Index, intensity: Intensity, failed: dict[str, str]
-) -> Iterator[tuple[Sample, Image, NDArray[np.uint8] | None]]:
-    """Each sample with its image and its true mask; None where a defective one has no mask."""
-    for sample in samples:
-        try:
-            image = read_image(sample.path, intensity)
-            yield sample, image, read_truth(sample, index) if has_truth(sample) else None
-        except ImageError as error:
-            failed[sample.name] = str(error)
-
-
-def _batches(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]
+def threshold_scores(calibration: Calibration) -> ThresholdScores:
+    """What metrics.json says of the thresholds."""
+    return ThresholdScores(
+        seed={name: threshold.seed for name, threshold in calibration.classes.items()},
+        extent={name: threshold.extent for name, threshold in calibration.classes.items()},
+        saw_masks=calibration.saw_masks,
+    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from relmask.evaluation.cases import Cases, colours, picture
-from relmask.evaluation.evaluate import Measured
+from relmask.evaluation.measure import Measured
 from relmask.evaluation.metrics import Interval, Metrics, PixelScores, Tally
 from relmask.evaluation.ranking import Curve
 from relmask.report import Line, Section, bars, cards, charts, curves, facts, gallery, legend, table, text

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from relmask.evaluation.cases import write_worst
-from relmask.evaluation.evaluate import Measured
+from relmask.evaluation.measure import Measured
 from relmask.evaluation.metrics import ImageOutcome, Metrics, Tally, f1, f1_tolerant, iou
 from relmask.evaluation.pages import sections, thinned, up_to
 from relmask.evaluation.ranking import Curve, Ranking

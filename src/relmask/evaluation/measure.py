@@ -1,0 +1,212 @@
+"""Segmentations of images against their true masks, whatever made them."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relmask.data.index import Index, Sample
+from relmask.data.reading import Intensity, read_image
+from relmask.data.truth import has_truth, read_truth
+from relmask.errors import DataError, ImageError
+from relmask.evaluation.bootstrap import intervals
+from relmask.evaluation.cases import Case, Cases
+from relmask.evaluation.controls import Control
+from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
+from relmask.evaluation.ranking import ThresholdSearch
+
+Image = NDArray[np.float32]
+
+
+class Segmented(Protocol):
+    """What evaluation needs of a segmentation; `relmask.segmenter.Segmentation` has it."""
+
+    @property
+    def mask(self) -> NDArray[np.uint8]:
+        """(H, W), 0 = background, k = k-th class."""
+
+    @property
+    def relevance(self) -> NDArray[np.float32] | None:
+        """(H, W) of the strongest class, None where it was not computed."""
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """Probability of each class."""
+
+    @property
+    def score(self) -> float:
+        """Probability of any defect."""
+
+    @property
+    def label(self) -> str:
+        """`defect` or `clean`."""
+
+
+Segment = Callable[[Sequence[Image]], Sequence[Segmented]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What running over images gives."""
+
+    tally: Tally
+    cases: Cases
+    seconds_per_image: float
+    failed: Mapping[str, str]  # name of an image that could not be read, or its mask -> why
+
+    def metrics(
+        self, *, split: str, grouped: bool, threshold: ThresholdScores, resamples: int = 1000
+    ) -> Metrics:
+        """The content of metrics.json.
+
+        Args:
+            split: which part this is.
+            grouped: no group has images both here and in training.
+            threshold: what made the masks.
+            resamples: of the bootstrap.
+        """
+        tally = self.tally
+        per_class = tally.per_class()
+        known = [scores.iou for scores in per_class.values() if scores.iou is not None]
+        return Metrics(
+            split=split,
+            grouped=grouped,
+            groups=len({outcome.group for outcome in tally.outcomes}),
+            images=len(tally.outcomes),
+            pixel=tally.pixel(),
+            per_class=per_class,
+            mean_iou=float(np.mean(known)) if known else None,
+            clean=tally.clean(),
+            image=tally.image(),
+            threshold=threshold,
+            ci95=intervals(tally, resamples=resamples),
+            seconds_per_image=self.seconds_per_image,
+        )
+
+
+def measure(
+    segment: Segment,
+    samples: Sequence[Sample],
+    index: Index,
+    *,
+    classes: Sequence[str] | None,
+    intensity: Intensity,
+    batch_size: int = 8,
+    on_image: Callable[[int], None] = lambda done: None,
+) -> Measured:
+    """Segment images and compare the masks with the true ones.
+
+    Args:
+        segment: images (H, W, 3) in [0, 1] to segmentations, one each.
+        samples: of the index; their true masks are opened here.
+        index: names the classes of the true masks.
+        classes: those of the segmentations' masks in order. A class that only the index has is added behind
+            them: it can be missed, not found. None: the masks tell defect (1) from background only.
+        intensity: how to read the images.
+        batch_size: images in memory at once.
+        on_image: called with the number of images done.
+
+    Raises:
+        DataError: there is no image that can be read, together with its true mask if it has one.
+    """
+    names, to_class = _naming(classes, index)
+    tally, cases, failed, seconds = Tally(names), Cases(), dict[str, str](), 0.0
+    for group in _batches(samples, batch_size):
+        read = list(_readable(group, index, intensity, failed))
+        began = time.perf_counter()
+        results = segment([image for _, image, _ in read]) if read else []
+        seconds += time.perf_counter() - began
+        for (sample, image, values), result in zip(read, results, strict=True):
+            truth = None if values is None else to_class[values]
+            outcome = tally.add(
+                name=sample.name,
+                group=sample.group,
+                labels=sample.labels,
+                mask=result.mask,
+                truth=truth,
+                relevance=result.relevance,
+                called=result.label == "defect",
+                score=result.score,
+                scores=result.scores,
+            )
+            cases.add(Case(outcome, image, result.relevance, result.mask, truth))
+            on_image(len(tally.outcomes))
+    if not tally.outcomes:
+        reasons = "\n".join(failed.values()) or "The part is empty: name another with --split."
+        raise DataError(f"No image of {index.root} to evaluate on.\n{reasons}")
+    return Measured(tally, cases, seconds / len(tally.outcomes), failed)
+
+
+@dataclass(frozen=True)
+class _Thresholded:
+    """A control's segmentation: no classes, one threshold."""
+
+    mask: NDArray[np.uint8]
+    relevance: NDArray[np.float32]
+    score: float
+
+    @property
+    def label(self) -> str:
+        return "defect" if self.mask.any() else "clean"
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        return {}
+
+
+def measure_control(
+    control: Control, samples: Sequence[Sample], index: Index, *, intensity: Intensity, batch_size: int = 8
+) -> tuple[float, Measured]:
+    """The threshold with the best tolerant F1 on these very images, and what it gives.
+
+    Any defect against background only: a control knows no classes, and its image score is its highest pixel.
+    Score maps wait on disk, so each is computed once.
+    """
+    search, failed = ThresholdSearch(), dict[str, str]()
+    with TemporaryDirectory(prefix="relmask-") as folder:
+        kept: list[Sample] = []
+        for sample, image, truth in _readable(samples, index, intensity, failed):
+            scores = np.asarray(control.score(image), np.float32)
+            if truth is not None:
+                search.add(scores, truth > 0)
+            np.save(Path(folder) / f"{len(kept)}.npy", scores)
+            kept.append(sample)
+        threshold, _ = search.best()
+        stored = (np.load(Path(folder) / f"{number}.npy") for number in range(len(kept)))
+
+        def segment(images: Sequence[Image]) -> list[_Thresholded]:
+            maps = [next(stored) for _ in images]
+            return [_Thresholded((m >= threshold).astype(np.uint8), m, float(m.max())) for m in maps]
+
+        measured = measure(segment, kept, index, classes=None, intensity=intensity, batch_size=batch_size)
+    return threshold, measured
+
+
+def _naming(classes: Sequence[str] | None, index: Index) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+    """Names of all classes, and for each value of a true mask the value that this class has among them."""
+    if classes is None:
+        return (), np.array([0, *(1 for _ in index.classes)], np.uint8)
+    names = (*classes, *(name for name in index.classes if name not in classes))
+    return names, np.array([0, *(names.index(name) + 1 for name in index.classes)], np.uint8)
+
+
+def _readable(
+    samples: Sequence[Sample], index: Index, intensity: Intensity, failed: dict[str, str]
+) -> Iterator[tuple[Sample, Image, NDArray[np.uint8] | None]]:
+    """Each sample with its image and its true mask; None where a defective one has no mask."""
+    for sample in samples:
+        try:
+            image = read_image(sample.path, intensity)
+            yield sample, image, read_truth(sample, index) if has_truth(sample) else None
+        except ImageError as error:
+            failed[sample.name] = str(error)
+
+
+def _batches(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
+    for start in range(0, len(samples), size):
+        yield samples[start : start + size]
