@@ -12,8 +12,16 @@ from torch.nn import functional as F
 EPSILON = 1e-6
 
 
-def stabilise(total: Tensor, epsilon: float = EPSILON) -> Tensor:
-    """A denominator moved away from zero, total + epsilon * sign(total), with sign(0) = +1."""
+def stabilise(total: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
+    """A denominator moved away from zero, total + epsilon * sign(total), with sign(0) = +1.
+
+    Args:
+        total: the denominator.
+        epsilon: by how much.
+        sign: of every total, +1 or -1, where it is known; that is faster.
+    """
+    if sign:
+        return total + sign * epsilon
     return torch.where(total < 0, total - epsilon, total + epsilon)
 
 
@@ -234,9 +242,16 @@ class Affine:
         weighed = self.inputs(part) * self.back(part, s)
         return self.layer.linear.whole(weighed) if self._halved(part) else weighed
 
-    def share(self, part: Part, relevance: Tensor, epsilon: float = EPSILON) -> Tensor:
-        """Relevance of each output shared over the inputs by a part's contributions to it."""
-        return self.weigh(part, relevance / stabilise(self.total(part), epsilon))
+    def share(self, part: Part, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
+        """Relevance of each output shared over the inputs by a part's contributions to it.
+
+        Args:
+            part: whose contributions.
+            relevance: of the output.
+            epsilon: what keeps denominators from zero.
+            sign: of all contributions, +1 or -1, where it is known.
+        """
+        return self.weigh(part, relevance / stabilise(self.total(part), epsilon, sign))
 
     def _halved(self, part: Part) -> bool:
         return self.layer.halves and part != PLAIN

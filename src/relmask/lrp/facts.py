@@ -8,10 +8,7 @@ from torch.fx import Node
 
 from relmask.lrp.graph import Captured
 from relmask.lrp.operators import LAYERS, OPERATORS, holds_tensors, tensor_inputs
-from relmask.lrp.operators.table import aten
-
-SOFTMAX = {aten.softmax.int, aten._softmax.default}
-LOG_SOFTMAX = {aten.log_softmax.int, aten._log_softmax.default}
+from relmask.lrp.operators.activations import SOFTMAX
 
 
 class Facts:

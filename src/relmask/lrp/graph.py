@@ -2,17 +2,25 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind
 from torch.fx import Graph, Node
 
 from relmask.errors import UnsupportedModel
-from relmask.lrp.rewrites import absorb_pads, compute_constants, drop_unused, fold_norms, keep_indices
+from relmask.lrp.rewrites import (
+    absorb_pads,
+    compute_constants,
+    drop_unused,
+    fold_norms,
+    keep_indices,
+    loosen_views,
+    understood,
+)
 
 
 @dataclass(frozen=True)
@@ -28,9 +36,15 @@ class Fit:
     sizes: tuple[int | None, ...]
     guards: tuple[str, ...]
     name: str
+    _known: dict[torch.Size, bool] = field(default_factory=dict, compare=False)
 
     def __call__(self, images: Tensor) -> bool:
         """Is the graph the model for images of this size?"""
+        if images.shape not in self._known:
+            self._known[images.shape] = self._fits(images)
+        return self._known[images.shape]
+
+    def _fits(self, images: Tensor) -> bool:
         pairs = zip(self.sizes, images.shape, strict=False)
         right = len(self.sizes) == images.ndim and all(size in (None, actual) for size, actual in pairs)
         return right and all(self._holds(guard, images) for guard in self.guards)
@@ -80,6 +94,7 @@ def capture(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Capture
     fold_norms(graph, constants)
     absorb_pads(graph, constants)
     keep_indices(graph)
+    loosen_views(graph)
     drop_unused(graph)
     return Captured(
         graph,
@@ -110,16 +125,15 @@ def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Exporte
     try:
         with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its own internals
-            program = torch.export.export(
-                model, (example.clone(),), dynamic_shapes=(sizes,) if sizes else None
-            )
-            decomposed: ExportedProgram = program.run_decompositions({})
+            program = export(model, (example.clone(),), dynamic_shapes=(sizes,) if sizes else None)
+            if not understood(program.graph):
+                program = program.run_decompositions({})
     except Exception as error:  # whatever a model's own code can raise
         raise UnsupportedModel(
             f"torch.export cannot trace {type(model).__name__}: {error}\n"
             "Its forward must take images alone and must not branch on the values of tensors."
         ) from error
-    return decomposed
+    return program
 
 
 def _ends(program: ExportedProgram) -> tuple[Node, Node]:

@@ -5,20 +5,40 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.fx import Graph, Node
 
-from relmask.lrp.operators import LAYERS, arguments, tensor_inputs
+from relmask.lrp.operators import LAYERS, OPERATORS, arguments, holds_tensors, tensor_inputs
+from relmask.lrp.operators.activations import SOFTMAX
 from relmask.lrp.operators.table import aten
 
 Constants = dict[Node, Tensor]
 
 NORMS = {aten._native_batch_norm_legit_no_training.default, aten.batch_norm.default}
 PADS = {aten.pad.default, aten.constant_pad_nd.default}
+VIEWS = {aten.view.default, aten._unsafe_view.default}
 POOLS = {
     aten.max_pool1d.default: aten.max_pool1d_with_indices.default,
     aten.max_pool2d.default: aten.max_pool2d_with_indices.default,
     aten.max_pool3d.default: aten.max_pool3d_with_indices.default,
 }
+
+
+def understood(graph: Graph) -> bool:
+    """Is every operator known as it is, and does none of them change its input?
+
+    If not, torch.export can decompose the graph first, which takes it longer than exporting.
+    """
+    known = OPERATORS.keys() | LAYERS.keys() | NORMS | POOLS.keys() | SOFTMAX
+    nodes = [node for node in graph.nodes if isinstance(node.target, OpOverload) and holds_tensors(node)]
+    return all(node.target in known and not node.target._schema.is_mutable for node in nodes)
+
+
+def loosen_views(graph: Graph) -> None:
+    """Views become reshapes: images may come in any memory layout."""
+    for node in graph.nodes:
+        if node.target in VIEWS:
+            node.target = aten.reshape.default
 
 
 def compute_constants(graph: Graph, constants: Constants) -> None:
@@ -33,41 +53,76 @@ def compute_constants(graph: Graph, constants: Constants) -> None:
 
 
 def fold_norms(graph: Graph, constants: Constants) -> None:
-    """Fold batch norm into the convolution or linear layer before it, where nobody else uses that."""
+    """Fold batch norm into the convolution or linear layer before it, where nobody else uses that.
+
+    Elsewhere it becomes a product with a constant and a sum with a constant.
+    """
     for norm in [node for node in graph.nodes if node.target in NORMS]:
-        layer = norm.args[0]
-        if not _foldable(layer, norm, constants):
+        if not constants.keys() >= set(tensor_inputs(norm)[1:]):
             continue
-        weight, bias = _folded(arguments(layer), arguments(norm), constants)
-        with graph.inserting_before(layer):
-            names = [graph.create_node("get_attr", f"{layer.name}_{part}") for part in ("weight", "bias")]
-        for name, value in zip(names, (weight, bias), strict=True):
-            name.meta["val"] = constants[name] = value
-        layer.args = (layer.args[0], *names, *layer.args[3:])
-        for output in list(norm.users) if norm.target != aten.batch_norm.default else [norm]:
-            output.replace_all_uses_with(layer)
+        options = arguments(norm)
+        scale, shift = _scale_and_shift(options, constants)
+        source = options["input"]
+        if _foldable(source, constants):
+            whole = _fold(graph, source, scale, shift, constants)
+        else:
+            whole = _elementwise(graph, source, norm, scale, shift, constants)
+        for output in [norm] if norm.target == aten.batch_norm.default else list(norm.users):
+            output.replace_all_uses_with(whole)
 
 
-def _foldable(layer: Any, norm: Node, constants: Constants) -> bool:  # noqa: ANN401 - whatever the graph holds
-    if not isinstance(layer, Node) or layer.target not in LAYERS or len(layer.users) != 1:
+def _scale_and_shift(norm: dict[str, Any], constants: Constants) -> tuple[Tensor, Tensor]:
+    """What batch norm multiplies channels with and then adds, in float64."""
+    mean, variance = (constants[norm[name]].double() for name in ("running_mean", "running_var"))
+    scale = (variance + norm["eps"]).rsqrt()
+    if norm["weight"] is not None:
+        scale = scale * constants[norm["weight"]].double()
+    shift = -mean * scale
+    return scale, shift if norm["bias"] is None else shift + constants[norm["bias"]].double()
+
+
+def _foldable(layer: Node, constants: Constants) -> bool:
+    if layer.target not in LAYERS or len(layer.users) != 1:
         return False
-    known = all(source in constants for source in (*tensor_inputs(layer)[1:], *tensor_inputs(norm)[1:]))
-    picked = all(user.target is operator.getitem and user.args[1] == 0 for user in norm.users)
     channels_last = LAYERS[layer.target].kind == "linear" and layer.meta["val"].ndim != 2
-    return known and (picked or norm.target == aten.batch_norm.default) and not channels_last
+    return constants.keys() >= set(tensor_inputs(layer)[1:]) and not channels_last
 
 
-def _folded(layer: dict[str, Any], norm: dict[str, Any], constants: Constants) -> tuple[Tensor, Tensor]:
-    """Weight and bias of layer and norm in one, computed in float64."""
-    weight = constants[layer["weight"]]
+def _fold(graph: Graph, layer: Node, scale: Tensor, shift: Tensor, constants: Constants) -> Node:
+    """Weight and bias of layer and norm in one."""
+    options = arguments(layer)
+    weight = constants[options["weight"]]
+    folded = weight.double() * scale.view(-1, *(1 for _ in weight.shape[1:]))
+    bias = shift if options["bias"] is None else shift + constants[options["bias"]].double() * scale
+    with graph.inserting_before(layer):
+        names = (
+            _constant(graph, f"{layer.name}_weight", folded.to(weight), constants),
+            _constant(graph, f"{layer.name}_bias", bias.to(weight), constants),
+        )
+    layer.args = (layer.args[0], *names, *layer.args[3:])
+    return layer
 
-    def double(node: Node | None, default: float) -> Tensor:
-        return weight.new_tensor(default).double() if node is None else constants[node].double()
 
-    scale = double(norm["weight"], 1) * (double(norm["running_var"], 1) + norm["eps"]).rsqrt()
-    bias = (double(layer["bias"], 0) - double(norm["running_mean"], 0)) * scale + double(norm["bias"], 0)
-    spread = scale.view(-1, *(1 for _ in weight.shape[1:]))
-    return (weight.double() * spread).to(weight), bias.to(weight)
+def _elementwise(
+    graph: Graph, source: Node, norm: Node, scale: Tensor, shift: Tensor, constants: Constants
+) -> Node:
+    """The norm as x * scale + shift."""
+    like = source.meta["val"]
+    shape = (-1, *(1 for _ in like.shape[2:]))
+    with graph.inserting_before(norm):
+        factor = _constant(graph, f"{norm.name}_scale", scale.view(shape).to(like.dtype), constants)
+        offset = _constant(graph, f"{norm.name}_shift", shift.view(shape).to(like.dtype), constants)
+        scaled = graph.call_function(aten.mul.Tensor, (source, factor))
+        shifted = graph.call_function(aten.add.Tensor, (scaled, offset))
+    for node in (scaled, shifted):
+        node.meta = {**norm.meta, "val": like}
+    return shifted
+
+
+def _constant(graph: Graph, name: str, value: Tensor, constants: Constants) -> Node:
+    node = graph.create_node("get_attr", name)
+    node.meta["val"] = constants[node] = value
+    return node
 
 
 def absorb_pads(graph: Graph, constants: Constants) -> None:
@@ -76,7 +131,7 @@ def absorb_pads(graph: Graph, constants: Constants) -> None:
         if layer.target not in LAYERS or LAYERS[layer.target].kind != "convolution":
             continue
         pad = layer.args[0]
-        if not all(source in constants for source in tensor_inputs(layer)[1:]) or pad.target not in PADS:
+        if not constants.keys() >= set(tensor_inputs(layer)[1:]) or pad.target not in PADS:
             continue
         options = arguments(pad)
         widths, spatial = options["pad"], 2 * (layer.meta["val"].ndim - 2)

@@ -82,7 +82,7 @@ class ZPlus(Rule):
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """X * W+^T (R / z+)."""
-        return layer.share(POSITIVE, relevance)
+        return layer.share(POSITIVE, relevance, sign=+1)
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ class AlphaBeta(Rule):
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """Alpha x * W+^T (R / z+) - beta x * W-^T (R / z-)."""
-        gain = self.alpha * layer.share(POSITIVE, relevance)
+        gain = self.alpha * layer.share(POSITIVE, relevance, sign=+1)
         if not self.beta:
             return gain
-        return gain - self.beta * layer.share(NEGATIVE, relevance)
+        return gain - self.beta * layer.share(NEGATIVE, relevance, sign=-1)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """How relevance passes each ATen operator: one table, filled by one small function per operator.
 
 Takes a node's inputs, output and relevance; gives a relevance or None per tensor input. The walk in
-`program.py` knows none of them. Convolutions and linear layers, which have rules, are in `LAYERS`, all else is
-in `OPERATORS`.
+`program.py` knows none of them. Convolutions and linear layers, which have rules, are in `LAYERS`, all
+else is in `OPERATORS`.
 """
 
 from relmask.lrp.operators import activations, arithmetic, pooling, reductions, shapes

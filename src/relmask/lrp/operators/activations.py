@@ -8,6 +8,9 @@ from torch.fx import Node
 from relmask.lrp.operators.arguments import arguments
 from relmask.lrp.operators.table import Passed, Step, always, aten, operator
 
+SOFTMAX = {aten.softmax.int, aten._softmax.default}
+LOG_SOFTMAX = {aten.log_softmax.int, aten._log_softmax.default}
+
 
 def _from_zero_up(node: Node) -> bool:
     low = arguments(node).get("min", arguments(node).get("min_val"))
@@ -63,6 +66,7 @@ def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:
     aten.detach.default,
     aten.alias.default,
     aten.dropout.default,
+    aten.feature_dropout.default,
     aten.contiguous.default,
     recalls="nothing",
     monotone=True,

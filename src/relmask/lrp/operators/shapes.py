@@ -9,6 +9,13 @@ from torch.nn import functional as F
 
 from relmask.lrp.operators.table import Passed, Step, aten, operator
 
+COPIED_BORDERS = {
+    ("reflect", 2): aten.reflection_pad1d_backward,
+    ("reflect", 4): aten.reflection_pad2d_backward,
+    ("replicate", 2): aten.replication_pad1d_backward,
+    ("replicate", 4): aten.replication_pad2d_backward,
+}
+
 MOVES = {"recalls": "nothing", "monotone": True, "zeros": "its output's"}
 
 
@@ -55,6 +62,13 @@ def cat(step: Step, tensors: Sequence[Tensor], dim: int = 0) -> Passed:
     return parts
 
 
+@operator(aten.stack.default, **MOVES)
+def stack(step: Step, tensors: Sequence[Tensor], dim: int = 0) -> Passed:
+    """To each its own."""
+    parts: tuple[Tensor, ...] = step.relevance.unbind(dim)
+    return parts
+
+
 @operator(aten.slice.Tensor, **MOVES)
 def slice_(
     step: Step, x: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, skip: int = 1
@@ -71,7 +85,7 @@ def select(step: Step, x: Tensor, dim: int, index: int) -> Passed:
     return (aten.select_backward(step.relevance, list(x.shape), dim, index),)
 
 
-@operator(aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default, aten.unbind.int, **MOVES)
+@operator(aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default, **MOVES)
 def split(step: Step, x: Tensor, sizes: Any, dim: int = 0) -> Passed:  # noqa: ANN401 - one size or a list
     """Joined again; nothing for parts that nobody used."""
     like = next(part for part in step.relevance if part is not None)
@@ -84,8 +98,11 @@ def split(step: Step, x: Tensor, sizes: Any, dim: int = 0) -> Passed:  # noqa: A
 
 @operator(aten.pad.default, aten.constant_pad_nd.default, recalls="nothing", zeros="its output's")
 def pad(step: Step, x: Tensor, widths: Sequence[int], *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """Without the border."""
-    return (F.pad(step.relevance, [-width for width in widths]),)
+    """Without the border; what arrives at a border made of copies goes to what was copied."""
+    back = COPIED_BORDERS.get((arguments[0], len(widths))) if arguments else None
+    if back is None:
+        return (F.pad(step.relevance, [-width for width in widths]),)
+    return (back(step.relevance, step.relevance.new_empty(()).expand(x.shape), widths),)
 
 
 @operator(aten.upsample_nearest2d.vec, **MOVES)
