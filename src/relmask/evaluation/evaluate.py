@@ -68,7 +68,7 @@ def choose(samples: Sequence[Sample], split: str, lines: Mapping[str, SplitLine]
     """The samples of a split.
 
     For an image that the run knows (`lines`: its split.csv by name) the run decides, so that none is tested
-    that was trained on; else the index's own split; an image that neither places is new, and may be tested on.
+    that was trained on; else the index's own split; an image that neither places is new, and may be tested.
     """
 
     def place(sample: Sample) -> str:
