@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Protocol
 
 import torch
@@ -190,10 +190,6 @@ class Layer(nn.Module):
         weight, bias = getattr(self, f"weight_{i}"), getattr(self, f"bias_{i}")
         return weight, bias
 
-    def forward(self, x: Tensor, pads: Sequence[int] = ()) -> "Affine":
-        """The layer met by an input."""
-        return Affine(self, x, pads)
-
 
 class Affine:
     """W x + b at one input, and the ways to share relevance over its contributions w_ij x_j."""
@@ -218,7 +214,11 @@ class Affine:
 
     def inputs(self, part: Part) -> Tensor:
         """What a part acts on: x, or its two halves where the rule wants no negative input."""
-        return self.layer.linear.halves(self.x) if self._halved(part) else self.x
+        return self._halves if self._halved(part) else self.x
+
+    @cached_property
+    def _halves(self) -> Tensor:
+        return self.layer.linear.halves(self.x)
 
     def total(self, part: Part) -> Tensor:
         """Sum of a part's contributions and of its bias, for every output."""

@@ -4,6 +4,7 @@ Rules for affine layers share relevance over contributions w_ij x_j; `Ratio` and
 """
 
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -163,8 +164,9 @@ class ZBox(Rule):
     keeps_zeros: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        pairs = zip(_tuple(self.low), _tuple(self.high), strict=False)
-        _refuse(not all(low < high for low, high in pairs), f"low must be below high, got {self}")
+        low, high = _tuple(self.low), _tuple(self.high)
+        _refuse(len(low) != len(high), f"low and high must be numbers or one per channel, got {self}")
+        _refuse(not all(map(operator.lt, low, high)), f"low must be below high, got {self}")
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -1,0 +1,104 @@
+"""Affine layers as dense float64 matrices, found by probing torch's own operators with unit inputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from relmask.lrp.affine import PLAIN, Convolution, Layer, Linear, Matrix
+from relmask.lrp.rules import Rule
+from relmask.lrp.steps import Apply, Tape
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, as relmask sees it and as torch computes it."""
+
+    name: str
+    linear: Linear
+    weight: Tensor
+    bias: Tensor | None
+    shape: tuple[int, ...]
+    function: Callable[[Tensor, Tensor, Tensor | None], Tensor]
+    pads: tuple[int, ...] = field(default=())
+
+    def matrix(self) -> Tensor:
+        """(outputs, inputs)."""
+        inputs = torch.Size(self.shape[1:]).numel()
+        probes = torch.eye(inputs, dtype=torch.float64).view(inputs, *self.shape[1:])
+        return self.function(probes, self.weight, None).flatten(1).T
+
+    def offset(self) -> Tensor:
+        """(outputs,)."""
+        nothing = torch.zeros(1, *self.shape[1:], dtype=torch.float64)
+        return self.function(nothing, self.weight, self.bias).flatten()
+
+    def passed_back(
+        self, rule: Rule, x: Tensor, relevance: Tensor, *, signed: bool, silent: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Output and the input's relevance, as a compiled step gives them."""
+        layer = Layer(
+            self.linear,
+            self.weight,
+            self.bias,
+            tuple(dict.fromkeys((PLAIN, *rule.output, *rule.parts))),
+            halves=rule.non_negative and signed,
+            silent=silent,
+        )
+        step = Apply("layer", "x", self.pads, layer, rule)
+        tape = Tape({"x": x})
+        output = step.run(tape)
+        ((_, passed),) = step.back(tape, relevance)
+        return output, passed
+
+
+def _convolution(
+    name: str,
+    channels: tuple[int, int],
+    size: tuple[int, ...],
+    kernel: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    pads: tuple[int, ...] = (),
+    bias: bool = True,
+) -> Case:
+    axes = len(size)
+    made = torch.Generator().manual_seed(len(name))
+    weight = torch.randn(
+        channels[1], channels[0] // groups, *[kernel] * axes, generator=made, dtype=torch.float64
+    )
+    offset = torch.randn(channels[1], generator=made, dtype=torch.float64) if bias else None
+    convolve = (F.conv1d, F.conv2d, F.conv3d)[axes - 1]
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return convolve(F.pad(x, pads), weight, bias, stride, padding, dilation, groups)
+
+    options = ((stride,) * axes, (padding,) * axes, (dilation,) * axes, groups)
+    return Case(name, Convolution(*options), weight, offset, (2, channels[0], *size), function, pads)
+
+
+CASES = [
+    Case(
+        "linear",
+        Matrix(),
+        torch.randn(5, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64),
+        torch.randn(5, generator=torch.Generator().manual_seed(2), dtype=torch.float64),
+        (2, 7),
+        F.linear,
+    ),
+    _convolution("convolution", (3, 4), (6, 5), 3, padding=1),
+    _convolution("without bias", (3, 4), (5, 6), 3, bias=False),
+    _convolution("strided, last rows unused", (2, 4), (6, 8), 3, stride=2),
+    _convolution("strided further than the kernel", (2, 3), (8, 9), 2, stride=3),
+    _convolution("dilated", (2, 3), (7, 8), 3, dilation=2, padding=2),
+    _convolution("grouped", (4, 6), (5, 5), 3, padding=1, groups=2),
+    _convolution("depthwise", (4, 4), (6, 6), 3, stride=2, padding=1, groups=4),
+    _convolution("padded on two sides as TensorFlow does", (3, 4), (6, 8), 3, stride=2, pads=(0, 1, 0, 1)),
+    _convolution("1-dimensional", (2, 3), (9,), 3, stride=2, padding=1),
+    _convolution("3-dimensional", (2, 2), (4, 3, 5), 2, stride=2),
+]
