@@ -12,7 +12,7 @@ from PIL import Image
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
-def write_png16(path: Path, pixels: NDArray[np.uint16]) -> None:
+def write_png16(path: Path, pixels: NDArray[np.uint16], exif: bytes = b"") -> None:
     """PNG with 16 bits a channel: grey, grey and alpha, RGB or RGBA, by the last axis of (H, W, C)."""
     height, width, channels = pixels.shape
 
@@ -22,7 +22,8 @@ def write_png16(path: Path, pixels: NDArray[np.uint16]) -> None:
 
     head = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOUR_TYPES[channels], 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    turn = chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")) if exif else b""
+    body = chunk(b"IHDR", head) + turn + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
 
 

@@ -178,7 +178,7 @@ def test_the_usual_names_mean_clean(tmp_path: Path, name: str) -> None:
 
 def test_two_names_for_clean_need_a_choice(tmp_path: Path) -> None:
     touched(tmp_path, "ok/1.png", "free/1.png", "pit/1.png")
-    with pytest.raises(DataError, match="labels free, ok.*--clean"):
+    with pytest.raises(DataError, match=r"labels free, ok.*--clean"):
         read_index(tmp_path)
     assert read_index(tmp_path, clean="ok").classes == ("free", "pit")
 
@@ -187,7 +187,7 @@ def test_clean_can_be_named_and_must_exist(tmp_path: Path) -> None:
     touched(tmp_path, "iO/1.png", "pit/1.png")
     assert read_index(tmp_path).clean is None
     assert read_index(tmp_path, clean="iO").classes == ("pit",)
-    with pytest.raises(DataError, match="No picture in .* is labelled io. Its labels are iO, pit"):
+    with pytest.raises(DataError, match=r"No picture in .* is labelled io. Its labels are iO, pit"):
         read_index(tmp_path, clean="io")
 
 
@@ -206,7 +206,10 @@ def test_classes_csv_names_the_values_of_masks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("value,label\n-1,pit\nx,crack\n3,\n4,a\n4,b\n", r"(?s)\(4\):.*'-1'.*'x'.*3 has no label.*4 is named twice"),
+        (
+            "value,label\n-1,pit\nx,crack\n3,\n4,a\n4,b\n",
+            r"(?s)\(4\):.*'-1'.*'x'.*3 has no label.*4 is named twice",
+        ),
         ("value,label\n0,pit\n", "value 0 pit"),
         ("pit\n", "lacks the column"),
     ],
@@ -220,19 +223,19 @@ def test_a_broken_classes_csv_is_refused(tmp_path: Path, text: str, said: str) -
 
 def test_file_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
     touched(tmp_path, "ok/1.png", "pit/b\udcff.png")
-    with pytest.raises(DataError, match="not valid UTF-8"):
+    with pytest.raises(DataError, match="no table can hold"):
         read_index(tmp_path)
 
 
 def test_a_data_set_with_nothing_to_learn_is_readable_but_not_trainable(tmp_path: Path) -> None:
     alone = read_index(labelled(tmp_path / "1", {"a": ("pit", 2)}))
-    with pytest.raises(DataError, match="labelled pit, and none is clean.*relmask patches"):
+    with pytest.raises(DataError, match=r"labelled pit, and none is clean.*relmask patches"):
         require_trainable(alone)
     always = read_index(labelled(tmp_path / "2", {"a": ("pit|crack", 2)}))
     with pytest.raises(DataError, match="labelled crack and pit, and none is clean"):
         require_trainable(always)
     spotless = read_index(labelled(tmp_path / "3", {"a": ("ok", 2)}))
-    with pytest.raises(DataError, match="All pictures .* are ok"):
+    with pytest.raises(DataError, match=r"All pictures .* are ok"):
         require_trainable(spotless)
     require_trainable(read_index(labelled(tmp_path / "4", {"a": ("pit", 1), "b": ("crack", 1)})))
 

@@ -2,6 +2,8 @@
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,7 @@ def image_size(path: Path) -> tuple[int, int]:
         ImageError: as `read_pixels`.
     """
     try:
-        with _open(path) as image:
+        with opened(path) as image:
             width, height = image.size
             if image.format == "TIFF":  # Pillow gives the size of the turned picture
                 return height, width
@@ -80,7 +82,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def is_deep(path: Path) -> bool:
     """Whether the file's header says that it may hold more than 8 bits a value."""
     try:
-        with _open(path) as image:
+        with opened(path) as image:
             return image.mode in _DEEP_GREY or _is_deep_tiff(image) or _is_deep_colour(image)
     except Exception:
         return _is_tiff(path)
@@ -95,13 +97,20 @@ def turned(image: Image.Image) -> Image.Image:
         return image
 
 
-def _open(path: Path) -> Image.Image:
-    return Image.open(path, formats=_FORMATS)
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The picture in a file, not decoded yet.
+
+    Pillow gets the open file and not its name: with the name it would map a plain TIFF into memory, and
+    garble one that has to be turned (seen in 13.0).
+    """
+    with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
+        yield image
 
 
 def _decode(path: Path) -> Pixels:
     try:
-        with _open(path) as image:
+        with opened(path) as image:
             if _is_deep_tiff(image):
                 return _decode_tiff(path)
             if _is_deep_colour(image):
@@ -142,11 +151,11 @@ def _raw_mode(tile: Any) -> str:  # noqa: ANN401 - Pillow's tile
 
 
 def _decode_both_bytes(path: Path) -> Pixels:
-    with _open(path) as image:
+    with opened(path) as image:
         high = np.asarray(turned(image).convert("RGB")).astype(np.uint16)
-    with _open(path) as image:
-        opened: Any = image
-        opened.tile = [_with_low_byte(tile) for tile in opened.tile]
+    with opened(path) as image:
+        source: Any = image
+        source.tile = [_with_low_byte(tile) for tile in source.tile]
         low = np.asarray(turned(image).convert("RGB"))
     pixels: NDArray[np.uint16] = high << 8 | low
     return pixels

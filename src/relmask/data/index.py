@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -104,8 +104,8 @@ def read_index(data: Path, clean: str | None = None) -> Index:
             f"Keep {clean} for pictures without a defect, or name another clean class with --clean.",
         )
     samples = sorted((_sample(entry, root, clean) for entry in entries), key=lambda sample: sample.name)
-    if unsaid := [repr(s.name) for s in samples if not _is_text("\n".join((s.name, s.group, *s.labels)))]:
-        refuse(f"Names in {data} that are not valid UTF-8", unsaid, "Rename the files.")
+    if unsaid := [repr(s.name) for s in samples if not all(map(_is_text, (s.name, s.group, *s.labels)))]:
+        refuse(f"Names in {data} that no table can hold", unsaid, "Rename them in valid UTF-8, on one line.")
     classes = tuple(label for label in counts if label != clean)
     if values.get(0) in classes:
         raise DataError(
@@ -161,7 +161,7 @@ def _is_text(name: str) -> bool:
         name.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return not set(name) & {"\r", "\n", "\0"}
 
 
 def _clean_name(labels: Collection[str], asked: str | None, data: Path) -> str | None:
@@ -188,8 +188,5 @@ def label_text(labels: Collection[str], clean: str | None = None) -> str:
 
 def with_splits(index: Index, splits: Sequence[str | None]) -> Index:
     """The same index with other splits, one a sample."""
-    samples = tuple(
-        Sample(s.path, s.name, s.labels, s.group, split, s.mask)
-        for s, split in zip(index.samples, splits, strict=True)
-    )
-    return Index(index.root, samples, index.classes, index.clean, index.mask_values)
+    samples = tuple(replace(s, split=split) for s, split in zip(index.samples, splits, strict=True))
+    return replace(index, samples=samples)

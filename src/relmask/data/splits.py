@@ -167,7 +167,7 @@ def read_split(path: Path) -> dict[str, SplitLine]:
     """
     return {
         row["name"]: SplitLine(split_labels(row["labels"]), row["group"], row["split"])
-        for row in read_table(path, ("name", "labels", "group", "split"))
+        for row in read_table(path, ("name", "labels", "group", "split"), verbatim=True)
     }
 
 

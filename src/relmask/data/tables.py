@@ -24,8 +24,13 @@ class Row:
         return self.cells.get(column, "")
 
 
-def read_table(path: Path, required: Sequence[str]) -> list[Row]:
+def read_table(path: Path, required: Sequence[str], *, verbatim: bool = False) -> list[Row]:
     """Rows of a CSV file in UTF-8, UTF-16 with a mark, or Windows-1252, separated by comma, semicolon or tab.
+
+    Args:
+        path: the file; its first line names the columns.
+        required: columns that must be there; others may.
+        verbatim: keep spaces around cells, for files that relmask wrote.
 
     Raises:
         DataError: the file cannot be read, is not text, lacks a required column, names one twice, or has a
@@ -33,13 +38,14 @@ def read_table(path: Path, required: Sequence[str]) -> list[Row]:
     """
     lines = _lines(path)
     try:
-        rows = [(number, [cell.strip() for cell in row]) for number, row in _parse(lines, required)]
+        rows = [(number, row) for number, row in _parse(lines, required) if any(map(str.strip, row))]
     except csv.Error as error:
         raise DataError(f"{path} is not a CSV file: {error}. Save it as CSV in UTF-8.") from error
-    rows = [(number, row) for number, row in rows if any(row)]
     if not rows:
         raise DataError(f"{path} is empty. Its first line must name the columns {', '.join(required)}.")
-    columns = [name.lower() for name in rows[0][1]]
+    columns = [name.strip().lower() for name in rows.pop(0)[1]]
+    if not verbatim:
+        rows = [(number, [cell.strip() for cell in row]) for number, row in rows]
     if missing := [name for name in required if name not in columns]:
         found = ", ".join(name for name in columns if name)[:200]
         raise DataError(
@@ -48,13 +54,13 @@ def read_table(path: Path, required: Sequence[str]) -> list[Row]:
         )
     if twice := [name for name, count in Counter(columns).items() if name and count > 1]:
         raise DataError(f"{path} has the column {twice[0]} twice. Keep one of them.")
-    for number, row in rows[1:]:
+    for number, row in rows:
         if any(row[len(columns) :]):
             raise DataError(
                 f"{path}, line {number}: {len(row)} cells, but {len(columns)} columns. "
                 "Put quotes around cells that hold a separator."
             )
-    return [Row(number, dict(zip(columns, row, strict=False))) for number, row in rows[1:]]
+    return [Row(number, dict(zip(columns, row, strict=False))) for number, row in rows]
 
 
 def _lines(path: Path) -> list[str]:

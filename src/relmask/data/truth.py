@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from relmask.data.decoding import image_size, turned
+from relmask.data.decoding import image_size, opened, turned
 from relmask.data.index import Index, Sample
 from relmask.errors import ImageError
 
@@ -59,7 +59,7 @@ def _read_values(sample: Sample) -> tuple[NDArray[np.int64], bool]:
     if sample.mask is None:
         raise ImageError(f"{sample.path}: no mask says where its defects are. Name one in the mask column.")
     try:
-        with Image.open(sample.mask) as image:
+        with opened(sample.mask) as image:
             lossy = image.format in _LOSSY
             array = np.asarray(_plain(turned(image)))
     except Exception as error:  # decoders raise whatever a damaged file leads them to
