@@ -12,28 +12,35 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relmask import lrp
-    from relmask.inspection import Outcome, segment_files
+    from relmask.inspection import Explained, Outcome, explain_files, segment_files
+    from relmask.lrp.once import explain
     from relmask.segmenter import Run, Segmentation, Segmenter, load
     from relmask.training.train import train
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Explained": "relmask.inspection",
     "Outcome": "relmask.inspection",
     "Run": "relmask.segmenter",
     "Segmentation": "relmask.segmenter",
     "Segmenter": "relmask.segmenter",
+    "explain": "relmask.lrp.once",
+    "explain_files": "relmask.inspection",
     "load": "relmask.segmenter",
     "segment_files": "relmask.inspection",
     "train": "relmask.training.train",
 }
 
 __all__ = [
+    "Explained",
     "Outcome",
     "Run",
     "Segmentation",
     "Segmenter",
     "__version__",
+    "explain",
+    "explain_files",
     "load",
     "lrp",
     "segment_files",

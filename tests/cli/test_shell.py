@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,15 @@ def test_lines_tell_rate_and_time_left() -> None:
     lines("segment", 60, 100)
     assert stream.getvalue().splitlines()[1].startswith("segment 60/100, ")
     assert stream.getvalue().endswith(" s left\n")
+
+
+def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(path: Path, **options: object) -> None:
+        warnings.warn("look out", stacklevel=2)
+        raise RunError("no")
+
+    monkeypatch.setattr(relmask, "load", load, raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        result = relmask_("segment", "run", "in", "-o", "out")
+    assert result.stderr == "relmask: warning: look out\nrelmask: no\n"

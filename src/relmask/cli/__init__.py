@@ -4,19 +4,22 @@ A command is a plain function in the module of its name. None imports the librar
 `--help` answers at once.
 """
 
-from typing import Annotated, Any
+import warnings
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
 import relmask
 from relmask.cli.data import data
+from relmask.cli.evaluate import evaluate
+from relmask.cli.explain import explain
 from relmask.cli.patches import patches
 from relmask.cli.segment import segment
 from relmask.cli.train import train
 from relmask.errors import RelmaskError
 
-COMMANDS = (data, patches, train, segment)
+COMMANDS = (data, patches, train, segment, explain, evaluate)
 GO_ON = {
     "train": "The same command with --resume goes on where this one stopped.",
     "segment": "The same command goes on where this one stopped.",
@@ -29,7 +32,9 @@ class Shell(TyperGroup):
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - types private to typer
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except RelmaskError as error:
             typer.echo(f"relmask: {error}", err=True)
             raise typer.Exit(error.exit_code) from error
@@ -37,6 +42,17 @@ class Shell(TyperGroup):
             hint = GO_ON.get(ctx.invoked_subcommand or "", "")
             typer.echo(f"relmask: interrupted. {hint}".rstrip(), err=True)
             raise typer.Exit(130) from error
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    typer.echo(f"relmask: warning: {message}", err=True)
 
 
 app = typer.Typer(

@@ -1,0 +1,75 @@
+"""`relmask evaluate`: masks against true masks."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import relmask
+from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Quiet, RunFolder
+from relmask.cli.progress import shown
+
+if TYPE_CHECKING:
+    from relmask.evaluation.metrics import Metrics, PixelScores
+
+
+def evaluate(
+    run: RunFolder,
+    data: Data,
+    out: Out,
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="train, val or test; the run's own split decides.")
+    ] = "test",
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Score darkness and a local Otsu threshold beside the run.")
+    ] = False,
+    clean: Clean = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 8,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare masks with true ones: metrics.json, curves, worst cases, a report."""
+    from relmask.data.index import read_index
+    from relmask.evaluation.controls import CONTROLS
+    from relmask.evaluation.evaluate import evaluate as evaluate_run
+
+    with shown(quiet) as progress:
+        trained = relmask.load(run, device=device, batch_size=batch_size)
+        index = read_index(data, clean)
+        if clean is None and trained.metadata.clean in index.classes:
+            index = read_index(data, trained.metadata.clean)
+        metrics = evaluate_run(
+            trained,
+            index,
+            split,
+            out,
+            controls=CONTROLS if controls else (),
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(metrics.model_dump_json(indent=2))
+    else:
+        typer.echo("\n".join([*lines(metrics), f"Report: {out / 'report.html'}"]))
+
+
+def lines(metrics: "Metrics") -> Iterator[str]:
+    """The figures that a person looks at first."""
+    leak = "" if metrics.grouped else "; the same part may be in training too, so every figure is too good"
+    yield f"{metrics.split}: {metrics.images} pictures of {metrics.groups} groups{leak}"
+    yield f"pictures: AUROC {_figure(metrics.image.auroc)}, accuracy {_figure(metrics.image.accuracy)}"
+    if metrics.clean.images:
+        yield f"empty masks on {_figure(metrics.clean.empty_share)} of {metrics.clean.images} clean pictures"
+    rows = {"any defect": metrics.pixel, **metrics.per_class}
+    width = max(map(len, rows))
+    yield f"{'pixels':{width}}    IoU     F1  F1 2px"
+    for name, scores in rows.items():
+        yield f"{name:{width}}  {_row(scores)}"
+
+
+def _row(scores: "PixelScores") -> str:
+    return "  ".join(_figure(value) for value in (scores.iou, scores.f1, scores.f1_tol2))
+
+
+def _figure(value: float | None) -> str:
+    return "    -" if value is None else f"{value:5.3f}"

@@ -1,0 +1,117 @@
+"""The job of `explain`: why the model says what it says, as pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from relmask.data.reading import read_image
+from relmask.errors import ImageError, UsageError
+from relmask.files import whole, write_csv
+from relmask.inspection.inputs import find_items
+from relmask.inspection.journal import printable
+from relmask.progress import Progress, silent
+from relmask.report import overlay, panel
+from relmask.segmenter import Reader, Run
+
+HEATMAPS = "heatmaps"
+COLUMNS = ("file", "class", "logit", "peak", "heatmap", "error")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What came of a job.
+
+    Attributes:
+        out: folder of the results.
+        images: pictures in all.
+        failed: file and reason of those that could not be read.
+        rules: layer, operator and rule, a line each.
+    """
+
+    out: Path
+    images: int
+    failed: tuple[tuple[str, str], ...]
+    rules: str
+
+    def __str__(self) -> str:
+        return f"{self.images - len(self.failed)} heatmaps, {len(self.failed)} failed\nResults in {self.out}"
+
+
+def explain_files(
+    run: Run,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    target: str | None = None,
+    composite: str | None = None,
+    progress: Progress = silent,
+) -> Explained:
+    """Write a heatmap for every picture, clean ones too, and explanations.csv.
+
+    A heatmap shows the picture beside its relevance, red for the class and blue against it. All share one
+    scale: full colour is a hundred times the density of one logit spread evenly over the model's input.
+
+    Args:
+        run: a trained run.
+        inputs: folders, with all that is below them, globs, and single files.
+        out: folder of the results.
+        target: the class to explain; None takes the one with the highest logit in each picture.
+        composite: rules instead of the run's own, by name.
+        progress: called after every picture.
+
+    Raises:
+        UsageError: no such class or composite.
+        DataError: an input does not exist, or there is no picture.
+        OutError: OUT cannot be written.
+    """
+    classes = run.metadata.classes
+    classes = run.metadata.classes
+    if target is not None and target not in classes:
+        raise UsageError(f"The run knows no class {target!r}. It knows: {', '.join(classes)}.")
+    reader = run.reader
+    if composite:
+        reader = Reader(reader.model, reader.spec, composite, reader.device, reader.batch_size)
+    out = Path(out)
+    items = find_items(inputs, skip=(out / HEATMAPS,))
+    rows: list[list[object]] = []
+    failed: list[tuple[str, str]] = []
+    for item in items:
+        heatmap = f"{HEATMAPS}/{item.name}.png"
+        try:
+            image = read_image(item.path, reader.spec.intensity)
+        except ImageError as error:
+            failed.append((str(item.path), str(error)))
+            rows.append([printable(item.path), "", "", "", "", error])
+        else:
+            explained = _explained(reader, image, None if target is None else classes.index(target))
+            _draw(out / heatmap, image, explained.relevance, 100 / reader.spec.size**2)
+            figures = (f"{explained.logit:.6g}", f"{explained.relevance.max():.6g}")
+            rows.append([printable(item.path), classes[explained.k], *figures, printable(heatmap), ""])
+        progress("explain", len(rows), len(items))
+    write_csv(out / "explanations.csv", COLUMNS, rows)
+    return Explained(out, len(items), tuple(failed), reader.explainer.table)
+
+
+class _Explained(NamedTuple):
+    k: int
+    logit: float
+    relevance: NDArray[np.float32]
+
+
+def _explained(reader: Reader, image: NDArray[np.float32], target: int | None) -> _Explained:
+    """A class of an image and its relevance (H, W); without a target the class with the highest logit."""
+    images, places = reader.cut(image)
+    logits = reader.logits(images).amax(0)
+    k = int(logits.argmax()) if target is None else target
+    return _Explained(k, float(logits[k]), reader.explain(image, images, places, k))
+
+
+def _draw(path: Path, image: NDArray[np.float32], relevance: NDArray[np.float32], limit: float) -> None:
+    plain = np.rint(image * 255).astype(np.uint8)
+    with whole(path) as part:
+        Image.fromarray(panel([plain, overlay(image, relevance, limit)])).save(part, format="PNG")
