@@ -27,10 +27,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_prints_how_many_patches_of_each_label(folder: Path) -> None:
     result = CliRunner().invoke(app, [str(folder / "data"), "-o", str(folder / "out"), "--size", "16"])
-    assert result.exit_code == 0, result.output
-    assert "2 patches in" in result.output
-    assert "  ok: 1\n  pit: 1\n" in result.output
-    assert "1 defective pictures left out: no mask" in result.output
+    assert result.exit_code == 0, result.stdout
+    assert "2 patches in" in result.stdout
+    assert "  ok: 1\n  pit: 1\n" in result.stdout
+    assert "1 defective pictures left out: no mask" in result.stdout
 
 
 def test_files_that_cannot_be_read_exit_with_1(folder: Path) -> None:
@@ -40,7 +40,7 @@ def test_files_that_cannot_be_read_exit_with_1(folder: Path) -> None:
     arguments = [str(folder / "data"), "-o", str(folder / "out"), "--size", "16"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1
-    assert "c.png: is no picture" in result.output
-    found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
+    assert "c.png: is no picture" in result.stdout
+    found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert found["labels"] == {"ok": 1, "pit": 1}
     assert list(found["failed"]) == ["c.png"]

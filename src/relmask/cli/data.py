@@ -1,31 +1,34 @@
 """`relmask data`: what is in DATA."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from relmask.cli.options import Clean, Data, Json, Quiet, Seed
+from relmask.cli.progress import shown
 
 if TYPE_CHECKING:
     from relmask.data.survey import Survey
 
 
 def data(
-    data: Annotated[Path, typer.Argument(help="A CSV (image,label), or a folder of pictures.")],
-    clean: Annotated[str | None, typer.Option(help="Name of the class without defects.")] = None,
+    data: Data,
+    clean: Clean = None,
     resplit: Annotated[
         Literal["grouped", "random"] | None, typer.Option(help="Show new splits instead of those of DATA.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of splits that have to be drawn.")] = 0,
+    seed: Seed = 0,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read pictures.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Count classes, groups and splits; find broken files and the same part in two splits."""
-    import json
-
     from relmask.data.survey import survey
 
-    found = survey(data, clean, resplit=resplit, seed=seed, workers=workers)
+    with shown(quiet) as progress:
+        found = survey(data, clean, resplit=resplit, seed=seed, workers=workers, progress=progress)
     typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(_lines(found)))
     raise typer.Exit(1 if found.broken else 0)
 

@@ -1,33 +1,45 @@
 """`relmask patches`: labelled windows of pictures with masks."""
 
-from pathlib import Path
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from relmask.cli.options import Clean, Data, Json, Out, Overwrite, Quiet
+from relmask.cli.progress import shown
 
 if TYPE_CHECKING:
     from relmask.data.patches import Patches
 
 
 def patches(
-    data: Annotated[Path, typer.Argument(help="A data set with masks.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the patches and their index.csv.")],
-    size: Annotated[int, typer.Option(help="Side of a patch in pixels.")],
-    stride: Annotated[int | None, typer.Option(help="Step from patch to patch; default: the size.")] = None,
+    data: Data,
+    out: Out,
+    size: Annotated[int, typer.Option(help="Side of a patch in pixels.", show_default=False)],
+    stride: Annotated[int | None, typer.Option(help="Step from patch to patch. Default: the size.")] = None,
     min_defect: Annotated[
-        int | None, typer.Option(help="Fewest pixels of a class that make a defect; default: half the side.")
+        int | None, typer.Option(help="Fewest pixels of a class that make a defect. Default: half the size.")
     ] = None,
-    clean: Annotated[str | None, typer.Option(help="Name of the class without defects.")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace patches cut with other settings.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    clean: Clean = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Cut labelled patches out of pictures with masks, to train on."""
-    import json
-    from dataclasses import asdict
-
     from relmask.data.patches import cut_patches
 
-    cut = cut_patches(data, out, size, stride=stride, min_defect=min_defect, clean=clean, overwrite=overwrite)
+    with shown(quiet) as progress:
+        cut = cut_patches(
+            data,
+            out,
+            size,
+            stride=stride,
+            min_defect=min_defect,
+            clean=clean,
+            overwrite=overwrite,
+            progress=progress,
+        )
     typer.echo(json.dumps(asdict(cut), indent=2, default=str) if as_json else _text(cut))
     raise typer.Exit(1 if cut.failed else 0)
 
