@@ -3,13 +3,19 @@
 A control is given the advantage: its threshold is the best one on the very images that it is tested on.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters
+from torch import nn
+
+from relmask.models.guided import GuidedClassifier
+from relmask.segmenter import Reader
 
 Image = NDArray[np.float32]
 ScoreMap = NDArray[np.floating]
@@ -17,10 +23,7 @@ ScoreMap = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A name and a function from an image (H, W, 3) in [0, 1] to a score (H, W), high where a defect is.
-
-    `random-head` is made of a run: the relevance of its network with a head that was never trained.
-    """
+    """A name and a function from an image (H, W, 3) in [0, 1] to a score (H, W), high where a defect is."""
 
     name: str
     score: Callable[[Image], ScoreMap]
@@ -54,7 +57,42 @@ def otsu(image: Image, tiles: int = 6) -> ScoreMap:
 CONTROLS = (Control("darkness", darkness), Control("otsu", otsu))
 
 
+def random_head(reader: Reader, seed: int = 0) -> Control:
+    """The relevance of the same network with a head that was never trained: does the mask need the training?
+
+    Source: Adebayo et al., "Sanity checks for saliency maps" (NeurIPS 2018). The class with the highest logit
+    is explained. Of a model that is not relmask's own, the last layer with weights counts as head.
+    """
+    model = copy.deepcopy(reader.model)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if isinstance(model, GuidedClassifier):
+            model.start_again()
+        else:
+            _last_layer(model).reset_parameters()
+    untrained = Reader(model, reader.spec, reader.composite, reader.device, reader.batch_size)
+
+    def score(image: Image) -> ScoreMap:
+        images, places = untrained.cut(image)
+        logits = untrained.logits(images).amax(0)
+        strongest = int(logits.argmax())
+        relevance = untrained.explain(image, images, places, strongest)
+        evidence: ScoreMap = relevance * np.sign(float(logits[strongest]))
+        return evidence
+
+    return Control("random-head", score)
+
+
+def _last_layer(model: nn.Module) -> nn.Conv2d | nn.Linear:
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    return layers[-1]
+
+
 def _otsu_level(grey: NDArray[np.floating]) -> float:
+    """Half-way between the means of the two classes that Otsu's threshold separates."""
     if grey.max() == grey.min():
         return float(grey.min())
-    return float(filters.threshold_otsu(grey, nbins=64))  # type: ignore[no-untyped-call]
+    dark = grey <= filters.threshold_otsu(grey, nbins=64)  # type: ignore[no-untyped-call]
+    if dark.all():
+        return float(grey.mean())
+    return float(grey[dark].mean() + grey[~dark].mean()) / 2
