@@ -73,8 +73,10 @@ def test_conditions_join() -> None:
 
 
 def test_a_rule_for_layers_passes_over_sums_in_the_same_module() -> None:
-    composite = Composite("mine", ((module("features"), ZPlus()), (kind("add"), Magnitude())))
+    composite = Composite("mine", ((module("features"), ZPlus()), (module("features"), Magnitude())))
+    assert composite.rule(CONVOLUTION) == ZPlus()
     assert composite.rule(ADD) == Magnitude()
+    assert composite.rule(AVERAGE) == Ratio()
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,9 @@ RULES = [
 ]
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-each_rule = pytest.mark.parametrize(("rule", "derivation"), RULES, ids=lambda given: getattr(given, "__name__", str(given)))
+each_rule = pytest.mark.parametrize(
+    ("rule", "derivation"), RULES, ids=lambda given: getattr(given, "__name__", str(given))
+)
 
 
 def relevance_of(case: Case) -> Tensor:

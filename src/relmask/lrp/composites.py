@@ -93,7 +93,7 @@ class Composite:
 
     def __post_init__(self) -> None:
         for where, rule in self.rules:
-            if isinstance(rule, Sharing) != (where.kind in SUMS):
+            if where.kind and isinstance(rule, Sharing) != (where.kind in SUMS):
                 raise UsageError(f"{rule} does not fit {where}: sums and averages share, layers have rules.")
 
     def rule(self, place: Place) -> Rule | Sharing | None:

@@ -63,10 +63,9 @@ def plan(facts: Facts, composite: Composite) -> Plan:
 
 def _refuse(facts: Facts) -> None:
     """Say what cannot be explained, all at once."""
-    logits = facts.captured.logits
-    if logits in facts.gates or logits.target in LOG_SOFTMAX:
+    if (end := _last_gate(facts)) is not None:
         raise UnsupportedModel(
-            f"The model ends in probabilities ({place(logits)}), and LRP explains logits: softmax and "
+            f"The model ends in probabilities ({place(end)}), and LRP explains logits: softmax and "
             "sigmoid saturate, and softmax mixes the classes. Pass the model without that last step."
         )
     if facts.unsupported:
@@ -76,6 +75,14 @@ def _refuse(facts: Facts) -> None:
         raise UnsupportedModel(
             "The logits do not depend on the image, or only through gates that get no relevance."
         )
+
+
+def _last_gate(facts: Facts) -> Node | None:
+    """The softmax or sigmoid that the logits come from with nothing but constants in between."""
+    node = facts.captured.logits
+    while node in facts.gates and node.target in OPERATORS and not OPERATORS[node.target].gates:
+        node = facts.gates.intersection(tensor_inputs(node)).pop()
+    return node if node in facts.gates or node.target in LOG_SOFTMAX else None
 
 
 def _places(facts: Facts) -> dict[Node, Place]:
