@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from relmask.errors import UnsupportedModel
-from relmask.lrp.affine import stabilise
 from relmask.lrp.composites import Composite, named
 from relmask.lrp.graph import capture
 from relmask.lrp.program import Program
@@ -26,7 +25,7 @@ class Explanation:
     Args:
         logits: (N, K).
         relevance: the images' shape; it sums to the logits explained, but for what biases and epsilon absorb.
-        conserved: (N,) share of the start that arrived at the pixels.
+        conserved: (N,) share of the start that arrived at the pixels; not finite where the start sums to 0.
     """
 
     logits: Tensor
@@ -60,8 +59,8 @@ class Explainer(nn.Module):
     def explain(self, images: Tensor, target: Target = None) -> Explanation:
         """As calling the module, with the share that was conserved; warns where that is far from one."""
         logits, begun, relevance = self._explained(images, target)
-        share = relevance.flatten(1).sum(1) / stabilise(begun.sum(1))
-        strange = ((share < 0.5) | (share > 1.5)).sum()
+        share = relevance.flatten(1).sum(1) / begun.sum(1)
+        strange = (share.isfinite() & ((share < 0.5) | (share > 1.5))).sum()
         if not torch.compiler.is_compiling() and strange:
             warnings.warn(
                 f"The conserved share of {int(strange)} of {len(share)} images lies outside 0.5 to 1.5 "

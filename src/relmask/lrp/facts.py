@@ -99,7 +99,7 @@ class Facts:
         for node in self.nodes:
             inputs = tensor_inputs(node)
             known = OPERATORS.get(node.target)
-            kept = node.target is operator.getitem or (known is not None and known.monotone)
+            kept = node.target is operator.getitem or (known is not None and known.keeps_sign(node))
             given = node.target in SOFTMAX or (known is not None and known.positive(node))
             if given or (kept and inputs and found.issuperset(inputs)):
                 found.add(node)

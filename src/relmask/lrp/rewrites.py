@@ -42,14 +42,15 @@ def loosen_views(graph: Graph) -> None:
 
 
 def compute_constants(graph: Graph, constants: Constants) -> None:
-    """Run what depends on parameters alone, once."""
-    for node in graph.nodes:
-        sources = node.all_input_nodes
-        if node.op == "call_function" and sources and all(source in constants for source in sources):
+    """Run what depends on parameters alone, or on nothing, once."""
+    for node in [node for node in graph.nodes if isinstance(node.target, OpOverload)]:
+        random = torch.Tag.nondeterministic_seeded in node.target.tags
+        if not random and constants.keys() >= set(node.all_input_nodes):
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), constants.__getitem__)
             value = node.target(*args, **kwargs)
             if isinstance(value, Tensor):
-                constants[node] = value
+                with graph.inserting_before(node):
+                    node.replace_all_uses_with(_constant(graph, f"{node.name}_value", value, constants))
 
 
 def fold_norms(graph: Graph, constants: Constants) -> None:

@@ -103,8 +103,9 @@ class Call:
         """The tensors whose values the way back needs."""
         if self.operator is None or self.alone:
             return frozenset()
-        inputs = self.reads if self.operator.recalls == "all" else ()
-        return frozenset(inputs if self.operator.recalls == "nothing" else (*inputs, self.name))
+        inputs = self.reads if self.operator.recalls in ("all", "inputs") else ()
+        output = (self.name,) if self.operator.recalls in ("all", "output") else ()
+        return frozenset((*inputs, *output))
 
     def run(self, tape: Tape) -> Any:  # noqa: ANN401
         """Call the operator."""

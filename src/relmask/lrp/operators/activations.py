@@ -1,5 +1,6 @@
 """Elementwise functions pass relevance on: what arrives at f(x) goes to x."""
 
+import math
 from typing import Any
 
 from torch import Tensor
@@ -12,14 +13,25 @@ SOFTMAX = {aten.softmax.int, aten._softmax.default}
 LOG_SOFTMAX = {aten.log_softmax.int, aten._log_softmax.default}
 
 
+def _limits(node: Node) -> tuple[float, float]:
+    """Of a clamp, which may lack one or both."""
+    given = arguments(node)
+    low, high = (given.get(name, given.get(f"{name}_val")) for name in ("min", "max"))
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
 def _from_zero_up(node: Node) -> bool:
-    low = arguments(node).get("min", arguments(node).get("min_val"))
-    return isinstance(low, int | float) and low >= 0
+    low, high = _limits(node)
+    return 0 <= low <= high
 
 
 def _from_zero(node: Node) -> bool:
-    low = arguments(node).get("min", arguments(node).get("min_val"))
-    return isinstance(low, int | float) and low == 0
+    low, high = _limits(node)
+    return 0 == low <= high
+
+
+def _not_below_zero(node: Node) -> bool:
+    return _limits(node)[1] >= 0
 
 
 @operator(
@@ -36,7 +48,7 @@ def _from_zero(node: Node) -> bool:
     aten.clamp_min.default,
     recalls="nothing",
     positive=_from_zero_up,
-    monotone=True,
+    keeps_sign=_not_below_zero,
     rectifies=_from_zero,
 )
 @operator(
@@ -49,13 +61,14 @@ def _from_zero(node: Node) -> bool:
     aten.tanh.default,
     aten.sqrt.default,
     recalls="nothing",
-    monotone=True,
+    keeps_sign=always,
     zeros="its output's",
 )
 @operator(aten.square.default, aten.abs.default, recalls="nothing", positive=always, zeros="its output's")
 @operator(aten.softplus.default, aten.exp.default, recalls="nothing", positive=always)
 @operator(aten.sigmoid.default, aten.hardsigmoid.default, recalls="nothing", positive=always, gates=True)
-@operator(aten.log.default, aten.neg.default, aten.pow.Tensor_Scalar, recalls="nothing")
+@operator(aten.pow.Tensor_Scalar, recalls="nothing", keeps_sign=always)
+@operator(aten.log.default, aten.neg.default, recalls="nothing")
 def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """All of it."""
     return (step.relevance,)
@@ -69,7 +82,7 @@ def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:
     aten.feature_dropout.default,
     aten.contiguous.default,
     recalls="nothing",
-    monotone=True,
+    keeps_sign=always,
     zeros="its output's",
 )
 def same(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph

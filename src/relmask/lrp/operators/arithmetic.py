@@ -3,18 +3,26 @@
 from collections.abc import Sequence
 
 from torch import Tensor
+from torch.fx import Node
 
 from relmask.lrp.affine import stabilise
 from relmask.lrp.operators.table import Passed, Step, aten, operator, sum_to
 
 
-@operator(aten.add.Tensor, kind="add", alone=True, monotone=True, zeros="no")
+def _no_negative_number(node: Node) -> bool:
+    numbers = [value for value in (*node.args, *node.kwargs.values()) if isinstance(value, int | float)]
+    return all(number >= 0 for number in numbers)
+
+
+@operator(
+    aten.add.Tensor, recalls="inputs", kind="add", alone=True, keeps_sign=_no_negative_number, zeros="no"
+)
 def add(step: Step, a: Tensor, b: Tensor, *, alpha: float = 1) -> Passed:
     """Each summand takes its share, so `x + f(x)` conserves relevance."""
     return _shared(step, a, b * alpha)
 
 
-@operator(aten.sub.Tensor, kind="add", alone=True, zeros="no")
+@operator(aten.sub.Tensor, recalls="inputs", kind="add", alone=True, zeros="no")
 def sub(step: Step, a: Tensor, b: Tensor, *, alpha: float = 1) -> Passed:
     """As a + (-b)."""
     return _shared(step, a, b * -alpha)
@@ -32,7 +40,14 @@ def _gated(depends: Sequence[bool], gates: Sequence[bool]) -> Sequence[bool]:
     return gated if any(gated) else depends
 
 
-@operator(aten.mul.Tensor, alone=True, monotone=True, recalls="nothing", zeros="its output's", carries=_gated)
+@operator(
+    aten.mul.Tensor,
+    alone=True,
+    keeps_sign=_no_negative_number,
+    recalls="nothing",
+    zeros="its output's",
+    carries=_gated,
+)
 def mul(step: Step, a: Tensor, b: Tensor) -> Passed:
     """Half to each factor (AttnLRP, Achtibat et al. 2024); a gate passes nothing, the gated all."""
     return sum_to(step.relevance / 2, a), sum_to(step.relevance / 2, b)
@@ -44,7 +59,12 @@ def _numerator(depends: Sequence[bool], gates: Sequence[bool]) -> Sequence[bool]
 
 
 @operator(
-    aten.div.Tensor, alone=True, monotone=True, recalls="nothing", zeros="its output's", carries=_numerator
+    aten.div.Tensor,
+    alone=True,
+    keeps_sign=_no_negative_number,
+    recalls="nothing",
+    zeros="its output's",
+    carries=_numerator,
 )
 def div(step: Step, a: Tensor, b: Tensor) -> Passed:
     """All to the numerator."""

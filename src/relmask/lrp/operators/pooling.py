@@ -6,9 +6,9 @@ from typing import Any
 from torch import Tensor
 
 from relmask.lrp.affine import stabilise
-from relmask.lrp.operators.table import Passed, Step, aten, operator
+from relmask.lrp.operators.table import Passed, Step, always, aten, operator
 
-AVERAGE = {"kind": "average", "monotone": True, "zeros": "no"}
+AVERAGE = {"recalls": "inputs", "kind": "average", "keeps_sign": always, "zeros": "no"}
 
 
 @operator(
@@ -17,7 +17,7 @@ AVERAGE = {"kind": "average", "monotone": True, "zeros": "no"}
     aten.max_pool3d_with_indices.default,
     aten.adaptive_max_pool2d.default,
     recalls="output",
-    monotone=True,
+    keeps_sign=always,
     zeros="its output's",
 )
 def max_pool(step: Step, x: Tensor, *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from relmask.lrp.affine import stabilise
-from relmask.lrp.operators.table import Passed, Step, aten, operator
+from relmask.lrp.operators.table import Passed, Step, always, aten, operator
 
-SUM = {"monotone": True, "zeros": "no"}
+SUM = {"keeps_sign": always, "zeros": "no"}
 
 
 def _spread(value: Tensor, x: Tensor, dims: Sequence[int] | None, keepdim: bool) -> Tensor:
@@ -34,7 +34,7 @@ def mean(step: Step, x: Tensor, dim: Sequence[int] | None, keepdim: bool = False
     return (x * _spread(step.relevance / (stabilise(step.output) * count), x, dim, keepdim),)
 
 
-@operator(aten.amax.default, monotone=True, zeros="its output's")
+@operator(aten.amax.default, keeps_sign=always, zeros="its output's")
 def amax(step: Step, x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Passed:
     """The winner takes all; equal winners share."""
     winners = (x == _spread(step.output, x, dim, keepdim)).to(x)

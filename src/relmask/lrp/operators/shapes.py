@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx import Node
 from torch.nn import functional as F
 
-from relmask.lrp.operators.table import Passed, Step, aten, operator
+from relmask.lrp.operators.arguments import arguments
+from relmask.lrp.operators.table import Passed, Step, always, aten, operator
 
 COPIED_BORDERS = {
     ("reflect", 2): aten.reflection_pad1d_backward,
@@ -16,7 +18,7 @@ COPIED_BORDERS = {
     ("replicate", 4): aten.replication_pad2d_backward,
 }
 
-MOVES = {"recalls": "nothing", "monotone": True, "zeros": "its output's"}
+MOVES = {"recalls": "nothing", "keeps_sign": always, "zeros": "its output's"}
 
 
 @operator(
@@ -96,7 +98,17 @@ def split(step: Step, x: Tensor, sizes: Any, dim: int = 0) -> Passed:  # noqa: A
     return (torch.cat(parts, dim),)
 
 
-@operator(aten.pad.default, aten.constant_pad_nd.default, recalls="nothing", zeros="its output's")
+def _no_negative_border(node: Node) -> bool:
+    return (arguments(node)["value"] or 0) >= 0
+
+
+@operator(
+    aten.pad.default,
+    aten.constant_pad_nd.default,
+    recalls="nothing",
+    keeps_sign=_no_negative_border,
+    zeros="its output's",
+)
 def pad(step: Step, x: Tensor, widths: Sequence[int], *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """Without the border; what arrives at a border made of copies goes to what was copied."""
     back = COPIED_BORDERS.get((arguments[0], len(widths))) if arguments else None

@@ -35,7 +35,7 @@ class Step:
     sharing: Sharing
 
 
-Recalls = Literal["all", "output", "nothing"]
+Recalls = Literal["all", "inputs", "output", "nothing"]
 Passed = Sequence[Tensor | None]
 Passes = Callable[..., Passed]
 Question = Callable[[Node], bool]
@@ -69,7 +69,7 @@ class Operator:
         carries: which inputs relevance passes to, given which depend on the image and which are gates.
         gates: the output is a gate: a weight in 0..1 that only scales what it multiplies.
         positive: the output is never negative, given the node.
-        monotone: the output is never negative where no input is.
+        keeps_sign: the output is never negative where no input is, given the node.
         rectifies: the output is zero where the input is not positive, given the node.
         zeros: an input of zero gets "no" relevance, "its output's", which is zero too, or "some".
     """
@@ -81,7 +81,7 @@ class Operator:
     carries: Carriers = everything
     gates: bool = False
     positive: Question = never
-    monotone: bool = False
+    keeps_sign: Question = never
     rectifies: Question = never
     zeros: Literal["no", "its output's", "some"] = "some"
 

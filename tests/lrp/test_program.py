@@ -1,0 +1,165 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from relmask.errors import UnsupportedModel, UnsupportedOperator, UsageError
+from relmask.lrp import AlphaBeta, Composite, Epsilon, Flat, Gamma, Rule, ZPlus, first_layer, kind
+from relmask.lrp.composites import named
+from relmask.lrp.graph import capture
+from relmask.lrp.program import Program
+
+EVERYWHERE = named("epsilon_plus")
+
+
+class Vgg(nn.Sequential):
+    """Three convolutions, a pool, a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4, 5, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(5, 6, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(),
+            nn.Linear(6, 3),
+        )
+
+
+class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts convolutions, transposed ones too."""
+
+    names = ("aten.convolution.default", "aten.conv2d.default", "aten.conv_transpose2d.input")
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        self.count += str(function) in self.names
+        return function(*args, **(kwargs or {}))
+
+
+def program(model: nn.Module, composite: Composite = EVERYWHERE, images: Tensor | None = None) -> Program:
+    return Program(capture(model.eval(), torch.rand(2, 3, 8, 8) if images is None else images, ()), composite)
+
+
+@pytest.mark.parametrize(
+    ("rule", "each"),
+    [(Epsilon(), 2), (ZPlus(), 3), (AlphaBeta(1, 0), 3), (Gamma(0.25), 3), (AlphaBeta(2, 1), 4)],
+    ids=lambda given: str(given),
+)
+def test_nothing_is_convolved_more_often_than_needed(rule: Rule, each: int) -> None:
+    """Flat in the first layer, whose input may be negative: output, number of inputs, way back."""
+    composite = Composite(
+        "counted", ((first_layer, Flat()), (kind("convolution"), rule), (kind("linear"), Epsilon()))
+    )
+    compiled = program(Vgg(), composite)
+    counted = Convolutions()  # type: ignore[no-untyped-call]
+    with counted, torch.inference_mode():
+        logits, tape = compiled(torch.rand(2, 3, 8, 8))
+        compiled.back(tape, logits)
+    assert counted.count == 3 + 2 * each
+
+
+def test_values_are_let_go_after_their_last_use() -> None:
+    compiled = program(Vgg())
+    known = {compiled.image, *compiled.constants}
+    logits, tape = compiled(torch.rand(2, 3, 8, 8))
+    assert tape.values.keys() - known == {
+        "max_pool2d_with_indices_default",  # where the winners stood
+        "relu_2",  # shared by the average
+        compiled.logits,
+    }
+    assert len(tape.affines) == 4
+    compiled.back(tape, logits)
+    assert tape.values.keys() - known == {compiled.logits}
+    assert not tape.affines
+
+
+class Unsupported(nn.Module):
+    """Two operators that nobody passes relevance through, in different modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3), Cumulated())
+        self.cumulated = Cumulated()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.erf(self.cumulated(self.stem(x))).mean((2, 3))
+
+
+class Cumulated(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cumsum(1)
+
+
+def test_all_unsupported_operators_are_named_at_once_with_their_modules() -> None:
+    with pytest.raises(UnsupportedOperator) as caught:
+        program(Unsupported())
+    lines = str(caught.value).splitlines()
+    assert lines[1:4] == [
+        "  stem.1: aten.cumsum.default",
+        "  cumulated: aten.cumsum.default",
+        "  (model): aten.erf.default",
+    ]
+
+
+def test_a_convolution_with_computed_weights_is_unsupported() -> None:
+    class Dynamic(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.conv2d(x, x[:1].mean((2, 3), keepdim=True)).flatten(1)
+
+    with pytest.raises(UnsupportedOperator, match="conv2d"):
+        program(Dynamic())
+
+
+PROBABILITIES = {
+    "softmax": nn.Softmax(1),
+    "log-softmax": nn.LogSoftmax(1),
+    "sigmoid": nn.Sigmoid(),
+    "softmax, then scaled": nn.Sequential(nn.Softmax(1), nn.Unflatten(1, (1, 3)), nn.Flatten()),
+}
+
+
+@pytest.mark.parametrize("last", PROBABILITIES.values(), ids=PROBABILITIES)
+def test_probabilities_are_refused_with_advice(last: nn.Module) -> None:
+    with pytest.raises(
+        UnsupportedModel, match=r"1.*: aten\.(log_softmax|softmax|sigmoid).*without that last"
+    ):
+        program(nn.Sequential(Vgg(), last))
+
+
+def test_logits_that_relevance_cannot_follow_are_refused() -> None:
+    class Blind(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logits = nn.Parameter(torch.randn(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.logits.expand(x.shape[0], 3) + 0
+
+    with pytest.raises(UnsupportedModel, match="do not depend on the image"):
+        program(Blind())
+
+
+def test_layers_without_a_rule_are_named() -> None:
+    with pytest.raises(UsageError, match=r"'partial' has no rule for:\n  11: aten.linear.default"):
+        program(Vgg(), Composite("partial", ((kind("convolution"), ZPlus()),)))
+
+
+def test_the_table_lists_layer_operator_and_rule() -> None:
+    composite = Composite("mine", ((first_layer, Flat()), *EVERYWHERE.rules))
+    assert program(Vgg(), composite).table == (
+        ("0", "aten.conv2d.default", "Flat()"),
+        ("3", "aten.conv2d.default", "ZPlus()"),
+        ("6", "aten.conv2d.default", "ZPlus()"),
+        ("8", "aten.adaptive_avg_pool2d.default", "Ratio()"),
+        ("11", "aten.linear.default", "Epsilon(epsilon=1e-06)"),
+    )
