@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 import relmask
 from relmask.cli.data import data
+from relmask.cli.demo import demo
 from relmask.cli.evaluate import evaluate
 from relmask.cli.explain import explain
 from relmask.cli.patches import patches
@@ -19,7 +20,7 @@ from relmask.cli.segment import segment
 from relmask.cli.train import train
 from relmask.errors import RelmaskError
 
-COMMANDS = (data, patches, train, segment, explain, evaluate)
+COMMANDS = (demo, data, patches, train, segment, explain, evaluate)
 GO_ON = {
     "train": "The same command with --resume goes on where this one stopped.",
     "segment": "The same command goes on where this one stopped.",

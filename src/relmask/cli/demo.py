@@ -1,0 +1,49 @@
+"""`relmask demo`: everything once, on synthetic parts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import relmask
+from relmask.cli.evaluate import lines
+from relmask.cli.options import Device, Quiet, Seed
+from relmask.cli.progress import shown
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.")] = Path(
+        "demo"
+    ),
+    images: Annotated[int, typer.Option(min=60, help="Pictures to make.")] = 480,
+    device: Device = "auto",
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """See it work: make pictures, train, segment, evaluate, report; minutes on two cores."""
+    from relmask.data.index import read_index
+    from relmask.data.surfaces import write_surfaces
+    from relmask.evaluation.controls import CONTROLS
+    from relmask.evaluation.evaluate import evaluate
+    from relmask.files import whole
+
+    data, run_folder = out / "data", out / "run"
+    with shown(quiet) as progress:
+        if not (data / "index.csv").exists():
+            write_surfaces(data, seed=seed, images=images)
+        known = (run_folder / "relmask.json").exists()
+        if known:
+            run = relmask.load(run_folder, device=device)
+        else:
+            run = relmask.train(
+                data, run_folder, seed=seed, device=device, resume=run_folder.exists(), progress=progress
+            )
+        outcome = relmask.segment_files(run, [data / "images"], out, overwrite=not known, progress=progress)
+        metrics = evaluate(
+            run, read_index(data), "test", out / "evaluation", controls=CONTROLS, progress=progress
+        )
+    with whole(out / "report.html") as part:
+        part.write_bytes((out / "evaluation" / "report.html").read_bytes())
+    typer.echo(f"{outcome}\n")
+    typer.echo("\n".join(lines(metrics)))
+    typer.echo(f"\nLook at {out / 'report.html'}, {out / 'masks'} and {run_folder / 'report.html'}")
