@@ -242,7 +242,9 @@ class Affine:
         weighed = self.inputs(part) * self.back(part, s)
         return self.layer.linear.whole(weighed) if self._halved(part) else weighed
 
-    def share(self, part: Part, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
+    def share(
+        self, part: Part, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0, bias: bool = True
+    ) -> Tensor:
         """Relevance of each output shared over the inputs by a part's contributions to it.
 
         Args:
@@ -250,8 +252,10 @@ class Affine:
             relevance: of the output.
             epsilon: what keeps denominators from zero.
             sign: of all contributions, +1 or -1, where it is known.
+            bias: does the bias take its share?
         """
-        return self.weigh(part, relevance / stabilise(self.total(part), epsilon, sign))
+        total = self.total(part) if bias else self.apply(part, self.inputs(part), bias=False)
+        return self.weigh(part, relevance / stabilise(total, epsilon, sign))
 
     def _halved(self, part: Part) -> bool:
         return self.layer.halves and part != PLAIN

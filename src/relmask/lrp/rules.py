@@ -72,7 +72,14 @@ class Epsilon(Rule):
 
 @dataclass(frozen=True)
 class ZPlus(Rule):
-    """In proportion to the positive contributions (Montavon et al. 2017), of negative inputs too."""
+    """In proportion to the positive contributions (Montavon et al. 2017), of negative inputs too.
+
+    Args:
+        bias: does a positive bias take its share? The share is lost to the image: over the thirty layers of
+            an EfficientNet-Lite0 with folded batch norm, more than 99 % of the relevance.
+    """
+
+    bias: bool = True
 
     non_negative: ClassVar[bool] = True
 
@@ -83,15 +90,22 @@ class ZPlus(Rule):
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """X * W+^T (R / z+)."""
-        return layer.share(POSITIVE, relevance, sign=+1)
+        return layer.share(POSITIVE, relevance, sign=+1, bias=self.bias)
 
 
 @dataclass(frozen=True)
 class AlphaBeta(Rule):
-    """Positive and negative contributions, weighted apart (Bach et al. 2015, eq. 60)."""
+    """Positive and negative contributions, weighted apart (Bach et al. 2015, eq. 60).
+
+    Args:
+        alpha: weight of the positive ones.
+        beta: weight of the negative ones, alpha - 1.
+        bias: does the bias take its share, see `ZPlus`?
+    """
 
     alpha: float = 2.0
     beta: float = 1.0
+    bias: bool = True
 
     non_negative: ClassVar[bool] = True
 
@@ -111,10 +125,10 @@ class AlphaBeta(Rule):
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """Alpha x * W+^T (R / z+) - beta x * W-^T (R / z-)."""
-        gain = self.alpha * layer.share(POSITIVE, relevance, sign=+1)
+        gain = self.alpha * layer.share(POSITIVE, relevance, sign=+1, bias=self.bias)
         if not self.beta:
             return gain
-        return gain - self.beta * layer.share(NEGATIVE, relevance, sign=-1)
+        return gain - self.beta * layer.share(NEGATIVE, relevance, sign=-1, bias=self.bias)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,16 @@ class Features(nn.Module):
         """Averages of `averages` on one grid, standardised: (N, C, h, w)."""
         return self.standardise(self._stack(averages))
 
+    def standardised(self, averages: list[Tensor]) -> list[Tensor]:
+        """Averages standardised on their own grids, with the statistics fitted last."""
+        widths = [tap.shape[1] for tap in averages]
+        means = self.standardise.running_mean.split(widths)  # type: ignore[union-attr]
+        variances = self.standardise.running_var.split(widths)  # type: ignore[union-attr]
+        return [
+            functional.batch_norm(tap, mean, variance, eps=self.standardise.eps)
+            for tap, mean, variance in zip(averages, means, variances, strict=True)
+        ]
+
     def forward(self, images: Tensor) -> Tensor:
         """Standardised features (N, C, h, w) of images (N, 3, H, W), normalised as the trunk asks."""
         return self.join(self.averages(images))

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+LIMIT = 6.0
+
 
 class Novelty(nn.Module):
     """Mahalanobis distance of a place's features to those of all places of reference images.
@@ -13,6 +15,8 @@ class Novelty(nn.Module):
     One Gaussian for all places, as a 1x1 convolution and a norm, so that it exports. The distance is
     standardised by what is usual at that distance from the border, since the border of an image is unlike
     its inside in every image: 0 is usual there, 1 is one standard deviation more.
+
+    It is cut off at `LIMIT`: what is novel beyond doubt is not looked at more for being stranger still.
 
     References are the clean images (`groups` = 1), or, where there are none, for each class the images
     without it (`groups` = number of classes).
@@ -37,7 +41,7 @@ class Novelty(nn.Module):
         grid = distance.shape[2:]
         centre = functional.interpolate(self.centre[None], size=grid, mode="bilinear", align_corners=False)
         spread = functional.interpolate(self.spread[None], size=grid, mode="bilinear", align_corners=False)
-        return (distance - centre) / spread
+        return ((distance - centre) / spread).clamp(max=LIMIT)
 
     def distance(self, features: Tensor) -> Tensor:
         """Mahalanobis distance (N, groups, h, w), divided by the square root of the number of channels."""

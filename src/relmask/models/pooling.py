@@ -11,10 +11,18 @@ class GuidedPooling(nn.Module):
     mean-like. The weights are a gate: they say where the score is read, and receive no relevance.
     """
 
-    def __init__(self, classes: int, guidance: float = 1.0, sharpness: float = 1.0) -> None:
+    def __init__(self, classes: int, guidance: float = 1.0, sharpness: float = 0.3) -> None:
         super().__init__()
-        self.sharpness = nn.Parameter(torch.full((classes,), sharpness))
-        self.guidance = nn.Parameter(torch.full((classes,), guidance), requires_grad=guidance > 0)
+        self._begin = (sharpness, guidance)
+        self.sharpness = nn.Parameter(torch.empty(classes))
+        self.guidance = nn.Parameter(torch.empty(classes), requires_grad=guidance > 0)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Begin again with the sharpness and the guidance that the pooling was made with."""
+        self.sharpness.fill_(self._begin[0])
+        self.guidance.fill_(self._begin[1])
 
     def forward(self, scores: Tensor, novelty: Tensor | None) -> Tensor:
         """Logits (N, K) of score maps (N, K, h, w) and novelty (N, 1 or K, h, w), None for no guidance."""

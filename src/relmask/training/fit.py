@@ -21,7 +21,7 @@ class Schedule:
     Attributes:
         epochs: at most this many; an epoch is `steps` batches, whatever the number of pictures.
         steps: batches in an epoch.
-        batch_size: pictures in a batch, drawn so that every combination of labels is as likely.
+        batch_size: pictures in a batch, drawn by `sampling_weights`.
         rate: peak learning rate of the one-cycle schedule.
         decay: weight decay of the weights (not of the pooling).
         absent: weight of the loss that every place of a class absent from its picture pays.
@@ -72,10 +72,10 @@ def loss_of(prediction: Prediction, targets: Tensor, absent: float) -> Tensor:
 def fit(
     model: nn.Module,
     training: tuple[Source, Tensor],
-    validation: tuple[Source, Tensor],
+    validation: tuple[Source, Tensor] | None,
     schedule: Schedule,
     fabric: Fabric,
-    folder: Path,
+    folder: Path | None,
     *,
     seed: int = 0,
     on_step: Callable[[int, str], None] = lambda step, note: None,
@@ -88,17 +88,17 @@ def fit(
     Args:
         model: on the device of `fabric`.
         training: where predictions come from, and targets (N, K), 0 or 1.
-        validation: likewise; only decides when to stop and which epoch to keep.
+        validation: likewise; only decides when to stop and which epoch to keep. None: the last is kept.
         schedule: how long and how fast.
         fabric: device and precision.
-        folder: where checkpoints go.
+        folder: where checkpoints go; None for none.
         seed: of batches, augmentation and dropout.
         on_step: called with the number of steps done and a note on the loss.
     """
     groups = parameter_groups(model, schedule)
     optimizer = fabric.setup_optimizers(torch.optim.AdamW(groups))
     history = History()
-    if (last := checkpoints.last_epoch(folder)) is not None:
+    if folder and (last := checkpoints.last_epoch(folder)) is not None:
         state = checkpoints.load(folder, last)
         model.load_state_dict(state["model"], strict=False)
         optimizer.load_state_dict(state["optimizer"])
@@ -123,23 +123,27 @@ def fit(
                 optimizer.step()
                 total += loss.item()
                 on_step(done + 1, f"loss {total / (step + 1):.3f}")
-        val_loss, auroc = _validate(model, validation, schedule, fabric)
+        if validation is None:
+            val_loss, area = math.nan, math.nan
+        else:
+            val_loss, area = _validate(model, validation, schedule, fabric)
         rate = float(optimizer.param_groups[0]["lr"])
-        history.epochs.append(Epoch(number, total / schedule.steps, val_loss, auroc, rate))
-        kept = {
-            "model": trained_state(model),
-            "optimizer": optimizer.state_dict(),
-            "history": [vars(line) for line in history.epochs],
-        }
-        checkpoints.save(folder, number, kept, keep={history.best or 0})
-    if history.best is not None:
+        history.epochs.append(Epoch(number, total / schedule.steps, val_loss, area, rate))
+        if folder:
+            kept = {
+                "model": trained_state(model),
+                "optimizer": optimizer.state_dict(),
+                "history": [vars(line) for line in history.epochs],
+            }
+            checkpoints.save(folder, number, kept, keep={history.best or 0})
+    if folder and history.best is not None:
         model.load_state_dict(checkpoints.load(folder, history.best)["model"], strict=False)
     model.eval()
     return history
 
 
 def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
-    """Weights with decay; the few numbers of the pooling without, at ten times the rate."""
+    """Weights with decay; the few numbers of the pooling without."""
     pooling, weights = [], []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -148,7 +152,7 @@ def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, obj
         {"params": weights, "peak": schedule.rate, "weight_decay": schedule.decay}
     ]
     if pooling:
-        groups.append({"params": pooling, "peak": 10 * schedule.rate, "weight_decay": 0.0})
+        groups.append({"params": pooling, "peak": schedule.rate, "weight_decay": 0.0})
     return groups
 
 
@@ -169,9 +173,13 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def sampling_weights(targets: Tensor) -> Tensor:
-    """Chance (N,) of drawing each picture, so that every combination of labels is as likely."""
+    """Chance (N,) of drawing each picture: rare combinations of labels more often, but not as often as all.
+
+    A combination is drawn by the square root of its number of pictures. Drawing all alike repeats the few
+    pictures of a rare class until they are known by heart.
+    """
     _, member, counts = torch.unique(targets, dim=0, return_inverse=True, return_counts=True)
-    return 1.0 / counts[member].double()
+    return counts[member].double().rsqrt()
 
 
 def one_cycle(progress: float, warm_up: float = 0.3) -> float:

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from relmask.data.index import Index
 from relmask.data.patches import patch_size
+from relmask.data.reading import Intensity
 from relmask.errors import UsageError
 from relmask.models.bundle import Architecture, Frozen, Input
 from relmask.models.zoo import find
-from relmask.data.reading import Intensity
 from relmask.training.fit import Schedule
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

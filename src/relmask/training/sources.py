@@ -1,6 +1,6 @@
 """Where the training loop gets predictions from: cached features of a frozen trunk, or whole pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,7 +30,11 @@ class WholePictures:
     """Runs the whole model on pictures: for models trained or fine-tuned from the pixels."""
 
     def __init__(
-        self, model: nn.Module, pictures: Pictures, normalise: nn.Module, device: torch.device
+        self,
+        model: nn.Module,
+        pictures: Pictures,
+        normalise: Callable[[Tensor], Tensor],
+        device: torch.device,
     ) -> None:
         self.model = model
         self.pictures = pictures
@@ -43,19 +47,22 @@ class WholePictures:
             images = augment(images, generator)
         images = self.normalise(images.to(self.device))
         if isinstance(self.model, GuidedClassifier):
-            return Prediction(*self.model.read(self.model.features(images)))
+            features = self.model.features(images)
+            novelty = self.model.novelty(features) if self.model.novelty else None
+            return Prediction(*self.model.read(features, novelty))
         return Prediction(self.model(images), None)
 
 
 class CachedFeatures:
-    """Runs the head alone on features of a frozen trunk, computed once for every picture and its mirrors.
+    """Runs the head alone on features of a frozen trunk, computed once for every picture.
+
+    Augmenting mirrors the features; the trunk is nearly blind to the difference from features of the mirror.
 
     Args:
         model: with a frozen trunk.
         pictures: what to compute features of.
         normalise: what the trunk asks of its input.
         device: where to compute.
-        views: 1 for the pictures as they are, 2 with their left-right mirror, 4 with all mirrors.
         memory: bytes of features that may be kept; past it they are computed each time.
     """
 
@@ -63,67 +70,71 @@ class CachedFeatures:
         self,
         model: GuidedClassifier,
         pictures: Pictures,
-        normalise: nn.Module,
+        normalise: Callable[[Tensor], Tensor],
         device: torch.device,
-        views: int = 4,
         memory: int = 6_000_000_000,
     ) -> None:
         self.model = model
         self.pictures = pictures
         self.normalise = normalise
         self.device = device
-        self.views = views
         self._memory = memory
-        self._kept: dict[tuple[int, int], list[Tensor]] = {}
-
-    def fill(self, batch_size: int = 16) -> Iterator[int]:
-        """Compute the features of every picture that fits into memory; yields the pictures done so far."""
-        for start in range(0, len(self.pictures), batch_size):
-            indices = range(start, min(start + batch_size, len(self.pictures)))
-            for view in range(self.views):
-                self._averages([(index, view) for index in indices])
-            yield indices.stop
-
-    def features(self, indices: Sequence[int]) -> Tensor:
-        """Standardised features (N, C, h, w) of the pictures as they are."""
-        return self._join([(index, 0) for index in indices])
-
-    def averages(self, indices: Sequence[int]) -> list[Tensor]:
-        """What `Features.averages` gives for the pictures as they are."""
-        return self._averages([(index, 0) for index in indices])
-
-    def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
-        views = [0] * len(indices)
-        if generator is not None:
-            views = torch.randint(self.views, (len(indices),), generator=generator).tolist()
-        return Prediction(*self.model.read(self._join(list(zip(indices, views, strict=True)))))
-
-    def _join(self, keys: Sequence[tuple[int, int]]) -> Tensor:
-        with torch.no_grad():
-            return self.model.features.join(self._averages(keys))
+        self._averages: dict[int, list[Tensor]] = {}
+        self._novelties: dict[int, Tensor] = {}
 
     @torch.no_grad()
-    def _averages(self, keys: Sequence[tuple[int, int]]) -> list[Tensor]:
-        missing = [key for key in keys if key not in self._kept]
-        fresh: dict[tuple[int, int], list[Tensor]] = {}
+    def averages(self, indices: Sequence[int]) -> list[Tensor]:
+        """What `Features.averages` gives for the pictures."""
+        missing = [index for index in indices if index not in self._averages]
+        fresh: dict[int, list[Tensor]] = {}
         if missing:
-            images = self.pictures.batch([index for index, _ in missing])
-            images = torch.stack(
-                [_mirror(image, view) for image, (_, view) in zip(images, missing, strict=True)]
-            )
-            taps = [
-                tap.half().cpu()
-                for tap in self.model.features.averages(self.normalise(images.to(self.device)))
-            ]
-            for number, key in enumerate(missing):
-                fresh[key] = [tap[number].clone() for tap in taps]
-                size = sum(tap.numel() * 2 for tap in fresh[key])
-                if (len(self._kept) + 1) * size <= self._memory:
-                    self._kept[key] = fresh[key]
-        chosen = [self._kept.get(key) or fresh[key] for key in keys]
+            images = self.normalise(self.pictures.batch(missing).to(self.device))
+            taps = [tap.half().cpu() for tap in self.model.features.averages(images)]
+            for number, index in enumerate(missing):
+                fresh[index] = [tap[number].clone() for tap in taps]
+                size = sum(tap.numel() * tap.element_size() for tap in fresh[index])
+                if (len(self._averages) + 1) * size <= self._memory:
+                    self._averages[index] = fresh[index]
+        chosen = [self._averages.get(index) or fresh[index] for index in indices]
         return [torch.stack(taps).to(self.device).float() for taps in zip(*chosen, strict=True)]
 
+    @torch.no_grad()
+    def features(self, indices: Sequence[int]) -> Tensor:
+        """Standardised features (N, C, h, w) of the pictures."""
+        return self.model.features.join(self.averages(indices))
 
-def _mirror(image: Tensor, view: int) -> Tensor:
-    dims = [dim for bit, dim in ((1, 2), (2, 1)) if view & bit]
-    return image.flip(dims) if dims else image
+    @torch.no_grad()
+    def novelty(self, indices: Sequence[int]) -> Tensor | None:
+        """Novelty (N, groups, h, w) of the pictures, kept until it is fitted anew."""
+        if self.model.novelty is None:
+            return None
+        missing = [index for index in indices if index not in self._novelties]
+        if missing:
+            fresh = self.model.novelty(self.features(missing)).cpu()
+            self._novelties.update(zip(missing, fresh.clone(), strict=True))
+        return torch.stack([self._novelties[index] for index in indices]).to(self.device)
+
+    def forget_novelty(self) -> None:
+        """The model's novelty was fitted anew: compute it again when next asked for."""
+        self._novelties.clear()
+
+    def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
+        averages = self.averages(indices)
+        novelty = self.novelty(indices)
+        if generator is not None:
+            drawn = torch.randint(2, (2,), generator=generator).tolist()
+            dims = [dim for dim, mirrored in zip((2, 3), drawn, strict=True) if mirrored]
+            averages = [tap.flip(dims) for tap in averages]
+            novelty = None if novelty is None else novelty.flip(dims)
+        return Prediction(*self.model.read_averages(averages, novelty))
+
+
+class Part:
+    """Some of the pictures of a source, numbered anew."""
+
+    def __init__(self, source: Source, indices: Sequence[int]) -> None:
+        self.source = source
+        self.indices = list(indices)
+
+    def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
+        return self.source.predict([self.indices[index] for index in indices], generator)

@@ -1,33 +1,33 @@
 """Train a run: a folder of labelled pictures in, a model with its thresholds out."""
 
+import json
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from pydantic import ValidationError
+from torch import nn
 
 from relmask import __version__
-from relmask.data.index import Index, Sample, read_index, require_trainable
+from relmask.data.index import Index, read_index, require_trainable
 from relmask.data.reading import measure_intensity
-from relmask.data.splits import Split, assign, write_split
-from relmask.errors import OutError
-from relmask.files import write_csv, write_json
+from relmask.data.splits import assign, write_split
+from relmask.errors import OutError, UsageError
+from relmask.files import write_json
 from relmask.models import bundle
-from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
 from relmask.segmenter import Reader, Run
-from relmask.training.calibrate import Labelled, calibrate_run
-from relmask.training.fit import Epoch, History, fit
-from relmask.training.pictures import Pictures, readable
+from relmask.training.calibrate import calibrate
+from relmask.training.fitter import Fitter
+from relmask.training.labels import Labelled, readable
+from relmask.training.pictures import Pictures
 from relmask.training.plan import Plan, Settings, plan
-from relmask.training.sources import CachedFeatures, Source, WholePictures
-from relmask.training.story import write_story
+from relmask.training.story import write_history, write_story
 
 SETTINGS = "training.json"
 
@@ -67,11 +67,13 @@ def train(
         OutError: `out` cannot be written, or holds something else.
         UsageError: choices that contradict each other.
     """
-    settings = Settings(**choices)
+    settings = _settings(choices)
     data, out = Path(data), Path(out)
     index = read_index(data, settings.clean)
     require_trainable(index)
     split = assign(index, seed=settings.seed, resplit=settings.resplit)
+    for warning in split.warnings:
+        warnings.warn(warning, stacklevel=2)
     _prepare(out, settings, split.index, resume=resume, overwrite=overwrite)
     write_split(split, out / "split.csv")
     training = Labelled.of(readable(split.index.part("train"), progress), index.classes)
@@ -89,32 +91,15 @@ def train(
         network = model or _network(chosen, settings, len(index.classes))
     network.to(fabric.device)
     reader = Reader(network, chosen.input, chosen.composite, fabric.device, settings.batch_size)
-    sources = [
-        _source(network, chosen, part.samples, reader, seen, progress)
-        for part, seen in ((training, True), (validation, False))
+    pictures = [
+        Pictures(part.samples, chosen.input.size, chosen.input.intensity) for part in (training, validation)
     ]
-    if chosen.frozen and isinstance(network, GuidedClassifier):
-        _fit_statistics(network, sources[0], training, progress)
-    history = fit(
-        network,
-        (sources[0], training.targets),
-        (sources[1], validation.targets),
-        chosen.schedule,
-        fabric,
-        out / "checkpoints",
-        seed=settings.seed,
-        on_step=lambda step, note: progress(
-            "training", step, chosen.schedule.epochs * chosen.schedule.steps, note
-        ),
-    )
-    write_csv(
-        out / "history.csv",
-        [column.name for column in fields(Epoch)],
-        [list(vars(line).values()) for line in history.epochs],
-    )
-    calibration = calibrate_run(
-        reader, network, sources, (training, validation), settings, chosen, fabric, out, progress
-    )
+    fitter = Fitter(reader, chosen, fabric, settings.seed, progress)
+    sources = [fitter.source(part) for part in pictures]
+    fitter.fit_statistics(sources[0], training.targets)
+    history = fitter.fit(sources, (training.targets, validation.targets), out / "checkpoints")
+    write_history(history, out / "history.csv")
+    calibration = calibrate(fitter, sources, (training, validation), index.classes, settings.false_alarms)
     metadata = bundle.Metadata(
         relmask=__version__,
         architecture=chosen.architecture,
@@ -133,3 +118,57 @@ def train(
     run = Run(out, metadata, reader)
     write_story(run, split, history, out / "report.html")
     return run
+
+
+def _settings(choices: dict[str, Any]) -> Settings:
+    try:
+        return Settings(**choices)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors())
+        raise UsageError(f"These settings cannot be: {wrong}.") from None
+
+
+def _prepare(out: Path, settings: Settings, index: Index, *, resume: bool, overwrite: bool) -> None:
+    """Make `out` ready: empty, or with the checkpoints of the same training."""
+    wanted = {"settings": settings.model_dump(mode="json"), "fingerprint": index.fingerprint}
+    path = out / SETTINGS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        filled = out.exists() and any(out.iterdir())
+    except (OSError, ValueError) as error:
+        raise OutError(f"Cannot use {out} for a run: {error}. Choose another folder.") from error
+    if filled and found is None:
+        raise OutError(f"{out} holds other files. Choose an empty or a new folder for the run.")
+    if filled and overwrite:
+        for name in (bundle.METADATA, bundle.WEIGHTS, SETTINGS, "split.csv", "history.csv", "report.html"):
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    elif filled and not resume:
+        raise OutError(
+            f"{out} holds a run. Go on with it (--resume), replace it (--overwrite) or choose another."
+        )
+    elif filled and found != wanted:
+        raise OutError(
+            f"{out} was begun with other settings or other data, so it cannot be resumed. Train with the same ones, "
+            "or replace it with --overwrite."
+        )
+    write_json(path, wanted)
+
+
+def _network(chosen: Plan, settings: Settings, classes: int) -> nn.Module:
+    if chosen.architecture is None:
+        raise UsageError("A plan without an architecture needs a module of your own.")
+    network = bundle.build(chosen.architecture, classes, chosen.input.size, weights=settings.weights)
+    if chosen.frozen:
+        network.features.requires_grad_(False)
+    return network
+
+
+def _split_kind(index: Index, settings: Settings) -> Literal["given", "grouped", "random"]:
+    if settings.resplit:
+        return settings.resplit
+    return "given" if any(sample.split for sample in index.samples) else "grouped"
+
+
+def _accelerator(device: str) -> str:
+    return "auto" if device == "auto" else device.split(":")[0]

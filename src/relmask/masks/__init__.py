@@ -1,0 +1,1 @@
+"""Takes relevance and labels, gives thresholds, masks and their components. Knows no networks."""

@@ -1,0 +1,194 @@
+"""Choose a run's thresholds from image-level labels alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from relmask.data.splits import draw
+from relmask.masks.calibration import (
+    Calibration,
+    ClassThresholds,
+    Scores,
+    choose_gates,
+    probabilities,
+)
+from relmask.masks.extent import choose_extent
+from relmask.masks.outline import smooth
+from relmask.masks.thresholds import threshold_for_false_alarms
+from relmask.progress import Progress
+from relmask.segmenter import Reader
+from relmask.training.fit import predict_logits
+from relmask.training.fitter import Fitter
+from relmask.training.labels import Labelled
+from relmask.training.pictures import Pictures
+from relmask.training.sources import CachedFeatures, Source
+
+FOLDS = 3
+EXPLAINED = 32
+"""At most so many images a class, and so many clean ones, are explained to choose thresholds."""
+
+
+def calibrate(
+    fitter: Fitter, sources: Sequence[Source], parts: Sequence[Labelled], classes: Sequence[str], rate: float
+) -> Calibration:
+    """Thresholds of a model that was just trained.
+
+    Where validation has fewer groups of clean images than the rate needs, the training images are judged, too,
+    each by a head that never saw its group.
+
+    Args:
+        fitter: holds the model.
+        sources: predictions for training and validation.
+        parts: their samples and targets.
+        classes: names, in the order of the targets.
+        rate: share of clean images that may get a mask.
+    """
+    training, validation = parts
+    logits = predict_logits(fitter.model, sources[1], len(validation.targets))
+    scores = _scores(validation, logits)
+    source = sources[0]
+    cross_fitted = _groups_of_negatives(validation) * rate < 1 and isinstance(source, CachedFeatures)
+    if cross_fitted and isinstance(source, CachedFeatures):
+        scores = _joined(scores, _scores(training, _cross_fit(fitter, source, training)))
+    pictures = Pictures(
+        (*validation.samples, *training.samples),
+        fitter.plan.input.size,
+        fitter.plan.input.intensity,
+        memory=0,
+    )
+    targets = torch.cat([validation.targets, training.targets]).numpy() > 0
+    inner = predict_logits(fitter.model, source, len(training.targets))
+    own = torch.cat([logits, inner]).double().numpy()
+    explained = Explained(fitter.reader, pictures, own, targets, len(validation.samples))
+    return thresholds(scores, explained, classes, rate, cross_fitted, fitter.progress)
+
+
+class Explained:
+    """Relevance of pictures that thresholds are chosen from.
+
+    Args:
+        reader: the model.
+        pictures: what may be explained, pictures that training did not see first.
+        logits: (N, K) of the model for them.
+        targets: (N, K).
+        unseen: how many of the first pictures training did not see.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        pictures: Pictures,
+        logits: NDArray[np.float64],
+        targets: NDArray[np.bool_],
+        unseen: int,
+    ) -> None:
+        self.reader = reader
+        self.pictures = pictures
+        self.logits = logits
+        self.targets = targets
+        self.unseen = unseen
+
+    def positives(self, k: int, gate: float) -> list[NDArray[np.float32]]:
+        """Relevance of class k in images that have it and pass its gate; unseen ones first, then evenly spread."""
+        has = np.flatnonzero(self.targets[:, k] & (self.logits[:, k] > gate))
+        unseen, seen = has[has < self.unseen], has[has >= self.unseen]
+        room = max(EXPLAINED - len(unseen), 0)
+        chosen = [*_spread(unseen, EXPLAINED), *_spread(seen, room)]
+        return self.maps(chosen, [k] * len(chosen))
+
+    def negatives(self, k: int, gate: float) -> list[NDArray[np.float32]]:
+        """Relevance of class k in unseen images without it that pass its gate all the same."""
+        without = ~self.targets.any(axis=1) if (~self.targets.any(axis=1)).any() else ~self.targets[:, k]
+        passing = np.flatnonzero(without & (self.logits[:, k] > gate))
+        chosen = list(_spread(passing[passing < self.unseen], EXPLAINED))
+        return self.maps(chosen, [k] * len(chosen))
+
+    def maps(self, indices: Sequence[int], targets: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Relevance (S, S) of one class each, smoothed as masks will be."""
+        size, found = self.reader.batch_size, []
+        for start in range(0, len(indices), size):
+            images = self.pictures.batch([int(index) for index in indices[start : start + size]])
+            relevance = self.reader.relevance(images, torch.tensor(targets[start : start + size]))
+            found += [smooth(values, self.reader.spec.sigma) for values in relevance.numpy()]
+        return found
+
+
+def thresholds(
+    scores: Scores,
+    explained: Explained,
+    classes: Sequence[str],
+    rate: float,
+    cross_fitted: bool,
+    progress: Progress,
+) -> Calibration:
+    """Gates from scores, seeds from clean images that pass them, extents from images of the class."""
+    gates = choose_gates(scores, rate)
+    per_class, (slope, offset) = probabilities(scores, gates)
+    chosen: dict[str, ClassThresholds] = {}
+    for k, name in enumerate(classes):
+        gate = float(gates.logits[k])
+        peaks = [float(values.max()) for values in explained.negatives(k, gate)]
+        chosen[name] = ClassThresholds(
+            usual=float(gates.usual[k]),
+            spread=float(gates.spread[k]),
+            gate=gate,
+            seed=max(threshold_for_false_alarms(np.array(peaks), 0.5), 0.0) if peaks else 0.0,
+            extent=choose_extent(explained.positives(k, gate)),
+            extent_of="peak",
+            slope=per_class[k][0],
+            offset=per_class[k][1],
+        )
+        progress("calibrating", k + 1, len(classes))
+    clean = ~scores.targets.any(axis=1)
+    negative = clean if clean.any() else np.ones_like(clean)
+    return Calibration(
+        classes=chosen,
+        false_alarms=rate,
+        slope=slope,
+        offset=offset,
+        saw_masks=False,
+        negatives=int(negative.sum()),
+        groups=len({group for group, is_in in zip(scores.groups, negative, strict=True) if is_in}),
+        cross_fitted=cross_fitted,
+    )
+
+
+def _cross_fit(fitter: Fitter, source: CachedFeatures, training: Labelled) -> torch.Tensor:
+    """Logits (N, K) of training pictures, each by a head that saw no picture of its group."""
+    strata = {str(group): set() for group in training.groups}  # type: dict[str, set[str]]
+    for sample in training.samples:
+        strata[str(sample.group)] |= sample.labels or {""}
+    names = [f"fold {number}" for number in range(FOLDS)]
+    folds = draw(strata, dict.fromkeys(names, 1 / FOLDS), fitter.seed)
+    logits = torch.zeros_like(training.targets)
+    for number, name in enumerate(names):
+        held_out = [i for i, group in enumerate(training.groups) if folds[str(group)] == name]
+        if held_out:
+            logits[held_out] = fitter.fit_without(source, training.targets, held_out)
+        fitter.progress("cross-fitting", number + 1, FOLDS)
+    return logits
+
+
+def _scores(part: Labelled, logits: torch.Tensor) -> Scores:
+    return Scores(logits.double().numpy(), part.targets.numpy() > 0, part.groups)
+
+
+def _joined(one: Scores, other: Scores) -> Scores:
+    return Scores(
+        np.concatenate([one.logits, other.logits]),
+        np.concatenate([one.targets, other.targets]),
+        [*one.groups, *other.groups],
+    )
+
+
+def _groups_of_negatives(part: Labelled) -> int:
+    return len({sample.group for sample in part.samples if not sample.labels})
+
+
+def _spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """At most `count` of the indices, evenly spread."""
+    if len(indices) <= count:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, count).astype(int)] if count else indices[:0]

@@ -1,0 +1,118 @@
+"""One plan carried out: features computed, statistics fitted, heads trained."""
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from relmask.models.guided import GuidedClassifier
+from relmask.progress import Progress
+from relmask.segmenter import Reader
+from relmask.training.fit import History, fit, predict_logits
+from relmask.training.pictures import Pictures
+from relmask.training.plan import Plan
+from relmask.training.sources import CachedFeatures, Part, Source, WholePictures
+
+
+class Fitter:
+    """Trains the model of a reader as a plan says.
+
+    Args:
+        reader: the model, and how pictures become its input.
+        plan: what to do.
+        fabric: device and precision.
+        seed: of every draw.
+        progress: called after every step.
+    """
+
+    def __init__(self, reader: Reader, plan: Plan, fabric: Fabric, seed: int, progress: Progress) -> None:
+        self.reader = reader
+        self.plan = plan
+        self.fabric = fabric
+        self.seed = seed
+        self.progress = progress
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
+        return self.reader.model
+
+    def source(self, pictures: Pictures) -> Source:
+        """Predictions for pictures; features of a frozen trunk are computed now."""
+        if not (self.plan.frozen and isinstance(self.model, GuidedClassifier)):
+            return WholePictures(self.model, pictures, self.reader.normalise, self.reader.device)
+        source = CachedFeatures(self.model, pictures, self.reader.normalise, self.reader.device)
+        for batch in self._batches(range(len(pictures))):
+            source.averages(batch)
+            self.progress("features", batch[-1] + 1, len(pictures))
+        return source
+
+    @torch.no_grad()
+    def fit_statistics(self, source: Source, targets: Tensor) -> None:
+        """Fit the standardisation of features to all pictures, and the novelty to its references."""
+        model = self.model
+        if not isinstance(source, CachedFeatures) or not isinstance(model, GuidedClassifier):
+            return
+        model.features.fit(source.averages(batch) for batch in self._batches(range(len(targets))))
+        model.features.eval()
+        self.fit_novelty(model, source, targets, range(len(targets)))
+
+    @torch.no_grad()
+    def fit_novelty(
+        self, model: GuidedClassifier, source: CachedFeatures, targets: Tensor, indices: Iterable[int]
+    ) -> None:
+        """Fit the novelty of `model` to those of the pictures `indices` that are its references."""
+        if model.novelty is None:
+            return
+        chosen = list(indices)
+        for group in range(model.novelty.groups):
+            absent = targets.amax(1) == 0 if model.novelty.groups == 1 else targets[:, group] == 0
+            references = [index for index in chosen if absent[index]]
+            model.novelty.fit(
+                group, lambda rows=references: (source.features(batch) for batch in self._batches(rows))
+            )
+        source.forget_novelty()
+
+    def fit(self, sources: Sequence[Source], targets: Sequence[Tensor], folder: Path) -> History:
+        """Train on the first source, stop by the second; checkpoints go to `folder`."""
+        schedule = self.plan.schedule
+        return fit(
+            self.model,
+            (sources[0], targets[0]),
+            (sources[1], targets[1]),
+            schedule,
+            self.fabric,
+            folder,
+            seed=self.seed,
+            on_step=lambda step, note: self.progress(
+                "training", step, schedule.epochs * schedule.steps, note
+            ),
+        )
+
+    def fit_without(self, source: CachedFeatures, targets: Tensor, fold: Sequence[int]) -> Tensor:
+        """Logits (len(fold), K) of a head that was trained on all pictures but those of `fold`.
+
+        The novelty is fitted without them, too; the standardisation of features, which knows no labels, is kept.
+        """
+        model = self.model
+        assert isinstance(model, GuidedClassifier)
+        kept = deepcopy(model.state_dict())
+        held_out = set(fold)
+        rest = [index for index in range(len(targets)) if index not in held_out]
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            model.start_again()
+            self.fit_novelty(model, source, targets, rest)
+            part, held = Part(source, rest), Part(source, list(fold))
+            fit(model, (part, targets[rest]), None, self.plan.schedule, self.fabric, None, seed=self.seed)
+            logits = predict_logits(model, held, len(fold))
+        model.load_state_dict(kept)
+        source.forget_novelty()
+        return logits
+
+    def _batches(self, indices: Sequence[int]) -> Iterable[Sequence[int]]:
+        size = self.plan.schedule.batch_size
+        return (indices[start : start + size] for start in range(0, len(indices), size))
