@@ -28,11 +28,11 @@ def resident() -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_surfaces(folder / "data", images=60, size=96)
+        write_surfaces(folder / "data", images=60, size=64)
         run = (
             relmask.load(sys.argv[1])
             if sys.argv[1:]
-            else relmask.train(folder / "data", folder / "run", epochs=1, size=96)
+            else relmask.train(folder / "data", folder / "run", epochs=1, size=64)
         )
         originals = sorted((folder / "data" / "images").iterdir())
         (folder / "in").mkdir()

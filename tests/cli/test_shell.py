@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 import relmask
 from relmask.cli import COMMANDS, app
-from relmask.cli.progress import Lines
+from relmask.cli.progress import Lines, bars
 from relmask.errors import ImageError, OutError, RunError, UsageError
 from tests.inspection.fakes import FakeRun, picture
 
@@ -148,11 +148,12 @@ def test_lines_tell_start_and_end_and_little_between() -> None:
     for done in range(0, 101):
         lines("segment", done, 100, note="fine" if done == 100 else "")
     lines("other", 3, 3)
-    first, last, other = stream.getvalue().splitlines()
+    lines("other", 1, 7)
+    first, last, other, again = stream.getvalue().splitlines()
     assert first == "segment 0/100"
     assert last.startswith("segment 100/100, ")
     assert last.endswith("/s, fine")
-    assert other == "other 3/3"
+    assert (other, again) == ("other 3/3", "other 1/7")
 
 
 def test_lines_tell_rate_and_time_left() -> None:
@@ -175,3 +176,14 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         warnings.simplefilter("default")
         result = relmask_("segment", "run", "in", "-o", "out")
     assert result.stderr == "relmask: warning: look out\nrelmask: no\n"
+
+
+def test_bars_show_every_task(capsys: pytest.CaptureFixture[str]) -> None:
+    with bars() as progress:
+        for done in range(4):
+            progress("segment", done, 3, "fine")
+        progress("other", 1, 7)
+    shown = capsys.readouterr().err
+    assert "segment" in shown
+    assert "3/3" in shown
+    assert "1/7" in shown

@@ -27,17 +27,19 @@ class Lines:
     def __init__(self, stream: TextIO, seconds: float = 10) -> None:
         self._stream = stream
         self._seconds = seconds
-        self._begun: dict[str, tuple[float, int]] = {}
-        self._last = 0.0
+        self._begun = ("", 0, 0.0, 0)  # task, its total, when it began, and with how many done
+        self._told = 0.0
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
         """Take a step of a task, and perhaps tell it."""
         now = time.monotonic()
-        first = task not in self._begun
-        begin, before = self._begun.setdefault(task, (now, done))
-        if not first and done < total and now - self._last < self._seconds:
+        first = self._begun[:2] != (task, total)
+        if first:
+            self._begun = (task, total, now, done)
+        elif done < total and now - self._told < self._seconds:
             return
-        self._last = now
+        self._told = now
+        _, _, begin, before = self._begun
         parts = [f"{task} {done}/{total}"]
         if done > before and now > begin:
             rate = (done - before) / (now - begin)
@@ -62,15 +64,16 @@ def bars() -> Iterator[Progress]:
         TextColumn("{task.fields[note]}"),
     )
     with Bars(*columns, console=Console(stderr=True)) as display:
-        tasks: dict[str, TaskID] = {}
+        tasks: dict[tuple[str, int], TaskID] = {}
 
         def progress(task: str, done: int, total: int, note: str = "") -> None:
-            if task not in tasks:
-                tasks[task] = display.add_task(task, total=total, completed=done, rate="", note=note)
+            key = (task, total)
+            if key not in tasks:
+                tasks[key] = display.add_task(task, total=total, completed=done, rate="", note=note)
                 return
-            speed = display.tasks[tasks[task]].speed
+            speed = display.tasks[tasks[key]].speed
             rate = f"{speed:.3g}/s" if speed else ""
-            display.update(tasks[task], total=total, completed=done, rate=rate, note=note)
+            display.update(tasks[key], completed=done, rate=rate, note=note)
 
         yield progress
 
