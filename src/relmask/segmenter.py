@@ -107,7 +107,7 @@ class Reader:
         return torch.cat(parts)
 
     def cut(self, picture: FloatArray) -> tuple[Tensor, list[Window]]:
-        """Input images (N, 3, S, S) of a picture (H, W, 3), and where windows lie, or nothing if it was resized."""
+        """Input images (N, 3, S, S) of a picture (H, W, 3), and where its windows lie; none if resized."""
         size = self.spec.size
         height, width = picture.shape[:2]
         if not self.spec.windows or min(height, width) < size:
@@ -139,7 +139,7 @@ class Reader:
 
 
 def composite_of(name: str, spec: Input) -> lrp.Composite:
-    """The composite of a run; here `epsilon_gamma_box` needs no range, since the run knows that of its input."""
+    """The composite of a run; `epsilon_gamma_box` needs no range here, since the run knows its input's."""
     if name == lrp.composites.epsilon_gamma_box.__name__:
         low = tuple((0 - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True))
         high = tuple((1 - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True))

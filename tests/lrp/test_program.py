@@ -35,7 +35,7 @@ class Vgg(nn.Sequential):
         )
 
 
-class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Convolutions(TorchDispatchMode):
     """Counts convolutions, transposed ones too."""
 
     names = ("aten.convolution.default", "aten.conv2d.default", "aten.conv_transpose2d.input")

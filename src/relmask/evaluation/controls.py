@@ -92,7 +92,7 @@ def _otsu_level(grey: NDArray[np.floating]) -> float:
     """Half-way between the means of the two classes that Otsu's threshold separates."""
     if grey.max() == grey.min():
         return float(grey.min())
-    dark = grey <= filters.threshold_otsu(grey, nbins=64)  # type: ignore[no-untyped-call]
+    dark = grey <= filters.threshold_otsu(grey, nbins=64)
     if dark.all():
         return float(grey.mean())
     return float(grey[dark].mean() + grey[~dark].mean()) / 2

@@ -59,7 +59,8 @@ class Calibration(BaseModel):
         thresholds = self.classes.values()
         usual = np.array([threshold.usual for threshold in thresholds])
         spread = np.array([threshold.spread for threshold in thresholds])
-        return (logits - usual) / spread
+        standardised: FloatArray = (logits - usual) / spread
+        return standardised
 
     def defect_probability(self, logits: FloatArray) -> FloatArray:
         """Chance (N,) of any defect, of logits (N, K)."""
@@ -113,7 +114,7 @@ def choose_gates(scores: Scores, rate: float) -> Gates:
     class reach. Where no image is clean, each class has its own images without it, and its own share.
     """
     negatives = ~scores.targets
-    clean = negatives.all(axis=1)
+    clean: NDArray[np.bool_] = np.all(negatives, axis=1)
     count = scores.logits.shape[1]
     usual, spread = np.zeros(count), np.ones(count)
     for k in range(count):
@@ -135,9 +136,9 @@ def choose_gates(scores: Scores, rate: float) -> Gates:
 
 
 def probabilities(scores: Scores, gates: Gates) -> tuple[list[tuple[float, float]], tuple[float, float]]:
-    """Slope and offset of the probability of each class, and of any defect from the highest standardised logit."""
+    """Slope and offset of each class's probability; likewise of any defect, from the highest logit."""
     per_class = [
         logistic_fit(scores.logits[:, k], scores.targets[:, k]) for k in range(scores.logits.shape[1])
     ]
     highest = ((scores.logits - gates.usual) / gates.spread).max(axis=1)
-    return per_class, logistic_fit(highest, scores.targets.any(axis=1))
+    return per_class, logistic_fit(highest, np.any(scores.targets, axis=1))

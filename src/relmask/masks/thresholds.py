@@ -21,8 +21,8 @@ def threshold_for_false_alarms(
             evidence, so an image counts by one over the size of its group. None: each its own.
 
     Returns:
-        Threshold; what is above it raises an alarm. It is one of the peaks: with fewer than 1 / rate groups the
-        highest of all.
+        Threshold; what is above it raises an alarm. It is one of the peaks: with fewer than 1 / rate groups
+        the highest of all.
 
     Raises:
         ValueError: no peaks, one that is not finite, a rate out of range, or groups of another length.

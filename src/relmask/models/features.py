@@ -13,8 +13,9 @@ class Features(nn.Module):
     """What a trunk sees at several strides, brought to the grid of its shallowest tap.
 
     The image is continued by its mirror over `margin` pixels, which are cut off the features again: a trunk
-    that pads with zeros would see every border as novel. Each tap is averaged over 3x3 places, resized bilinearly and standardised. The averages are small, so
-    training keeps `averages(images)` of a frozen trunk and calls `join` on them.
+    that pads with zeros would see every border as novel. Each tap is averaged over 3x3 places, resized
+    bilinearly and standardised. The averages are small, so training keeps `averages(images)` of a frozen
+    trunk and calls `join` on them.
     """
 
     def __init__(self, trunk: Trunk, margin: int = 0) -> None:
@@ -45,7 +46,8 @@ class Features(nn.Module):
 
     def join(self, averages: list[Tensor]) -> Tensor:
         """Averages of `averages` on one grid, standardised: (N, C, h, w)."""
-        return self.standardise(self._stack(averages))
+        standardised: Tensor = self.standardise(self._stack(averages))
+        return standardised
 
     def standardised(self, averages: list[Tensor]) -> list[Tensor]:
         """Averages standardised on their own grids, with the statistics fitted last."""
@@ -64,17 +66,16 @@ class Features(nn.Module):
     @torch.no_grad()
     def fit(self, batches: Iterable[list[Tensor]]) -> None:
         """Set mean and variance of every channel from the averages of training images."""
-        count, total, squares = 0, 0.0, 0.0
+        count = 0
+        total = squares = torch.zeros(self.channels, dtype=torch.float64)
         for averages in batches:
             places = self._stack(averages).double()
             count += places.numel() // places.shape[1]
-            total = total + places.sum((0, 2, 3))
-            squares = squares + places.square().sum((0, 2, 3))
-        mean = torch.as_tensor(total) / count
+            total = total.to(places) + places.sum((0, 2, 3))
+            squares = squares.to(places) + places.square().sum((0, 2, 3))
+        mean = total / count
         self.standardise.running_mean = mean.float()
-        self.standardise.running_var = (
-            (torch.as_tensor(squares) / count - mean.square()).clamp(min=1e-8).float()
-        )
+        self.standardise.running_var = (squares / count - mean.square()).clamp(min=1e-8).float()
 
     @staticmethod
     def _stack(averages: list[Tensor]) -> Tensor:

@@ -85,7 +85,7 @@ class Novelty(nn.Module):
 
 
 def _symmetric(values: Tensor) -> Tensor:
-    """Values (h, w) averaged with their mirrors and neighbours: what depends on the distance to the border."""
+    """Values (h, w) averaged with their mirrors and neighbours: what depends on how far the border is."""
     values = (values + values.flip(0)) / 2
     values = (values + values.flip(1)) / 2
     return functional.avg_pool2d(values[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]

@@ -35,8 +35,8 @@ def calibrate(
 ) -> Calibration:
     """Thresholds of a model that was just trained.
 
-    Where validation has fewer groups of clean images than the rate needs, the training images are judged, too,
-    each by a head that never saw its group.
+    Where validation has fewer groups of clean images than the rate needs, the training images are judged,
+    too, each by a head that never saw its group.
 
     Args:
         fitter: holds the model.
@@ -91,7 +91,7 @@ class Explained:
         self.unseen = unseen
 
     def positives(self, k: int, gate: float) -> list[NDArray[np.float32]]:
-        """Relevance of class k in images that have it and pass its gate; unseen ones first, then evenly spread."""
+        """Relevance of class k in images that have it and pass its gate; unseen first, then evenly spread."""
         has = np.flatnonzero(self.targets[:, k] & (self.logits[:, k] > gate))
         unseen, seen = has[has < self.unseen], has[has >= self.unseen]
         room = max(EXPLAINED - len(unseen), 0)
@@ -141,7 +141,7 @@ def thresholds(
             offset=per_class[k][1],
         )
         progress("calibrating", k + 1, len(classes))
-    clean = ~scores.targets.any(axis=1)
+    clean: NDArray[np.bool_] = ~np.any(scores.targets, axis=1)
     negative = clean if clean.any() else np.ones_like(clean)
     return Calibration(
         classes=chosen,
@@ -157,7 +157,7 @@ def thresholds(
 
 def _cross_fit(fitter: Fitter, source: CachedFeatures, training: Labelled) -> torch.Tensor:
     """Logits (N, K) of training pictures, each by a head that saw no picture of its group."""
-    strata = {str(group): set() for group in training.groups}  # type: dict[str, set[str]]
+    strata: dict[str, set[str]] = {str(group): set() for group in training.groups}
     for sample in training.samples:
         strata[str(sample.group)] |= sample.labels or {""}
     names = [f"fold {number}" for number in range(FOLDS)]

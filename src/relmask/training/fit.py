@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
@@ -96,7 +97,8 @@ def fit(
         on_step: called with the number of steps done and a note on the loss.
     """
     groups = parameter_groups(model, schedule)
-    optimizer = fabric.setup_optimizers(torch.optim.AdamW(groups))
+    wrapped = fabric.setup_optimizers(torch.optim.AdamW(groups))
+    optimizer = cast(torch.optim.Optimizer, wrapped)  # it imitates the class of what it wraps
     history = History()
     if folder and (last := checkpoints.last_epoch(folder)) is not None:
         state = checkpoints.load(folder, last)
@@ -144,7 +146,8 @@ def fit(
 
 def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
     """Weights with decay; the few numbers of the pooling without."""
-    pooling, weights = [], []
+    pooling: list[nn.Parameter] = []
+    weights: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             (pooling if name.startswith("pooling.") else weights).append(parameter)
@@ -179,7 +182,8 @@ def sampling_weights(targets: Tensor) -> Tensor:
     pictures of a rare class until they are known by heart.
     """
     _, member, counts = torch.unique(targets, dim=0, return_inverse=True, return_counts=True)
-    return counts[member].double().rsqrt()
+    chances: Tensor = counts[member].double().rsqrt()
+    return chances
 
 
 def one_cycle(progress: float, warm_up: float = 0.3) -> float:
@@ -222,7 +226,7 @@ def _validate(
 
 
 def auroc(scores: Tensor, positive: Tensor) -> float:
-    """Chance that a positive scores higher than a negative (ties count half); 0.5 where one kind is absent."""
+    """Chance that a positive scores above a negative (ties count half); 0.5 where one kind is absent."""
     high, low = scores[positive > 0], scores[positive == 0]
     if not len(high) or not len(low):
         return 0.5

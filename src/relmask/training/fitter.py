@@ -1,7 +1,8 @@
 """One plan carried out: features computed, statistics fitted, heads trained."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -71,9 +72,7 @@ class Fitter:
         for group in range(model.novelty.groups):
             absent = targets.amax(1) == 0 if model.novelty.groups == 1 else targets[:, group] == 0
             references = [index for index in chosen if absent[index]]
-            model.novelty.fit(
-                group, lambda rows=references: (source.features(batch) for batch in self._batches(rows))
-            )
+            model.novelty.fit(group, partial(self._features, source, references))
         source.forget_novelty()
 
     def fit(self, sources: Sequence[Source], targets: Sequence[Tensor], folder: Path) -> History:
@@ -95,7 +94,8 @@ class Fitter:
     def fit_without(self, source: CachedFeatures, targets: Tensor, fold: Sequence[int]) -> Tensor:
         """Logits (len(fold), K) of a head that was trained on all pictures but those of `fold`.
 
-        The novelty is fitted without them, too; the standardisation of features, which knows no labels, is kept.
+        The novelty is fitted without them, too; the standardisation of features, which knows no labels, is
+        kept.
         """
         model = self.model
         assert isinstance(model, GuidedClassifier)
@@ -112,6 +112,9 @@ class Fitter:
         model.load_state_dict(kept)
         source.forget_novelty()
         return logits
+
+    def _features(self, source: CachedFeatures, indices: Sequence[int]) -> Iterator[Tensor]:
+        return (source.features(batch) for batch in self._batches(indices))
 
     def _batches(self, indices: Sequence[int]) -> Iterable[Sequence[int]]:
         size = self.plan.schedule.batch_size

@@ -79,8 +79,8 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
     pretrained = entry is not None and (settings.weights is not None or entry.weights is not None)
     if settings.finetune and not pretrained:
         raise UsageError(
-            f"--finetune opens pretrained weights, and {settings.backbone} has none: leave it out to train from "
-            "scratch, or pass --weights FILE."
+            f"--finetune opens pretrained weights, and {settings.backbone} has none: leave it out to train "
+            "from scratch, or pass --weights FILE."
         )
     frozen = pretrained and not settings.finetune
     mean, std = IMAGENET

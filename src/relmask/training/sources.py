@@ -21,9 +21,10 @@ class Prediction:
 
 
 class Source(Protocol):
-    """Predicts for the pictures with the given indices; augments them if a generator is given."""
+    """Pictures by their indices, and a model that predicts for them."""
 
-    def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction: ...
+    def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
+        """Predictions for the pictures with these indices; they are augmented if a generator is given."""
 
 
 class WholePictures:
@@ -42,6 +43,7 @@ class WholePictures:
         self.device = device
 
     def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
+        """Run the model on the pictures."""
         images = self.pictures.batch(indices)
         if generator is not None:
             images = augment(images, generator)
@@ -119,6 +121,7 @@ class CachedFeatures:
         self._novelties.clear()
 
     def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
+        """Run the head on features of the pictures."""
         averages = self.averages(indices)
         novelty = self.novelty(indices)
         if generator is not None:
@@ -137,4 +140,5 @@ class Part:
         self.indices = list(indices)
 
     def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
+        """Predictions of the source for its pictures."""
         return self.source.predict([self.indices[index] for index in indices], generator)

@@ -149,8 +149,8 @@ def _prepare(out: Path, settings: Settings, index: Index, *, resume: bool, overw
         )
     elif filled and found != wanted:
         raise OutError(
-            f"{out} was begun with other settings or other data, so it cannot be resumed. Train with the same ones, "
-            "or replace it with --overwrite."
+            f"{out} was begun with other settings or other data, so it cannot be resumed. "
+            "Train with the same ones, or replace it with --overwrite."
         )
     write_json(path, wanted)
 
