@@ -75,6 +75,7 @@ def test_a_broken_picture_is_listed_and_the_rest_done(run: FakeRun, tmp_path: Pa
     rows = table(tmp_path / "out")
     assert [row["status"] for row in rows] == ["clean", "failed", "failed", "defect"]
     assert rows[1]["error"]
+    assert "b.png" not in rows[1]["error"]
     assert rows[1]["mask"] == rows[1]["score"] == rows[1]["score_pit"] == ""
 
 

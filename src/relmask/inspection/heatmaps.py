@@ -14,6 +14,7 @@ from relmask.errors import ImageError, UsageError
 from relmask.files import whole, write_csv
 from relmask.inspection.inputs import find_items
 from relmask.inspection.journal import printable
+from relmask.inspection.results import reason_of
 from relmask.progress import Progress, silent
 from relmask.report import overlay, panel
 from relmask.segmenter import Reader, Run
@@ -85,8 +86,9 @@ def explain_files(
         try:
             image = read_image(item.path, reader.spec.intensity)
         except ImageError as error:
-            failed.append((str(item.path), str(error)))
-            rows.append([printable(item.path), "", "", "", "", error])
+            reason = reason_of(item, error)
+            failed.append((str(item.path), reason))
+            rows.append([printable(item.path), "", "", "", "", reason])
         else:
             explained = _explained(reader, image, None if target is None else classes.index(target))
             _draw(out / heatmap, image, explained.relevance, 100 / reader.spec.size**2)

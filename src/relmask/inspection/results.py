@@ -66,7 +66,7 @@ class Results:
         mask = mask_of(item)
         remove(self._out, mask)
         if isinstance(result, ImageError):
-            return Row(str(item.path), "failed", error=str(result))
+            return Row(str(item.path), "failed", error=reason_of(item, result))
         write_mask(self._out / mask, result.mask, self._colours)
         if self._relevance and result.relevance is not None:
             write_relevance(self._out / _relevance_of(mask), result.relevance)
@@ -100,6 +100,11 @@ class Results:
 def mask_of(item: Item) -> str:
     """Path of a picture's mask below OUT."""
     return f"{MASKS}/{item.name}.png"
+
+
+def reason_of(item: Item, error: ImageError) -> str:
+    """Why a picture failed, without its path, which stands beside it."""
+    return str(error).removeprefix(f"{item.path}: ")
 
 
 def remove(out: Path, mask: str) -> None:
