@@ -273,3 +273,12 @@ def test_the_explainer_can_be_exported_again(explainer: Explainer, images: Tenso
     program = torch.export.export(explainer, (images,), dynamic_shapes=(sizes,))
     other = torch.rand(3, 3, 15, 16)
     torch.testing.assert_close(program.module()(other), explainer(other))
+
+
+def test_a_size_that_was_not_left_open_is_compiled_when_it_is_met() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    fixed, open_ = (compile(model, torch.rand(2, 3, 8, 8), sizes=sizes) for sizes in (False, True))
+    for size, programs in ((8, 1), (10, 2)):
+        images = torch.rand(3, 3, size, size)
+        torch.testing.assert_close(fixed(images, 1), open_(images, 1))
+        assert (len(fixed.programs), len(open_.programs)) == (programs, 1)

@@ -40,11 +40,13 @@ class Explainer(nn.Module):
     are compiled when they are met; the last few are kept.
     """
 
-    def __init__(self, model: nn.Module, example: Tensor, composite: Composite) -> None:
+    def __init__(
+        self, model: nn.Module, example: Tensor, composite: Composite, *, sizes: bool = True
+    ) -> None:
         super().__init__()
         self.composite = composite
         self._source = [model]  # a list hides it from state_dict and from .to()
-        self.programs = nn.ModuleList([_program(model, example, composite)])
+        self.programs = nn.ModuleList([_program(model, example, composite, sizes=sizes)])
 
     def forward(self, images: Tensor, target: Target = None) -> tuple[Tensor, Tensor]:
         """Logits and relevance.
@@ -108,13 +110,17 @@ class Explainer(nn.Module):
         return f"Explainer({self.composite.name})\n{self.table}"
 
 
-def compile(model: nn.Module, example: Tensor, composite: str | Composite = "relmask") -> Explainer:
+def compile(
+    model: nn.Module, example: Tensor, composite: str | Composite = "relmask", *, sizes: bool = True
+) -> Explainer:
     """Compile a classifier and its explanation into one module.
 
     Args:
         model: images (N, C, ...) to logits (N, K); it is copied, never changed.
         example: images of a typical size; their values do not matter.
         composite: the name of a preset, or a `Composite`.
+        sizes: leave height and width open, as far as the model does. False compiles several times faster, and
+            once more for every other size that is met.
 
     Raises:
         UnsupportedOperator: operators without a rule; all of them are named.
@@ -127,7 +133,7 @@ def compile(model: nn.Module, example: Tensor, composite: str | Composite = "rel
             source = copy.deepcopy(model).eval().requires_grad_(False)
         except Exception as error:
             raise UnsupportedModel(f"{type(model).__name__} cannot be copied: {error}") from error
-        return Explainer(source, example, chosen)
+        return Explainer(source, example, chosen, sizes=sizes)
 
 
 def _program(model: nn.Module, example: Tensor, composite: Composite, *, sizes: bool = True) -> Program:
