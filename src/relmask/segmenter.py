@@ -19,6 +19,7 @@ from relmask.masks.calibration import Calibration, ClassThresholds
 from relmask.masks.components import Component, find_components
 from relmask.masks.outline import combine, smooth
 from relmask.models.bundle import Input, Metadata, load_model, read_metadata
+from relmask.models.guided import GuidedClassifier, PlaceEvidence
 
 FloatArray = NDArray[np.float32]
 
@@ -85,7 +86,8 @@ class Reader:
         """The compiled model; made when the first image is explained."""
         example = torch.rand(2, 3, self.spec.size, self.spec.size, device=self.device)
         composite = composite_of(self.composite, self.spec)
-        return lrp.compile(self.model, self.normalise(example), composite).to(self.device)
+        explained = PlaceEvidence(self.model) if isinstance(self.model, GuidedClassifier) else self.model
+        return lrp.compile(explained.eval(), self.normalise(example), composite).to(self.device)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) in [0, 1] as the model asks for them."""

@@ -122,11 +122,11 @@ SUMS = ("add", "average")
 
 
 def relmask() -> Composite:
-    """Relmask's own: z+ without bias for convolutions, and where summands may cancel they share by size."""
+    """Relmask's own: gamma for convolutions, and where summands may cancel they share by size."""
     return Composite(
         "relmask",
         (
-            (kind("convolution"), ZPlus(bias=False)),
+            (kind("convolution"), Gamma(0.25)),
             (kind("linear"), Epsilon()),
             (kind("add"), Magnitude()),
             (kind("average"), Magnitude()),
