@@ -1,0 +1,76 @@
+import pytest
+import torch
+from torch import Tensor
+
+from relmask.models.features import Features
+from relmask.models.zoo import trunk
+
+
+def features(margin: int = 0) -> Features:
+    return Features(trunk("vgg-narrow"), margin).eval()
+
+
+@pytest.mark.parametrize("margin", [0, 32])
+@pytest.mark.parametrize("size", [64, 96])
+def test_all_taps_lie_on_the_grid_of_the_shallowest(margin: int, size: int) -> None:
+    model = features(margin)
+    found = model(torch.rand(2, 3, size, size))
+    assert found.shape == (2, model.channels, *model.grid(size))
+
+
+@pytest.mark.parametrize("size", [64, 70, 97])
+@pytest.mark.parametrize("name", ["vgg-narrow", "resnet18", "efficientnet-lite0"])
+def test_a_margin_leaves_a_picture_of_any_size_on_its_grid(name: str, size: int) -> None:
+    model = Features(trunk(name, pretrained=False), margin=32).eval()
+    averages = model.averages(torch.rand(1, 3, size, size))
+    for tap, stride in zip(averages, model.trunk.strides, strict=True):
+        assert tap.shape[2:] == (-(-size // stride), -(-size // stride))
+    assert model.join(averages).shape[2:] == model.grid(size)
+
+
+def test_joining_averages_is_the_forward_pass() -> None:
+    model, images = features(margin=32), torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(model.join(model.averages(images)), model(images))
+
+
+def test_taps_standardised_on_their_own_grids_are_those_of_the_joint_grid() -> None:
+    model, images = features(), torch.rand(4, 3, 64, 64)
+    averages = model.averages(images)
+    model.fit([averages])
+    own = model.standardised(averages)
+    torch.testing.assert_close(model.join(averages)[:, : own[0].shape[1]], own[0])
+    torch.testing.assert_close(model.join(averages), torch.cat(_resized(own), dim=1))
+
+
+def _resized(taps: list[Tensor]) -> list[Tensor]:
+    size = taps[0].shape[2:]
+    return [torch.nn.functional.interpolate(tap, size=size, mode="bilinear") for tap in taps]
+
+
+def test_fitted_features_have_mean_0_and_variance_1() -> None:
+    model, images = features(), 99 * torch.randn(6, 3, 64, 64)
+    model.fit(model.averages(part) for part in images.split(4))
+    places = model(images).transpose(0, 1).flatten(1)
+    alive = places.abs().sum(1) > 0  # a ReLU may leave a channel of an untrained trunk dead
+    assert alive.sum() > 0.5 * len(alive)
+    torch.testing.assert_close(places.mean(1), torch.zeros(len(places)), atol=1e-3, rtol=0)
+    torch.testing.assert_close(places[alive].std(1), torch.ones(int(alive.sum())), atol=1e-2, rtol=0)
+
+
+def test_the_batches_do_not_matter_to_the_fit() -> None:
+    model, images = features(), torch.rand(5, 3, 64, 64)
+    model.fit([model.averages(images)])
+    at_once = model(images)
+    model.fit(model.averages(part) for part in images.split(2))
+    torch.testing.assert_close(model(images), at_once, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_with_a_margin_the_border_of_a_uniform_picture_is_more_like_its_inside() -> None:
+    grey = torch.full((1, 3, 64, 64), 0.5)
+    for padded, plain in zip(features(32).averages(grey), features().averages(grey), strict=True):
+        assert _unevenness(padded) < 0.3 * _unevenness(plain)
+
+
+def _unevenness(tap: Tensor) -> float:
+    return float((tap - tap.mean((2, 3), keepdim=True)).abs().mean())

@@ -1,0 +1,83 @@
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from relmask import lrp
+from relmask.models.features import Features
+from relmask.models.guided import GuidedClassifier
+from relmask.models.novelty import Novelty
+from relmask.models.zoo import trunk
+
+SIZE = 64
+
+
+def classifier(hidden: int = 8, novel: bool = True, margin: int = 32) -> GuidedClassifier:
+    features = Features(trunk("vgg-narrow"), margin)
+    images = torch.rand(8, 3, SIZE, SIZE)
+    features.fit([features.averages(images)])
+    novelty = Novelty(features.channels, features.grid(SIZE)) if novel else None
+    model = GuidedClassifier(features, 3, novelty, hidden).eval()
+    with torch.no_grad():
+        if model.novelty:
+            model.novelty.fit(0, lambda: [model.features(images)])
+    return model
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+@pytest.mark.parametrize("novel", [True, False])
+@torch.no_grad()
+def test_reading_averages_is_reading_the_joint_features(hidden: int, novel: bool) -> None:
+    model, images = classifier(hidden, novel), torch.rand(3, 3, SIZE, SIZE)
+    averages = model.features.averages(images)
+    features = model.features.join(averages)
+    novelty = model.novelty(features) if model.novelty else None
+    logits, scores = model.read(features, novelty)
+    assert logits.shape == (3, 3)
+    assert scores.shape == (3, 3, *model.features.grid(SIZE))
+    torch.testing.assert_close(model.read_averages(averages, novelty), (logits, scores), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model(images), logits)
+
+
+@torch.no_grad()
+def test_starting_again_gives_another_head_on_the_same_features() -> None:
+    model, images = classifier(), torch.rand(2, 3, SIZE, SIZE)
+    before = deepcopy(model.state_dict())
+    features, logits = model.features(images), model(images)
+    model.pooling.sharpness.fill_(9)
+    model.start_again()
+    torch.testing.assert_close(model.features(images), features, rtol=0, atol=0)
+    assert not torch.allclose(model(images), logits)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"head.1.weight", "head.1.bias", "head.4.weight", "head.4.bias"}
+
+
+def test_without_novelty_nothing_guides() -> None:
+    assert classifier(novel=False).pooling.guidance.tolist() == [0, 0, 0]
+
+
+class Read(nn.Module):
+    """The scores of a guided classifier, read with given shares of places instead of its gate."""
+
+    def __init__(self, model: GuidedClassifier, shares: Tensor) -> None:
+        super().__init__()
+        self.features, self.head = model.features, model.head
+        self.register_buffer("shares", shares)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = (self.shares * self.head(self.features(images)).flatten(2)).sum(2)
+        return logits
+
+
+def test_novelty_and_pooling_tell_where_to_look_but_receive_no_relevance() -> None:
+    model, images = classifier(), torch.rand(2, 3, SIZE, SIZE)
+    assert model.novelty is not None
+    with torch.no_grad():
+        features = model.features(images)
+        shares = model.pooling.weights(model.head(features), model.novelty(features))
+    logits, relevance = lrp.compile(model, images, "epsilon_plus", sizes=False)(images, 1)
+    expected = lrp.compile(Read(model, shares), images, "epsilon_plus", sizes=False)(images, 1)
+    torch.testing.assert_close(logits, expected[0])
+    scale = float(expected[1].abs().max())
+    torch.testing.assert_close(relevance / scale, expected[1] / scale, atol=1e-4, rtol=1e-3)
