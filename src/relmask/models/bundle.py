@@ -1,10 +1,11 @@
 """A trained model as files: weights, and what is needed to use them."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -93,7 +94,8 @@ def build(
 
 def save(run: Path, model: nn.Module, metadata: Metadata) -> None:
     """Write weights and metadata; the metadata come last, so a run with them is whole."""
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    # Cloned, since the file may not hold tensors that share memory, as tied weights do.
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     with whole(run / WEIGHTS) as part:
         save_file(state, part)
     write_text(run / METADATA, metadata.model_dump_json(indent=2) + "\n")
@@ -112,16 +114,12 @@ def read_metadata(run: Path) -> Metadata:
         )
         raise RunError(f"{run} is not a run: there is no {METADATA}.{hint}")
     try:
-        metadata = Metadata.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, OSError, UnicodeDecodeError) as error:
-        raise RunError(
-            f"{path} cannot be read; was it made by a newer relmask, or edited?\n{error}"
-        ) from error
-    if metadata.format > FORMAT:
-        raise RunError(
-            f"{run} has format {metadata.format}, this relmask reads up to {FORMAT}: update relmask."
-        )
-    return metadata
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and isinstance(found := content.get("format"), int) and found > FORMAT:
+            raise RunError(f"{run} has format {found}, this relmask reads up to {FORMAT}: update relmask.")
+        return Metadata.model_validate(content)
+    except (ValueError, OSError) as error:
+        raise RunError(f"{path} cannot be read; is it damaged, or was it edited?\n{error}") from error
 
 
 def load_model(run: Path, metadata: Metadata, model: nn.Module | None = None) -> nn.Module:

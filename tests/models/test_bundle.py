@@ -1,0 +1,132 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from relmask.data.reading import Intensity
+from relmask.errors import RunError, UsageError
+from relmask.models import bundle
+from relmask.models.bundle import METADATA, WEIGHTS, Architecture, Input, Metadata
+
+SIZE = 64
+ARCHITECTURE = Architecture(backbone="vgg-narrow", taps=(2, 3), margin=32, hidden=8, novelty_groups=1)
+
+
+def metadata(architecture: Architecture | None = ARCHITECTURE) -> Metadata:
+    return Metadata(
+        relmask="0.1.0",
+        architecture=architecture,
+        classes=("crack", "pit"),
+        clean="ok",
+        input=Input(
+            size=SIZE,
+            windows=False,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.2, 0.2, 0.2),
+            sigma=0.5,
+            intensity=Intensity(low=12, high=3000),
+        ),
+        composite="relmask",
+        calibration=None,
+        split="grouped",
+        data="/data",
+        fingerprint="f",
+        settings={"seed": 3},
+        command="relmask train",
+    )
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    bundle.save(tmp_path, bundle.build(ARCHITECTURE, 2, SIZE), metadata())
+    return tmp_path
+
+
+@torch.no_grad()
+def test_a_model_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    model, images = bundle.build(ARCHITECTURE, 2, SIZE).eval(), torch.rand(2, 3, SIZE, SIZE)
+    assert model.novelty is not None
+    model.novelty.centre.normal_()
+    bundle.save(tmp_path, model, metadata())
+    assert bundle.read_metadata(tmp_path) == metadata()
+    loaded = bundle.load_model(tmp_path, metadata())
+    assert not loaded.training
+    torch.testing.assert_close(loaded(images), model(images), rtol=0, atol=0)
+
+
+def test_weights_that_are_shared_within_a_model_can_be_saved(tmp_path: Path) -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = nn.Linear(4, 4)
+            self.other = nn.Linear(4, 4)
+            self.other.weight = self.one.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.other(self.one(x))
+            return found
+
+    model, x = Tied(), torch.rand(2, 4)
+    bundle.save(tmp_path, model, metadata(None))
+    torch.testing.assert_close(bundle.load_model(tmp_path, metadata(None), Tied())(x), model(x))
+
+
+def test_a_model_of_ones_own_is_asked_for(tmp_path: Path) -> None:
+    model = nn.Conv2d(3, 2, 1)
+    bundle.save(tmp_path, model, metadata(None))
+    with pytest.raises(RunError, match=r"module of your own: pass it as relmask\.load\(run, model=\.\.\.\)"):
+        bundle.load_model(tmp_path, metadata(None))
+    loaded = bundle.load_model(tmp_path, metadata(None), nn.Conv2d(3, 2, 1))
+    assert torch.equal(loaded.state_dict()["weight"], model.weight)
+
+
+def test_a_model_of_another_shape_does_not_fit(saved: Path) -> None:
+    with pytest.raises(RunError, match=r"model\.safetensors cannot be loaded"):
+        bundle.load_model(saved, metadata(None), nn.Conv2d(3, 2, 1))
+
+
+def test_a_folder_without_metadata_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run.*--resume"):
+        bundle.read_metadata(tmp_path)
+    with pytest.raises(RunError, match=r"not a run: there is no relmask\.json\.$"):
+        bundle.read_metadata(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])
+def test_damaged_metadata_are_a_run_error(saved: Path, content: bytes) -> None:
+    (saved / METADATA).write_bytes(content)
+    with pytest.raises(RunError, match=r"relmask\.json cannot be read"):
+        bundle.read_metadata(saved)
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"format": 2, "novel": True}])
+def test_a_run_of_a_newer_relmask_says_so(saved: Path, change: dict[str, object]) -> None:
+    content = json.loads((saved / METADATA).read_text(encoding="utf-8"))
+    (saved / METADATA).write_text(json.dumps({**content, **change}), encoding="utf-8")
+    with pytest.raises(RunError, match="has format 2, this relmask reads up to 1: update relmask"):
+        bundle.read_metadata(saved)
+
+
+def test_what_the_metadata_do_not_know_is_refused(saved: Path) -> None:
+    content = json.loads((saved / METADATA).read_text(encoding="utf-8"))
+    (saved / METADATA).write_text(json.dumps({**content, "treshold": 1}), encoding="utf-8")
+    with pytest.raises(RunError, match="treshold"):
+        bundle.read_metadata(saved)
+
+
+@pytest.mark.parametrize("damage", ["absent", "empty", "cut"])
+def test_damaged_weights_are_a_run_error(saved: Path, damage: str) -> None:
+    path = saved / WEIGHTS
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "absent":
+        path.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
+    with pytest.raises(RunError, match=r"model\.safetensors cannot be loaded"):
+        bundle.load_model(saved, metadata())
+
+
+def test_an_unknown_backbone_is_named() -> None:
+    with pytest.raises(UsageError, match="No backbone 'vgg12'"):
+        bundle.build(ARCHITECTURE.model_copy(update={"backbone": "vgg12"}), 2, SIZE)
