@@ -88,7 +88,7 @@ def test_a_model_of_another_shape_does_not_fit(saved: Path) -> None:
 
 
 def test_a_folder_without_metadata_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="not a run.*--resume"):
+    with pytest.raises(RunError, match=r"not a run.*--resume"):
         bundle.read_metadata(tmp_path)
     with pytest.raises(RunError, match=r"not a run: there is no relmask\.json\.$"):
         bundle.read_metadata(tmp_path / "absent")
