@@ -131,7 +131,7 @@ def test_a_control_gets_the_threshold_that_is_best_on_the_same_images(index: Ind
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
 def test_surfaces_defeat_the_controls(control: Control, tmp_path: Path) -> None:
-    write_surfaces(tmp_path, images=100, size=192)
+    write_surfaces(tmp_path, images=100)
     index = read_index(tmp_path)
     _, found = measure_control(control, index.samples[:60], index, intensity=Intensity())
     score = found.tally.pixel().f1_tol2

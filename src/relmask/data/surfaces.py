@@ -47,10 +47,10 @@ class Part:
     mask: NDArray[np.uint8]  # (H, W), 0 = background, k = k-th of CLASSES
 
 
-def write_surfaces(folder: Path, *, seed: int = 0, images: int = 480, size: int = 192) -> None:
+def write_surfaces(folder: Path, *, seed: int = 0, images: int = 480, size: int = 160) -> None:
     """Write a DATA folder: `images/`, `masks/`, `classes.csv`, `index.csv` (image,label,group,split,mask).
 
-    Every second part is photographed twice, under another light; both pictures have one group and one split.
+    Every fourth part is photographed twice, under another light; both pictures have one group and one split.
 
     Args:
         folder: where to; it is made.
@@ -88,7 +88,7 @@ def _plan(images: int, seed: int) -> Iterator[tuple[tuple[str, ...], str, int]]:
     for number, kind in enumerate(kinds):
         if not left:
             return
-        shots = min(left, 1 + number % 2)
+        shots = min(left, 2 if number % 4 == 0 else 1)
         left -= shots
         turn[kind] += 1
         yield kind, _SPLITS[turn[kind] % len(_SPLITS)], shots
@@ -110,7 +110,7 @@ def make_part(rng: np.random.Generator, size: int, labels: tuple[str, ...]) -> P
 
 def distracted(surface: Surface, rng: np.random.Generator) -> Surface:
     """With stains, a step, tooling grooves and a printed mark, each by its own chance."""
-    for chance, distractor in ((0.55, stained), (0.4, stepped), (0.55, grooved), (0.4, printed)):
+    for chance, distractor in ((0.5, stained), (0.35, stepped), (0.6, grooved), (0.3, printed)):
         if rng.random() < chance:
             surface = distractor(surface, rng)
     return surface
@@ -140,26 +140,26 @@ def stepped(surface: Surface, rng: np.random.Generator) -> Surface:
 
 def grooved(surface: Surface, rng: np.random.Generator) -> Surface:
     """Marks of the tool: straight or gently curved parallel grooves at regular distances."""
-    along, across = _frame(rng, surface.size)
+    along, across = _frame(rng, surface.size, aside=True)
     distance = across + rng.uniform(0, 0.004) * along**2
-    spacing, count = rng.uniform(7, 20), rng.integers(2, 8)
+    spacing, count = rng.uniform(6, 13), rng.integers(3, 9)
     turn = np.round(distance / spacing)
     profile = np.exp(-(((distance - turn * spacing) / rng.uniform(0.7, 1.2)) ** 2)) * (
         np.abs(turn) <= count / 2
     )
-    albedo = surface.albedo * (1 - rng.uniform(0.15, 0.55) * profile)[..., None]
-    height = surface.height - rng.uniform(0.3, 0.9) * profile
+    albedo = surface.albedo * (1 - rng.uniform(0.3, 0.65) * profile)[..., None]
+    height = surface.height - rng.uniform(0.4, 1.0) * profile
     return replace(surface, height=height.astype(np.float32), albedo=albedo.astype(np.float32))
 
 
 def printed(surface: Surface, rng: np.random.Generator) -> Surface:
     """A bar code in dark or white ink: bars of unequal width, worn."""
-    along, across = _frame(rng, surface.size)
+    along, across = _frame(rng, surface.size, aside=True)
     bars = np.repeat(rng.random(64) < 0.5, rng.integers(2, 5, 64))[: rng.integers(20, 50)]
     place = np.floor(across).astype(int)
     inside = (place >= 0) & (place < len(bars)) & (np.abs(along) < rng.uniform(6, 14))
     ink = ndimage.gaussian_filter((inside & bars[place.clip(0, len(bars) - 1)]).astype(np.float32), 0.5)
-    cover = (rng.uniform(0.35, 0.75) * ink * expit(2 + 2 * noise(rng, surface.size, 1.5)))[..., None]
+    cover = (rng.uniform(0.5, 0.85) * ink * expit(2 + 2 * noise(rng, surface.size, 1.5)))[..., None]
     colour = 0.9 if rng.random() < 0.3 else 0.05
     return replace(surface, albedo=surface.albedo * (1 - cover) + colour * cover)
 
@@ -180,9 +180,9 @@ def cracked(surface: Surface, rng: np.random.Generator) -> tuple[Surface, MaskAr
     """A thin winding groove, 1 to 3 px wide, with branches; deeper than half its depth is the mask."""
     points, widths = _crack_path(rng, surface.size)
     profile = _drawn(points, widths, surface.size)
-    contrast = rng.uniform(0.26, 0.6)
+    contrast = rng.uniform(0.35, 0.65)
     albedo = surface.albedo * (1 - contrast * profile)[..., None]
-    height = surface.height - rng.uniform(0.7, 1.5) * profile
+    height = surface.height - rng.uniform(0.8, 1.6) * profile
     return replace(surface, height=height.astype(np.float32), albedo=albedo.astype(np.float32)), profile > 0.5
 
 
@@ -193,16 +193,16 @@ def pitted(surface: Surface, rng: np.random.Generator) -> tuple[Surface, MaskArr
     height, albedo = surface.height.copy(), surface.albedo.copy()
     mask = np.zeros((size, size), np.bool_)
     centre = rng.uniform(0.2, 0.8, 2) * size
-    for _ in range(rng.integers(1, 7)):
+    for _ in range(rng.integers(1, 5)):
         cy, cx = (centre + rng.normal(0, 0.14 * size, 2)).clip(8, size - 8)
-        radius, phase = rng.uniform(2.8, 6.0), rng.uniform(0, 2 * np.pi, 2)
+        radius, phase = rng.uniform(3.2, 6.5), rng.uniform(0, 2 * np.pi, 2)
         theta = np.arctan2(y - cy, x - cx)
         edge = radius * (1 + 0.16 * np.sin(2 * theta + phase[0]) + 0.08 * np.sin(3 * theta + phase[1]))
         inside = edge - np.hypot(y - cy, x - cx)
         bowl = expit(inside / 0.5)
         height = height * (1 - bowl) - rng.uniform(0.4, 0.8) * radius * (inside.clip(0) / radius) ** 0.5
-        height += rng.uniform(0.3, 0.8) * np.exp(-(((inside + 0.8) / 0.9) ** 2))
-        albedo *= (1 - rng.uniform(0.15, 0.45) * bowl)[..., None]
+        height += rng.uniform(0.5, 1.0) * np.exp(-(((inside + 0.8) / 0.9) ** 2))
+        albedo *= (1 - rng.uniform(0.25, 0.55) * bowl)[..., None]
         mask |= inside > 0
     return replace(surface, height=height.astype(np.float32), albedo=albedo.astype(np.float32)), mask
 
@@ -210,7 +210,7 @@ def pitted(surface: Surface, rng: np.random.Generator) -> tuple[Surface, MaskArr
 def roughened(surface: Surface, rng: np.random.Generator) -> tuple[Surface, MaskArray]:
     """An irregular area where the surface has flaked: another relief, nearly the same mean brightness."""
     size = surface.size
-    inside = _blob(rng, size, rng.uniform(11, 19), roughness=0.3)
+    inside = _blob(rng, size, rng.uniform(14, 23), roughness=0.3)
     cover = expit(inside / 0.7)
     layers = 1.6 * noise(rng, size, 1.5) + 0.8 * noise(rng, size, 3.5)
     flakes = (np.round(layers) + 0.3 * noise(rng, size, 0.7)).astype(np.float32)
@@ -243,24 +243,31 @@ def _blob(rng: np.random.Generator, size: int, radius: float, roughness: float) 
     return distance
 
 
-def _frame(rng: np.random.Generator, size: int) -> tuple[FloatArray, FloatArray]:
-    """Coordinates (size, size) in pixels along and across a random line through the middle part."""
+def _frame(rng: np.random.Generator, size: int, *, aside: bool = False) -> tuple[FloatArray, FloatArray]:
+    """Coordinates (size, size) in pixels along and across a random line, from a point on it.
+
+    The point lies in the middle part of the picture; with `aside`, a fifth to two fifths of the picture away from
+    its centre, and the line no nearer.
+    """
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    cy, cx = rng.uniform(0.2, 0.8, 2) * size
     angle = rng.uniform(0, 2 * np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
+    cx, cy = rng.uniform(0.2, 0.8, 2) * size
+    if aside:
+        distance = rng.uniform(0.2, 0.4) * size
+        cx, cy = size / 2 - sin * distance, size / 2 + cos * distance
     return cos * (x - cx) + sin * (y - cy), cos * (y - cy) - sin * (x - cx)
 
 
 def _crack_path(rng: np.random.Generator, size: int) -> tuple[FloatArray, FloatArray]:
     """Points (N, 2) half a pixel apart and half widths (N,) of a crack and its branches."""
-    length, heading = rng.uniform(0.4, 0.9) * size, rng.uniform(0, 2 * np.pi)
+    length, heading = rng.uniform(0.35, 0.75) * size, rng.uniform(0, 2 * np.pi)
     start = (
         size / 2
         + rng.uniform(-0.2, 0.2, 2) * size
         - length / 2 * np.array([np.sin(heading), np.cos(heading)])
     )
-    width = rng.uniform(0.8, 1.4)
+    width = rng.uniform(1.0, 1.5)
     trunk = _walk(rng, start, heading, length)
     branches = [(trunk, width * _taper(rng, len(trunk)))]
     for _ in range(rng.integers(0, 4)):
