@@ -246,8 +246,8 @@ def _blob(rng: np.random.Generator, size: int, radius: float, roughness: float) 
 def _frame(rng: np.random.Generator, size: int, *, aside: bool = False) -> tuple[FloatArray, FloatArray]:
     """Coordinates (size, size) in pixels along and across a random line, from a point on it.
 
-    The point lies in the middle part of the picture; with `aside`, a fifth to two fifths of the picture away from
-    its centre, and the line no nearer.
+    The point lies in the middle part of the picture; with `aside`, a fifth to two fifths of the picture away
+    from its centre, and the line no nearer.
     """
     y, x = np.mgrid[:size, :size].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
