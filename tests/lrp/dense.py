@@ -46,6 +46,7 @@ class Case:
             tuple(dict.fromkeys((PLAIN, *rule.output, *rule.parts))),
             halves=rule.non_negative and signed,
             silent=silent,
+            bias_shares=rule.bias_shares,
         )
         step = Apply("layer", "x", self.pads, layer, rule)
         tape = Tape({"x": x})

@@ -238,13 +238,13 @@ def test_a_single_example_stands_for_any_number(model: Network) -> None:
 
 def test_composites_reach_modules_by_path(model: Network, images: Tensor) -> None:
     early = Composite("early", ((module("stem"), AlphaBeta(2, 1)),))
-    explainer = compile(model, images, early + composites.relmask())
+    explainer = compile(model, images, early + composites.epsilon_plus())
     rows = [line.split() for line in explainer.table.splitlines()]
     assert rows[0] == ["layer", "operator", "rule"]
-    assert ["stem", "aten.conv2d.default", "AlphaBeta(alpha=2,", "beta=1)"] in rows
-    assert ["body.0", "aten.conv2d.default", "ZPlus()"] in rows
-    assert ["(model)", "aten.add.Tensor", "Magnitude()"] in rows
-    assert str(explainer) == f"Explainer(early+relmask)\n{explainer.table}"
+    assert ["stem", "aten.conv2d.default", "AlphaBeta(alpha=2,", "beta=1,", "bias=True)"] in rows
+    assert ["body.0", "aten.conv2d.default", "ZPlus(bias=True)"] in rows
+    assert ["(model)", "aten.add.Tensor", "Ratio()"] in rows
+    assert str(explainer) == f"Explainer(early+epsilon_plus)\n{explainer.table}"
 
 
 def test_a_first_layer_rule_reaches_the_first_layer_alone(model: Network, images: Tensor) -> None:
@@ -252,7 +252,10 @@ def test_a_first_layer_rule_reaches_the_first_layer_alone(model: Network, images
     with pytest.raises(UsageError, match="head"):
         compile(model, images, composite)
     explainer = compile(model, images, composite + composites.epsilon_plus())
-    assert [row.split()[2] for row in explainer.table.splitlines() if "conv" in row] == ["Flat()", "ZPlus()"]
+    assert [row.split()[2] for row in explainer.table.splitlines() if "conv" in row] == [
+        "Flat()",
+        "ZPlus(bias=True)",
+    ]
 
 
 def test_errors_name_the_model_and_what_to_do(images: Tensor) -> None:

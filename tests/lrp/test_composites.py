@@ -30,7 +30,6 @@ PLACES = (STEM, CONVOLUTION, LINEAR, ADD, AVERAGE)
 @pytest.mark.parametrize(
     ("composite", "rules"),
     [
-        ("relmask", (ZPlus(), ZPlus(), Epsilon(), Magnitude(), Magnitude())),
         ("epsilon_plus", (ZPlus(), ZPlus(), Epsilon(), Ratio(), Ratio())),
         ("epsilon_plus_flat", (Flat(), ZPlus(), Epsilon(), Ratio(), Ratio())),
         ("epsilon_alpha2_beta1", (AlphaBeta(2, 1), AlphaBeta(2, 1), Epsilon(), Ratio(), Ratio())),
@@ -40,6 +39,12 @@ PLACES = (STEM, CONVOLUTION, LINEAR, ADD, AVERAGE)
 def test_presets_give_these_rules(composite: str, rules: tuple[Rule | Sharing, ...]) -> None:
     assert tuple(named(composite).rule(place) for place in PLACES) == rules
     assert named(composite).name == composite
+
+
+def test_relmasks_own_shares_by_size_where_summands_may_cancel() -> None:
+    composite = named("relmask")
+    assert composite.rule(ADD) == composite.rule(AVERAGE) == Magnitude()
+    assert all(isinstance(composite.rule(place), Rule) for place in (STEM, CONVOLUTION, LINEAR))
 
 
 def test_the_box_preset_takes_the_range_of_the_images() -> None:
@@ -59,10 +64,10 @@ def test_the_first_line_that_fits_wins() -> None:
 
 def test_lines_are_put_before_those_of_a_preset() -> None:
     early = Composite("early", ((module("features.0"), AlphaBeta(2, 1)),))
-    composite = early + named("relmask")
+    composite = early + named("epsilon_plus")
     assert composite.rule(STEM) == AlphaBeta(2, 1)
     assert composite.rule(CONVOLUTION) == ZPlus()
-    assert composite.name == "early+relmask"
+    assert composite.name == "early+epsilon_plus"
 
 
 def test_conditions_join() -> None:

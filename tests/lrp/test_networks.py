@@ -10,10 +10,14 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from relmask.lrp import AlphaBeta, Composite, Epsilon, Gamma, ZPlus, compile, kind
+from relmask.lrp import AlphaBeta, Composite, Epsilon, Gamma, Magnitude, ZPlus, compile, kind
 from relmask.lrp.composites import epsilon_gamma_box
 
 LOW, HIGH = -2.5, 2.5
+BY_SIZE = Composite(
+    "by size",
+    ((kind("convolution"), ZPlus()), (kind("linear"), Epsilon()), (kind("add"), Magnitude())),
+)
 
 
 class Block(nn.Module):
@@ -159,9 +163,9 @@ def images() -> Tensor:
         ("epsilon_alpha2_beta1", "alpha2beta1", False),
         (Composite("g", ((kind("convolution"), Gamma(0.25)), (kind("linear"), Epsilon()))), "gamma", False),
         (Composite("e", ((kind("convolution"), Epsilon()), (kind("linear"), Epsilon()))), "epsilon", False),
-        ("relmask", "zplus", True),
+        (BY_SIZE, "zplus", True),
     ],
-    ids=["epsilon_plus", "epsilon_alpha2_beta1", "gamma", "epsilon", "relmask"],
+    ids=["epsilon_plus", "epsilon_alpha2_beta1", "gamma", "epsilon", "by size"],
 )
 def test_a_network_equals_its_modified_gradient(
     network: Network, images: Tensor, composite: str | Composite, rule: str, by_size: bool

@@ -52,7 +52,15 @@ def program(model: nn.Module, composite: Composite = EVERYWHERE, images: Tensor 
 
 @pytest.mark.parametrize(
     ("rule", "each"),
-    [(Epsilon(), 2), (ZPlus(), 3), (AlphaBeta(1, 0), 3), (Gamma(0.25), 3), (AlphaBeta(2, 1), 4)],
+    [
+        (Epsilon(), 2),
+        (ZPlus(), 3),
+        (ZPlus(bias=False), 3),
+        (AlphaBeta(1, 0), 3),
+        (Gamma(0.25), 3),
+        (AlphaBeta(2, 1), 4),
+        (AlphaBeta(2, 1, bias=False), 4),
+    ],
     ids=lambda given: str(given),
 )
 def test_nothing_is_convolved_more_often_than_needed(rule: Rule, each: int) -> None:
@@ -158,8 +166,8 @@ def test_the_table_lists_layer_operator_and_rule() -> None:
     composite = Composite("mine", ((first_layer, Flat()), *EVERYWHERE.rules))
     assert program(Vgg(), composite).table == (
         ("0", "aten.conv2d.default", "Flat()"),
-        ("3", "aten.conv2d.default", "ZPlus()"),
-        ("6", "aten.conv2d.default", "ZPlus()"),
+        ("3", "aten.conv2d.default", "ZPlus(bias=True)"),
+        ("6", "aten.conv2d.default", "ZPlus(bias=True)"),
         ("8", "aten.adaptive_avg_pool2d.default", "Ratio()"),
         ("11", "aten.linear.default", "Epsilon(epsilon=1e-06)"),
     )

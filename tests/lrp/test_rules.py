@@ -34,6 +34,15 @@ def alpha3_beta2(w: Tensor, b: Tensor, x: Tensor, r: Tensor) -> Tensor:
     return 3 * zplus(w, b, x, r) - 2 * shared(negative, negative.sum(1) + b.clamp(max=0), r)
 
 
+def zplus_alone(w: Tensor, b: Tensor, x: Tensor, r: Tensor) -> Tensor:
+    return zplus(w, torch.zeros_like(b), x, r)
+
+
+def alpha2_beta1_alone(w: Tensor, b: Tensor, x: Tensor, r: Tensor) -> Tensor:
+    positive, negative = (w * x).clamp(min=0), (w * x).clamp(max=0)
+    return 2 * shared(positive, positive.sum(1), r) - shared(negative, negative.sum(1), r)
+
+
 def gamma(w: Tensor, b: Tensor, x: Tensor, r: Tensor) -> Tensor:
     contributions = w * x
     z = contributions.sum(1) + b
@@ -57,6 +66,8 @@ RULES = [
     (ZPlus(), zplus),
     (AlphaBeta(3, 2), alpha3_beta2),
     (AlphaBeta(1, 0), zplus),
+    (ZPlus(bias=False), zplus_alone),
+    (AlphaBeta(2, 1, bias=False), alpha2_beta1_alone),
     (Gamma(0.25), gamma),
     (WSquare(), wsquare),
     (Flat(), flat),

@@ -83,6 +83,10 @@ class Linear(Protocol):
         """W^T s, in the input's `shape`."""
         ...
 
+    def shift(self, total: Tensor, bias: Tensor) -> Tensor:
+        """An output plus bias."""
+        ...
+
     def halves(self, x: Tensor) -> Tensor:
         """max(x, 0) and -min(x, 0) side by side in the channels: cat(W, -W) acts on them as W on x."""
         ...
@@ -119,6 +123,10 @@ class Convolution:
             x = x.narrow(axis, 0, shape[axis]) if step > 1 else x
         return x
 
+    def shift(self, total: Tensor, bias: Tensor) -> Tensor:
+        """An output plus bias."""
+        return total + bias.view(-1, *(1 for _ in self.stride))
+
     def halves(self, x: Tensor) -> Tensor:
         """max(x, 0) and -min(x, 0) side by side, group by group."""
         grouped = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:])
@@ -142,6 +150,10 @@ class Matrix:
         """W^T s."""
         return s @ weight
 
+    def shift(self, total: Tensor, bias: Tensor) -> Tensor:
+        """An output plus bias."""
+        return total + bias
+
     def halves(self, x: Tensor) -> Tensor:
         """max(x, 0) and -min(x, 0) side by side."""
         return torch.cat((x.clamp(min=0), -x.clamp(max=0)), -1)
@@ -162,6 +174,7 @@ class Layer(nn.Module):
         parts: what to make of them.
         halves: the rule is written for x >= 0, and x may be negative: share over max(x, 0) and -min(x, 0).
         silent: no relevance comes back where the output is negative (a ReLU follows).
+        bias_shares: the bias takes its share of the relevance, which no input gets then.
     """
 
     def __init__(
@@ -173,8 +186,10 @@ class Layer(nn.Module):
         *,
         halves: bool = False,
         silent: bool = False,
+        bias_shares: bool = True,
     ) -> None:
         super().__init__()
+        self.bias_shares = bias_shares
         self.linear = linear
         self.halves = halves
         self.silent = silent
@@ -207,10 +222,14 @@ class Affine:
 
     def output(self, parts: Sequence[Part], keep: bool) -> Tensor:
         """W x + b as the sum of the totals of `parts`, which are kept for the way back if `keep`."""
-        totals = {part: self.total(part) for part in parts}
-        if keep:
-            self._totals.update(totals)
-        return reduce(torch.add, totals.values())
+        if not keep:
+            return reduce(torch.add, [self.apply(part, self.inputs(part)) for part in parts])
+        self._totals.update({part: self.total(part) for part in parts})
+        output = reduce(torch.add, [self._totals[part] for part in parts])
+        if self.layer.bias_shares:
+            return output
+        biases = [self.layer.weights(part)[1] for part in parts]
+        return reduce(self.layer.linear.shift, [bias for bias in biases if bias is not None], output)
 
     def inputs(self, part: Part) -> Tensor:
         """What a part acts on: x, or its two halves where the rule wants no negative input."""
@@ -221,10 +240,10 @@ class Affine:
         return self.layer.linear.halves(self.x)
 
     def total(self, part: Part) -> Tensor:
-        """Sum of a part's contributions and of its bias, for every output."""
+        """Sum of a part's contributions, and of its bias where that takes a share, for every output."""
         if part in self._totals:
             return self._totals[part]
-        return self.apply(part, self.inputs(part))
+        return self.apply(part, self.inputs(part), bias=self.layer.bias_shares)
 
     def apply(self, part: Part, x: Tensor, *, bias: bool = True) -> Tensor:
         """A part of W, and of b, on any input."""
@@ -242,9 +261,7 @@ class Affine:
         weighed = self.inputs(part) * self.back(part, s)
         return self.layer.linear.whole(weighed) if self._halved(part) else weighed
 
-    def share(
-        self, part: Part, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0, bias: bool = True
-    ) -> Tensor:
+    def share(self, part: Part, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
         """Relevance of each output shared over the inputs by a part's contributions to it.
 
         Args:
@@ -252,10 +269,8 @@ class Affine:
             relevance: of the output.
             epsilon: what keeps denominators from zero.
             sign: of all contributions, +1 or -1, where it is known.
-            bias: does the bias take its share?
         """
-        total = self.total(part) if bias else self.apply(part, self.inputs(part), bias=False)
-        return self.weigh(part, relevance / stabilise(total, epsilon, sign))
+        return self.weigh(part, relevance / stabilise(self.total(part), epsilon, sign))
 
     def _halved(self, part: Part) -> bool:
         return self.layer.halves and part != PLAIN

@@ -121,6 +121,7 @@ def _apply(node: Node, rules: Chosen, facts: Facts) -> Apply:
         tuple(dict.fromkeys((*rule.output, *rule.parts))) if rule else (PLAIN,),
         halves=rule is not None and rule.non_negative and source not in facts.non_negative,
         silent=rule is not None and facts.silent(node, keeps_zeros),
+        bias_shares=rule is None or rule.bias_shares,
     )
     return Apply(node.name, source.name, tuple(_refs(list(pads))), layer, rule)
 

@@ -46,6 +46,11 @@ class Rule(ABC):
         """Parts whose totals add up to the output, so that the forward pass computes them anyway."""
         return (PLAIN,)
 
+    @property
+    def bias_shares(self) -> bool:
+        """The bias takes its share of the relevance, which no input gets then."""
+        return True
+
     @abstractmethod
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """The relevance of the layer's input, given that of its output."""
@@ -88,9 +93,14 @@ class ZPlus(Rule):
         """Positive weights."""
         return (POSITIVE,)
 
+    @property
+    def bias_shares(self) -> bool:
+        """As chosen."""
+        return self.bias
+
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """X * W+^T (R / z+)."""
-        return layer.share(POSITIVE, relevance, sign=+1, bias=self.bias)
+        return layer.share(POSITIVE, relevance, sign=+1)
 
 
 @dataclass(frozen=True)
@@ -123,12 +133,17 @@ class AlphaBeta(Rule):
         """Z = z+ + z-."""
         return self.parts if self.beta else (PLAIN,)
 
+    @property
+    def bias_shares(self) -> bool:
+        """As chosen."""
+        return self.bias
+
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """Alpha x * W+^T (R / z+) - beta x * W-^T (R / z-)."""
-        gain = self.alpha * layer.share(POSITIVE, relevance, sign=+1, bias=self.bias)
+        gain = self.alpha * layer.share(POSITIVE, relevance, sign=+1)
         if not self.beta:
             return gain
-        return gain - self.beta * layer.share(NEGATIVE, relevance, sign=-1, bias=self.bias)
+        return gain - self.beta * layer.share(NEGATIVE, relevance, sign=-1)
 
 
 @dataclass(frozen=True)
