@@ -84,10 +84,11 @@ class Reader:
     @cached_property
     def explainer(self) -> lrp.Explainer:
         """The compiled model; made when the first image is explained."""
-        example = torch.rand(2, 3, self.spec.size, self.spec.size, device=self.device)
+        example = torch.zeros(2, 3, self.spec.size, self.spec.size, device=self.device)
         composite = composite_of(self.composite, self.spec)
         explained = PlaceEvidence(self.model) if isinstance(self.model, GuidedClassifier) else self.model
-        return lrp.compile(explained.eval(), self.normalise(example), composite).to(self.device)
+        compiled = lrp.compile(explained.eval(), self.normalise(example), composite, sizes=False)
+        return compiled.to(self.device)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) in [0, 1] as the model asks for them."""
@@ -109,13 +110,16 @@ class Reader:
         return torch.cat(parts)
 
     def cut(self, picture: FloatArray) -> tuple[Tensor, list[Window]]:
-        """Input images (N, 3, S, S) of a picture (H, W, 3), and where its windows lie; none if resized."""
+        """Input images (N, 3, S, S) of a picture (H, W, 3), and where its windows lie; none if resized.
+
+        A picture smaller than a window is continued by its mirror.
+        """
         size = self.spec.size
-        height, width = picture.shape[:2]
-        if not self.spec.windows or min(height, width) < size:
+        if not self.spec.windows:
             return to_tensor(picture, size)[None], []
-        whole = to_tensor(picture)
-        places = windows(height, width, size, size // 2)
+        missing = [(0, max(size - length, 0)) for length in picture.shape[:2]]
+        whole = to_tensor(np.pad(picture, [*missing, (0, 0)], mode="symmetric"))
+        places = windows(*whole.shape[1:], size=size, stride=size // 2)
         return torch.stack(
             [whole[:, place.top : place.top + size, place.left : place.left + size] for place in places]
         ), places
@@ -177,6 +181,8 @@ class Segmenter:
 
         A picture whose scores are all below their gates is clean: its mask is empty and nothing is explained.
         """
+        if not images:
+            return []
         cuts = [self.reader.cut(image) for image in images]
         logits = self.reader.logits(torch.cat([inputs for inputs, _ in cuts]))
         per_image = logits.split([len(inputs) for inputs, _ in cuts])
