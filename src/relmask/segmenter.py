@@ -119,7 +119,7 @@ class Reader:
             return to_tensor(picture, size)[None], []
         missing = [(0, max(size - length, 0)) for length in picture.shape[:2]]
         whole = to_tensor(np.pad(picture, [*missing, (0, 0)], mode="symmetric"))
-        places = windows(*whole.shape[1:], size=size, stride=size // 2)
+        places = windows(whole.shape[1], whole.shape[2], size, size // 2)
         return torch.stack(
             [whole[:, place.top : place.top + size, place.left : place.left + size] for place in places]
         ), places

@@ -57,8 +57,10 @@ class History:
 
     @property
     def best(self) -> int | None:
-        """Number of the epoch with the lowest validation loss."""
-        return min(self.epochs, key=lambda line: line.val_loss).epoch if self.epochs else None
+        """Number of the epoch with the lowest validation loss; of the last one where nothing was validated."""
+        if judged := [line for line in self.epochs if not math.isnan(line.val_loss)]:
+            return min(judged, key=lambda line: line.val_loss).epoch
+        return self.epochs[-1].epoch if self.epochs else None
 
 
 def loss_of(prediction: Prediction, targets: Tensor, absent: float) -> Tensor:
@@ -92,7 +94,7 @@ def fit(
         validation: likewise; only decides when to stop and which epoch to keep. None: the last is kept.
         schedule: how long and how fast.
         fabric: device and precision.
-        folder: where checkpoints go; None for none.
+        folder: where checkpoints go; None for none, and then the last weights stay.
         seed: of batches, augmentation and dropout.
         on_step: called with the number of steps done and a note on the loss.
     """

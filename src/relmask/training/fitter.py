@@ -65,23 +65,23 @@ class Fitter:
     def fit_novelty(
         self, model: GuidedClassifier, source: CachedFeatures, targets: Tensor, indices: Iterable[int]
     ) -> None:
-        """Fit the novelty of `model` to those of the pictures `indices` that are its references."""
+        """Fit the novelty of `model` to those of the pictures `indices` that are its references, or to all."""
         if model.novelty is None:
             return
         chosen = list(indices)
         for group in range(model.novelty.groups):
             absent = targets.amax(1) == 0 if model.novelty.groups == 1 else targets[:, group] == 0
-            references = [index for index in chosen if absent[index]]
+            references = [index for index in chosen if absent[index]] or chosen
             model.novelty.fit(group, partial(self._features, source, references))
         source.forget_novelty()
 
     def fit(self, sources: Sequence[Source], targets: Sequence[Tensor], folder: Path) -> History:
-        """Train on the first source, stop by the second; checkpoints go to `folder`."""
+        """Train on the first source, stop by the second if it has pictures; checkpoints go to `folder`."""
         schedule = self.plan.schedule
         return fit(
             self.model,
             (sources[0], targets[0]),
-            (sources[1], targets[1]),
+            (sources[1], targets[1]) if len(targets[1]) else None,
             schedule,
             self.fabric,
             folder,
