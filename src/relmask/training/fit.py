@@ -57,7 +57,7 @@ class History:
 
     @property
     def best(self) -> int | None:
-        """Number of the epoch with the lowest validation loss; of the last one where nothing was validated."""
+        """Number of the epoch with the lowest validation loss; of the last where nothing was validated."""
         if judged := [line for line in self.epochs if not math.isnan(line.val_loss)]:
             return min(judged, key=lambda line: line.val_loss).epoch
         return self.epochs[-1].epoch if self.epochs else None

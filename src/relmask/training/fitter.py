@@ -65,7 +65,7 @@ class Fitter:
     def fit_novelty(
         self, model: GuidedClassifier, source: CachedFeatures, targets: Tensor, indices: Iterable[int]
     ) -> None:
-        """Fit the novelty of `model` to those of the pictures `indices` that are its references, or to all."""
+        """Fit the novelty of `model` to those of these pictures that are its references, else to all."""
         if model.novelty is None:
             return
         chosen = list(indices)
