@@ -14,7 +14,7 @@ from relmask import lrp
 from relmask.data.reading import Intensity, read_image
 from relmask.data.resizing import resize_map, to_tensor
 from relmask.data.tiles import Blend, Window, windows
-from relmask.errors import RunError
+from relmask.errors import RunError, UsageError
 from relmask.masks.calibration import Calibration, ClassThresholds
 from relmask.masks.components import Component, find_components
 from relmask.masks.outline import combine, smooth
@@ -89,6 +89,24 @@ class Reader:
         explained = PlaceEvidence(self.model) if isinstance(self.model, GuidedClassifier) else self.model
         compiled = lrp.compile(explained.eval(), self.normalise(example), composite, sizes=False)
         return compiled.to(self.device)
+
+    def require(self, classes: int) -> None:
+        """Check, before it is trained, that the model will be explainable and has a logit for each class.
+
+        Raises:
+            UsageError: another number of logits, or no such composite.
+            UnsupportedModel: a module that LRP cannot explain, like one that ends in softmax.
+        """
+        composite = composite_of(self.composite, self.spec)
+        if isinstance(self.model, GuidedClassifier):
+            return
+        images = torch.zeros(2, 3, self.spec.size, self.spec.size, device=self.device)
+        logits, _ = lrp.compile(self.model, images, composite, sizes=False).to(self.device)(images, 0)
+        if logits.shape[1] != classes:
+            raise UsageError(
+                f"The module gives {logits.shape[1]} logits, but the data have {classes} defect classes: it "
+                "needs one logit for each of them, in alphabetical order, and none for the clean class."
+            )
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) in [0, 1] as the model asks for them."""
@@ -239,6 +257,14 @@ class Run:
             self.reader, self.metadata.classes, self.metadata.calibration, self.metadata.input.sigma
         )
 
+    def read(self, path: Path | str) -> FloatArray:
+        """A file as an array (H, W, 3) in [0, 1], on the run's scale.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return read_image(Path(path), self.metadata.input.intensity)
+
     def segment(self, picture: Path | str | FloatArray) -> Segmentation:
         """Segment one picture: a file, or an array (H, W, 3) in [0, 1].
 
@@ -246,7 +272,7 @@ class Run:
             ImageError: the file cannot be read.
         """
         if not isinstance(picture, np.ndarray):
-            picture = read_image(Path(picture), self.metadata.input.intensity)
+            picture = self.read(picture)
         return self.segmenter.segment_images([picture])[0]
 
 
@@ -263,9 +289,25 @@ def load(
 
     Raises:
         RunError: not a run, or damaged.
+        UsageError: no such device.
     """
     path = Path(run)
     metadata = read_metadata(path)
-    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    reader = Reader(load_model(path, metadata, model), metadata.input, metadata.composite, chosen, batch_size)
+    network = load_model(path, metadata, model)
+    reader = Reader(network, metadata.input, metadata.composite, find_device(device), batch_size)
     return Run(path, metadata, reader)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; "auto" is CUDA where there is some, else the CPU.
+
+    Raises:
+        UsageError: torch does not know it, or this machine does not have it.
+    """
+    try:
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = str(error).splitlines()[0]
+        raise UsageError(f"No device {name!r} here: {first} Choose auto, cpu or cuda.") from error
+    return device

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import relmask
+from relmask.cli.calibrate import calibrate
 from relmask.cli.data import data
 from relmask.cli.demo import demo
 from relmask.cli.evaluate import evaluate
@@ -20,7 +21,7 @@ from relmask.cli.segment import segment
 from relmask.cli.train import train
 from relmask.errors import RelmaskError
 
-COMMANDS = (demo, data, patches, train, segment, explain, evaluate)
+COMMANDS = (demo, data, patches, train, segment, explain, calibrate, evaluate)
 GO_ON = {
     "train": "The same command with --resume goes on where this one stopped.",
     "segment": "The same command goes on where this one stopped.",

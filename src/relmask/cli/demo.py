@@ -38,10 +38,10 @@ def demo(
             run = relmask.train(
                 data, run_folder, seed=seed, device=device, resume=run_folder.exists(), progress=progress
             )
-        outcome = relmask.segment_files(run, [data / "images"], out, overwrite=not known, progress=progress)
-        metrics = evaluate(
-            run, read_index(data), "test", out / "evaluation", controls=CONTROLS, progress=progress
-        )
+        index = read_index(data)
+        tested = [sample.path for sample in index.part("test")]
+        outcome = relmask.segment_files(run, tested, out, overwrite=not known, progress=progress)
+        metrics = evaluate(run, index, "test", out / "evaluation", controls=CONTROLS, progress=progress)
     with whole(out / "report.html") as part:
         part.write_bytes((out / "evaluation" / "report.html").read_bytes())
     typer.echo(f"{outcome}\n")

@@ -22,7 +22,7 @@ def train(
         ),
     ] = "efficientnet-lite0",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Default: 8 of 50 batches, from scratch 16.")
+        int | None, typer.Option(min=1, help="Default: 6 of 50 batches, from scratch 12.")
     ] = None,
     size: Annotated[
         int | None,

@@ -36,6 +36,7 @@ class Architecture(Frozen):
     backbone: str
     taps: tuple[int, ...]
     margin: int = Field(ge=0, description="Pixels by which an image is continued by its mirror.")
+    stride: int = Field(gt=0, description="Pixels a place of the features.")
     hidden: int = Field(ge=0, description="Channels of the head's hidden layer, 0 for none.")
     novelty_groups: int = Field(ge=0, description="Gaussians of the novelty, 0 for none.")
 
@@ -84,7 +85,9 @@ def build(
         RunError: the file of weights does not fit.
     """
     features = Features(
-        trunk(architecture.backbone, weights, pretrained, taps=architecture.taps), architecture.margin
+        trunk(architecture.backbone, weights, pretrained, taps=architecture.taps),
+        architecture.margin,
+        architecture.stride,
     )
     novelty = None
     if architecture.novelty_groups:
@@ -98,6 +101,11 @@ def save(run: Path, model: nn.Module, metadata: Metadata) -> None:
     state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     with whole(run / WEIGHTS) as part:
         save_file(state, part)
+    save_metadata(run, metadata)
+
+
+def save_metadata(run: Path, metadata: Metadata) -> None:
+    """Write relmask.json."""
     write_text(run / METADATA, metadata.model_dump_json(indent=2) + "\n")
 
 

@@ -10,7 +10,7 @@ from relmask.models.trunk import Trunk
 
 
 class Features(nn.Module):
-    """What a trunk sees at several strides, brought to the grid of its shallowest tap.
+    """What a trunk sees at several strides, on one grid: its shallowest tap's, or a coarser one.
 
     The image is continued by its mirror over `margin` pixels, which are cut off the features again: a trunk
     that pads with zeros would see every border as novel. Each tap is averaged over 3x3 places, resized
@@ -18,16 +18,17 @@ class Features(nn.Module):
     trunk and calls `join` on them.
     """
 
-    def __init__(self, trunk: Trunk, margin: int = 0) -> None:
+    def __init__(self, trunk: Trunk, margin: int = 0, stride: int | None = None) -> None:
         super().__init__()
         self.trunk = trunk
         self.margin = margin
+        self.stride = stride or trunk.strides[0]
         self.channels = sum(trunk.channels)
         self.standardise = nn.BatchNorm2d(self.channels, affine=False, eps=1e-6)
 
     def grid(self, size: int) -> tuple[int, int]:
         """Places (h, w) of an image of `size` x `size` pixels."""
-        side = -(-size // self.trunk.strides[0])
+        side = -(-size // self.stride)
         return side, side
 
     def averages(self, images: Tensor) -> list[Tensor]:
@@ -41,6 +42,8 @@ class Features(nn.Module):
             if self.margin:
                 start = self.margin // stride
                 tap = tap[:, :, start : start - (-height // stride), start : start - (-width // stride)]
+            if stride < self.stride:
+                tap = functional.avg_pool2d(tap, self.stride // stride)
             averages.append(tap)
         return averages
 

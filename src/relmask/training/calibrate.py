@@ -25,7 +25,7 @@ from relmask.training.labels import Labelled
 from relmask.training.pictures import Pictures
 from relmask.training.sources import CachedFeatures, Source
 
-FOLDS = 3
+FOLDS = 2
 EXPLAINED = 32
 """At most so many images a class, and so many clean ones, are explained to choose thresholds."""
 

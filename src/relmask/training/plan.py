@@ -21,7 +21,7 @@ class Settings(Frozen):
     """What a user may choose of a training; the same settings and data give the same run."""
 
     backbone: str = "efficientnet-lite0"
-    epochs: int | None = Field(default=None, gt=0, description="None: 8 of 50 batches, 16 from scratch.")
+    epochs: int | None = Field(default=None, gt=0, description="None: 6 of 50 batches, 12 from scratch.")
     size: int | None = Field(
         default=None, ge=32, description="Side of the input in pixels; None: 256, or a patch's."
     )
@@ -93,10 +93,11 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
             backbone=settings.backbone,
             taps=entry.taps,
             margin=32 if frozen else 0,
+            stride=max(built.strides[entry.taps[0]], 8 if frozen else 1),
             hidden=64 if pretrained else 0,
             novelty_groups=groups,
         )
-    epochs = settings.epochs or (8 if frozen else 16)
+    epochs = settings.epochs or (6 if frozen else 12)
     schedule = Schedule(
         epochs=epochs,
         batch_size=settings.batch_size,

@@ -1,0 +1,118 @@
+"""New thresholds for a run, without training it again."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from relmask.data.index import Index, Sample, read_index
+from relmask.data.splits import read_split
+from relmask.data.truth import has_truth, read_truth
+from relmask.errors import DataError, UsageError
+from relmask.masks.calibration import Calibration, Scores
+from relmask.masks.outline import outline
+from relmask.models import bundle
+from relmask.progress import Progress, silent
+from relmask.segmenter import Run
+from relmask.training.calibrate import Explained, thresholds
+from relmask.training.labels import Labelled, readable
+from relmask.training.pictures import Pictures
+
+EXTENTS = np.geomspace(0.02, 0.8, 16)
+
+
+def recalibrate(
+    run: Run,
+    data: Path | str,
+    *,
+    false_alarms: float | None = None,
+    masks: bool = False,
+    progress: Progress = silent,
+) -> Calibration:
+    """Choose the thresholds of a run anew and write them into it.
+
+    Args:
+        run: stays as it is but for its thresholds.
+        data: pictures with labels. Where the run knows them, those of its validation split are used; of other
+            data all that are not in test.
+        false_alarms: share of clean images that may get a mask; None keeps the run's.
+        masks: choose how far masks reach by the true masks of these pictures; the run then says `saw_masks`.
+        progress: called after every step.
+
+    Returns:
+        The new thresholds.
+
+    Raises:
+        DataError: no picture of the data can be used.
+        UsageError: classes that the run does not know, or a rate out of range.
+    """
+    metadata = run.metadata
+    index = read_index(Path(data), metadata.clean)
+    if unknown := sorted(set(index.classes) - set(metadata.classes)):
+        raise UsageError(
+            f"{run.path} was not trained on {', '.join(unknown)}: train a run with these classes."
+        )
+    rate = false_alarms
+    if rate is None:
+        rate = metadata.calibration.false_alarms if metadata.calibration else 0.01
+    if not 0 <= rate < 1:
+        raise UsageError(f"--false-alarms must be at least 0 and below 1, got {rate}.")
+    part = Labelled.of(readable(_chosen(run, index), progress), metadata.classes)
+    pictures = Pictures(part.samples, metadata.input.size, metadata.input.intensity, memory=0)
+    logits = _logits(run, pictures, progress)
+    targets = part.targets.numpy() > 0
+    explained = Explained(run.reader, pictures, logits, targets, len(part.samples))
+    found = thresholds(
+        Scores(logits, targets, part.groups), explained, metadata.classes, rate, False, progress
+    )
+    if masks:
+        found = _with_masks(run, found, index, part, logits)
+    run.metadata = metadata.model_copy(update={"calibration": found})
+    bundle.save_metadata(run.path, run.metadata)
+    return found
+
+
+def _chosen(run: Run, index: Index) -> tuple[Sample, ...]:
+    lines = read_split(run.path / "split.csv")
+    known = [sample for sample in index.samples if sample.name in lines]
+    if known:
+        chosen = tuple(sample for sample in known if lines[sample.name].split == "val")
+    else:
+        chosen = tuple(sample for sample in index.samples if sample.split != "test")
+    if not chosen:
+        raise DataError(f"{index.root} has no picture to calibrate with: none outside the test split.")
+    return chosen
+
+
+def _logits(run: Run, pictures: Pictures, progress: Progress) -> NDArray[np.float64]:
+    size, parts = run.reader.batch_size, []
+    for start in range(0, len(pictures), size):
+        indices = list(range(start, min(start + size, len(pictures))))
+        parts.append(run.reader.logits(pictures.batch(indices)))
+        progress("scoring", indices[-1] + 1, len(pictures))
+    return torch.cat(parts).double().numpy()
+
+
+def _with_masks(
+    run: Run, found: Calibration, index: Index, part: Labelled, logits: NDArray[np.float64]
+) -> Calibration:
+    """The same thresholds, each class reaching as far as fits the true masks best (highest pooled IoU)."""
+    classes = dict(found.classes)
+    for k, name in enumerate(run.metadata.classes):
+        hits, union = np.zeros(len(EXTENTS)), np.zeros(len(EXTENTS))
+        value = index.classes.index(name) + 1 if name in index.classes else 0
+        for sample, row in zip(part.samples, logits, strict=True):
+            if name not in sample.labels or not has_truth(sample) or row[k] <= classes[name].gate:
+                continue
+            truth = read_truth(sample, index) == value
+            relevance = run.reader.evidence(run.read(sample.path), [k]).maps[k]
+            for number, extent in enumerate(EXTENTS):
+                tried = classes[name].model_copy(update={"extent": float(extent), "extent_of": "peak"})
+                mask = outline(relevance, tried)
+                hits[number] += np.count_nonzero(mask & truth)
+                union[number] += np.count_nonzero(mask | truth)
+        if union.any():
+            best = float(EXTENTS[np.argmax(hits / np.maximum(union, 1))])
+            classes[name] = classes[name].model_copy(update={"extent": best, "extent_of": "peak"})
+    return found.model_copy(update={"classes": classes, "saw_masks": True})
