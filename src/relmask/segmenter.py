@@ -309,5 +309,5 @@ def find_device(name: str) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         first = str(error).splitlines()[0]
-        raise UsageError(f"No device {name!r} here: {first} Choose auto, cpu or cuda.") from error
+        raise UsageError(f"No device {name!r} here ({first}). Choose auto, cpu or cuda.") from error
     return device

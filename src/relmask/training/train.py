@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from torch import nn
 
 from relmask import __version__
-from relmask.data.index import Index, read_index, require_trainable
+from relmask.data.index import Index, read_index
 from relmask.data.reading import measure_intensity
 from relmask.data.splits import assign, write_split
 from relmask.errors import OutError, UsageError
 from relmask.files import write_json
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.segmenter import Reader, Run
+from relmask.segmenter import Reader, Run, find_device
 from relmask.training.calibrate import calibrate
 from relmask.training.fitter import Fitter
 from relmask.training.labels import Labelled, readable
@@ -65,32 +65,32 @@ def train(
     Raises:
         DataError: the data cannot be used.
         OutError: `out` cannot be written, or holds something else.
-        UsageError: choices that contradict each other.
+        UsageError: choices that contradict each other or do not exist, or a module without a logit a class.
+        UnsupportedModel: a module that LRP cannot explain.
     """
     settings = _settings(choices)
     data, out = Path(data), Path(out)
     index = read_index(data, settings.clean)
-    require_trainable(index)
     split = assign(index, seed=settings.seed, resplit=settings.resplit)
-    for warning in split.warnings:
-        warnings.warn(warning, stacklevel=2)
-    _prepare(out, settings, split.index, resume=resume, overwrite=overwrite)
-    write_split(split, out / "split.csv")
-    training = Labelled.of(readable(split.index.part("train"), progress), index.classes)
-    validation = Labelled.of(readable(split.index.part("val"), progress), index.classes)
+    parts = [split.index.part(name) for name in ("train", "val")]
     chosen = plan(
         settings,
         data,
         index,
-        measure_intensity([sample.path for sample in training.samples]),
+        measure_intensity([sample.path for sample in parts[0]]),
         own=model is not None,
     )
-    fabric = Fabric(accelerator=_accelerator(device), devices=1, precision=precision)  # type: ignore[arg-type]
+    fabric = _fabric(find_device(device), precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = model or _network(chosen, settings, len(index.classes))
-    network.to(fabric.device)
     reader = Reader(network, chosen.input, chosen.composite, fabric.device, settings.batch_size)
+    reader.require(len(index.classes))
+    _prepare(out, settings, split.index, resume=resume, overwrite=overwrite)
+    write_split(split, out / "split.csv")
+    for warning in split.warnings:
+        warnings.warn(warning, stacklevel=2)
+    training, validation = (Labelled.of(readable(part, progress), index.classes) for part in parts)
     pictures = [
         Pictures(part.samples, chosen.input.size, chosen.input.intensity) for part in (training, validation)
     ]
@@ -129,7 +129,7 @@ def _settings(choices: dict[str, Any]) -> Settings:
 
 
 def _prepare(out: Path, settings: Settings, index: Index, *, resume: bool, overwrite: bool) -> None:
-    """Make `out` ready: empty, or with the checkpoints of the same training."""
+    """Make `out` ready: empty, or with the checkpoints of the same training. Nothing is written before."""
     wanted = {"settings": settings.model_dump(mode="json"), "fingerprint": index.fingerprint}
     path = out / SETTINGS
     try:
@@ -170,5 +170,9 @@ def _split_kind(index: Index, settings: Settings) -> Literal["given", "grouped",
     return "given" if any(sample.split for sample in index.samples) else "grouped"
 
 
-def _accelerator(device: str) -> str:
-    return "auto" if device == "auto" else device.split(":")[0]
+def _fabric(device: torch.device, precision: str) -> Fabric:
+    devices = 1 if device.index is None or device.type == "cpu" else [device.index]
+    try:
+        return Fabric(accelerator=device.type, devices=devices, precision=precision)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UsageError(f"Cannot train on {device} with precision {precision!r}: {error}") from error
