@@ -36,7 +36,8 @@ def calibrate(
     """Thresholds of a model that was just trained.
 
     Where validation has fewer groups of clean images than the rate needs, the training images are judged,
-    too, each by a head that never saw its group.
+    too, each by a head that never saw its group. Where there is no validation and no such head either, the
+    model judges what it was trained on.
 
     Args:
         fitter: holds the model.
@@ -46,12 +47,18 @@ def calibrate(
         rate: share of clean images that may get a mask.
     """
     training, validation = parts
-    logits = predict_logits(fitter.model, sources[1], len(validation.targets))
+    source, inner = sources[0], predict_logits(fitter.model, sources[0], len(training.targets))
+    logits = torch.zeros_like(validation.targets)
+    if validation.samples:
+        logits = predict_logits(fitter.model, sources[1], len(validation.targets))
     scores = _scores(validation, logits)
-    source = sources[0]
-    cross_fitted = _groups_of_negatives(validation) * rate < 1 and isinstance(source, CachedFeatures)
-    if cross_fitted and isinstance(source, CachedFeatures):
-        scores = _joined(scores, _scores(training, _cross_fit(fitter, source, training)))
+    cross_fitted = False
+    if isinstance(source, CachedFeatures) and len(set(training.groups)) >= FOLDS:
+        cross_fitted = _groups_of_negatives(validation) * rate < 1
+        if cross_fitted:
+            scores = _joined(scores, _scores(training, _cross_fit(fitter, source, training)))
+    if not len(scores.logits):
+        scores = _scores(training, inner)
     pictures = Pictures(
         (*validation.samples, *training.samples),
         fitter.plan.input.size,
@@ -59,7 +66,6 @@ def calibrate(
         memory=0,
     )
     targets = torch.cat([validation.targets, training.targets]).numpy() > 0
-    inner = predict_logits(fitter.model, source, len(training.targets))
     own = torch.cat([logits, inner]).double().numpy()
     explained = Explained(fitter.reader, pictures, own, targets, len(validation.samples))
     return thresholds(scores, explained, classes, rate, cross_fitted, fitter.progress)
