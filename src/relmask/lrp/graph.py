@@ -96,14 +96,17 @@ def capture(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Capture
     keep_indices(graph)
     loosen_views(graph)
     drop_unused(graph)
+    # Guards are not public; without them only the example's own size is known to be right.
+    guards: list[str] | None = getattr(program, "_guards_code", None)
+    sizes = example.shape if guards is None else image.meta["val"].shape
     return Captured(
         graph,
         {node: value for node, value in constants.items() if node.users},
         image,
         graph.output_node().all_input_nodes[0],
         Fit(
-            tuple(size if isinstance(size, int) else None for size in image.meta["val"].shape),
-            tuple(getattr(program, "_guards_code", None) or ()),
+            tuple(size if isinstance(size, int) else None for size in sizes),
+            tuple(guards or ()),
             str(image.target),
         ),
     )
