@@ -29,7 +29,10 @@ def load(folder: Path, epoch: int) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise RunError(f"Checkpoint {path} cannot be read: {error}. Train again with --overwrite.") from error
+        raise RunError(
+            f"Checkpoint {path} cannot be read: it is absent, damaged or no checkpoint. "
+            "Train again with --overwrite."
+        ) from error
     if not isinstance(state, dict):
         raise RunError(f"Checkpoint {path} holds no state. Train again with --overwrite.")
     return state
@@ -45,4 +48,5 @@ def _path(folder: Path, epoch: int) -> Path:
 
 
 def _all(folder: Path) -> dict[int, Path]:
-    return {int(path.stem.removeprefix("epoch-")): path for path in folder.glob("epoch-*.pt")}
+    paths = {path.stem.removeprefix("epoch-"): path for path in folder.glob("epoch-*.pt")}
+    return {int(number): path for number, path in paths.items() if number.isdecimal()}

@@ -114,7 +114,7 @@ def fit(
         with torch.random.fork_rng():
             torch.manual_seed(seed * 100_003 + number)
             total = 0.0
-            model.train()
+            _set_training(model)
             for step in range(schedule.steps):
                 done = number * schedule.steps + step
                 _set_rate(optimizer, one_cycle(done / (schedule.epochs * schedule.steps)))
@@ -162,19 +162,27 @@ def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, obj
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """The state that training may change: all but what belongs to frozen parameters' modules."""
-    frozen = {
-        prefix
-        for prefix, module in model.named_modules()
-        if prefix
-        and any(True for _ in module.parameters())
-        and not any(p.requires_grad for p in module.parameters())
-    }
+    """The state that training may change: all but that of frozen modules."""
+    frozen = tuple(f"{name}." for name in _frozen(model))
+    return {name: value for name, value in model.state_dict().items() if not name.startswith(frozen)}
+
+
+def _frozen(model: nn.Module) -> dict[str, nn.Module]:
+    """Modules that have parameters, none of which is trained."""
     return {
-        name: value
-        for name, value in model.state_dict().items()
-        if not any(name.startswith(prefix + ".") for prefix in frozen)
+        name: module
+        for name, module in model.named_modules()
+        if name
+        and (parameters := list(module.parameters()))
+        and not any(parameter.requires_grad for parameter in parameters)
     }
+
+
+def _set_training(model: nn.Module) -> None:
+    """Train mode, but for frozen modules: the statistics of their batch norms are frozen, too."""
+    model.train()
+    for module in _frozen(model).values():
+        module.eval()
 
 
 def sampling_weights(targets: Tensor) -> Tensor:

@@ -91,7 +91,6 @@ class CachedFeatures:
         fresh: dict[int, list[Tensor]] = {}
         if missing:
             images = self.normalise(self.pictures.batch(missing).to(self.device))
-            self.model.features.eval()  # a frozen trunk stays as it is, also while the head trains
             taps = [tap.half().cpu() for tap in self.model.features.averages(images)]
             for number, index in enumerate(missing):
                 fresh[index] = [tap[number].clone() for tap in taps]
