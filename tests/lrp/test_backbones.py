@@ -60,7 +60,7 @@ def test_a_backbone_is_explained_like_one_image_alone(name: str) -> None:
 def test_without_biases_a_backbone_conserves_relevance(name: str) -> None:
     images = torch.rand(2, 3, 48, 64, dtype=torch.float64)
     model = lively(BACKBONES[name]().double(), images, 0.0)
-    share = compile(model, images).conserved(images, 2)
+    share = compile(model, images, sizes=False).conserved(images, 2)
     torch.testing.assert_close(share, torch.ones(2, dtype=torch.float64), rtol=0.03, atol=0)
 
 
@@ -73,6 +73,6 @@ def test_without_biases_a_backbone_conserves_relevance(name: str) -> None:
 def test_all_presets_explain_it(name: str, composite: composites.Composite) -> None:
     images = torch.randn(2, 3, 40, 48)
     model = lively(BACKBONES[name](), images, 0.1)
-    relevance: Tensor = compile(model, images, composite)(images, 0)[1]
+    relevance: Tensor = compile(model, images, composite, sizes=False)(images, 0)[1]
     assert relevance.isfinite().all()
     assert (relevance != 0).any()

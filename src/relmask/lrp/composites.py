@@ -85,7 +85,7 @@ class Composite:
         >>> print(Composite("mine", ((first_layer, Flat()), (kind("convolution"), ZPlus()))))
         mine
           first layer  Flat()
-          convolution  ZPlus()
+          convolution  ZPlus(bias=True)
     """
 
     name: str
