@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import threshold_li
+from skimage.filters import threshold_otsu
 
 FloatArray = NDArray[np.float32]
 
@@ -15,8 +15,8 @@ def choose_extent(maps: Sequence[FloatArray]) -> float:
     """Share of an image's peak above which relevance belongs to the mask.
 
     Relevance is measured by the peak of its image and pooled over all images of the class, so that the answer
-    is that of the class and no image gets a threshold of its own. Minimum cross-entropy (Li and Tam 1998)
-    then parts the few high values from the many low ones.
+    is that of the class and no image gets a threshold of its own. Otsu's threshold (1979) of the square roots
+    then parts the few high values from the many low ones; the root keeps the highest from deciding alone.
 
     Args:
         maps: relevance (H, W) of images that have the class.
@@ -27,5 +27,5 @@ def choose_extent(maps: Sequence[FloatArray]) -> float:
     shares = [values / peak for values in maps if (peak := float(values.max(initial=0.0))) > 0]
     if not shares:
         return FALLBACK
-    pooled = np.concatenate([share[share > 0].ravel() for share in shares])
-    return float(np.clip(threshold_li(pooled), 0.02, 0.9))
+    pooled = np.concatenate([np.sqrt(share[share > 0]) for share in shares])
+    return float(np.clip(threshold_otsu(pooled) ** 2, 0.02, 0.9))

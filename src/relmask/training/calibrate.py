@@ -104,12 +104,15 @@ class Explained:
         chosen = [*_spread(unseen, EXPLAINED), *_spread(seen, room)]
         return self.maps(chosen, [k] * len(chosen))
 
-    def negatives(self, k: int, gate: float) -> list[NDArray[np.float32]]:
-        """Relevance of class k in unseen images without it that pass its gate all the same."""
-        without = ~self.targets.any(axis=1) if (~self.targets.any(axis=1)).any() else ~self.targets[:, k]
-        passing = np.flatnonzero(without & (self.logits[:, k] > gate))
-        chosen = list(_spread(passing[passing < self.unseen], EXPLAINED))
-        return self.maps(chosen, [k] * len(chosen))
+    def false_peaks(self, k: int, gate: float) -> NDArray[np.float64]:
+        """Highest relevance of class k in each image without it, 0 where its gate stops it."""
+        clean = ~self.targets.any(axis=1)
+        without = np.flatnonzero(clean if clean.any() else ~self.targets[:, k])
+        passing = [int(index) for index in without if self.logits[index, k] > gate]
+        peaks = dict.fromkeys(without.tolist(), 0.0)
+        for index, values in zip(passing, self.maps(passing, [k] * len(passing)), strict=True):
+            peaks[index] = max(float(values.max()), 0.0)
+        return np.array(list(peaks.values()))
 
     def maps(self, indices: Sequence[int], targets: Sequence[int]) -> list[NDArray[np.float32]]:
         """Relevance (S, S) of one class each, smoothed as masks will be."""
@@ -135,12 +138,12 @@ def thresholds(
     chosen: dict[str, ClassThresholds] = {}
     for k, name in enumerate(classes):
         gate = float(gates.logits[k])
-        peaks = [float(values.max()) for values in explained.negatives(k, gate)]
+        peaks = explained.false_peaks(k, gate)
         chosen[name] = ClassThresholds(
             usual=float(gates.usual[k]),
             spread=float(gates.spread[k]),
             gate=gate,
-            seed=max(threshold_for_false_alarms(np.array(peaks), 0.5), 0.0) if peaks else 0.0,
+            seed=threshold_for_false_alarms(peaks, rate) if len(peaks) else 0.0,
             extent=choose_extent(explained.positives(k, gate)),
             extent_of="peak",
             slope=per_class[k][0],
