@@ -1,10 +1,18 @@
 """What all tests share: repeatable arithmetic, and the real data where a checkout has it."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+
+from relmask.data.surfaces import write_surfaces
+from relmask.models.zoo import classifier
+from relmask.segmenter import Run
+from relmask.training import calibrate, plan
+from relmask.training.fit import Schedule
+from relmask.training.train import train
 
 torch.set_num_threads(1)
 
@@ -21,3 +29,41 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("no real data here: set RELMASK_DATA to its folder")
     return data
+
+
+def shorten(patch: pytest.MonkeyPatch, steps: int = 3, explained: int = 3) -> None:
+    """Make epochs of a few batches, and choose thresholds from a few images."""
+    patch.setattr(plan, "Schedule", partial(Schedule, steps=steps))
+    patch.setattr(calibrate, "EXPLAINED", explained)
+
+
+@pytest.fixture
+def short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of this test take seconds."""
+    shorten(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """DATA: 64 pictures of 64 px, every class in every split. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("parts")
+    write_surfaces(folder, images=64, size=64)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def narrow_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights for vgg-narrow, so that there is a frozen backbone that is fast."""
+    path = tmp_path_factory.mktemp("weights") / "narrow.pt"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(classifier("vgg-narrow", 2).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of the default backbone that has learned a little. Tests must not change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch, steps=20, explained=6)
+        return train(parts, tmp_path_factory.mktemp("trained") / "run", size=64, epochs=2)
