@@ -43,7 +43,7 @@ class Features(nn.Module):
                 start = self.margin // stride
                 tap = tap[:, :, start : start - (-height // stride), start : start - (-width // stride)]
             if stride < self.stride:
-                tap = functional.avg_pool2d(tap, self.stride // stride)
+                tap = functional.avg_pool2d(tap, self.stride // stride, ceil_mode=True)
             averages.append(tap)
         return averages
 
