@@ -11,7 +11,9 @@ from relmask.models import bundle
 from relmask.models.bundle import METADATA, WEIGHTS, Architecture, Input, Metadata
 
 SIZE = 64
-ARCHITECTURE = Architecture(backbone="vgg-narrow", taps=(2, 3), margin=32, stride=8, hidden=8, novelty_groups=1)
+ARCHITECTURE = Architecture(
+    backbone="vgg-narrow", taps=(2, 3), margin=32, stride=8, hidden=8, novelty_groups=1
+)
 
 
 def metadata(architecture: Architecture | None = ARCHITECTURE) -> Metadata:

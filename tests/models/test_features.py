@@ -28,6 +28,17 @@ def test_a_margin_leaves_a_picture_of_any_size_on_its_grid(name: str, size: int)
     assert model.join(averages).shape[2:] == model.grid(size)
 
 
+@pytest.mark.parametrize("size", [64, 70, 100])
+def test_a_coarser_grid_covers_the_whole_picture(size: int) -> None:
+    model = Features(trunk("vgg-narrow"), margin=32, stride=8).eval()
+    images = torch.rand(1, 3, size, size)
+    fine = Features(model.trunk, margin=32).eval().averages(images)[0]
+    coarse = model.averages(images)[0]
+    assert coarse.shape[2:] == model.grid(size) == (-(-size // 8),) * 2
+    last = fine[:, :, 2 * coarse.shape[2] - 2 :, 2 * coarse.shape[3] - 2 :]
+    torch.testing.assert_close(coarse[:, :, -1, -1], last.mean((2, 3)))
+
+
 def test_joining_averages_is_the_forward_pass() -> None:
     model, images = features(margin=32), torch.rand(2, 3, 64, 64)
     torch.testing.assert_close(model.join(model.averages(images)), model(images))
