@@ -92,7 +92,7 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         architecture = Architecture(
             backbone=settings.backbone,
             taps=entry.taps,
-            margin=32 if frozen else 0,
+            margin=min(32, (size - 1) // 16 * 16) if frozen else 0,  # a mirror is smaller than the image
             stride=max(built.strides[entry.taps[0]], 8 if frozen else 1),
             hidden=64 if pretrained else 0,
             novelty_groups=groups,
