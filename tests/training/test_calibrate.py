@@ -1,0 +1,128 @@
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from relmask.masks.calibration import Scores
+from relmask.masks.outline import outline
+from relmask.progress import silent
+from relmask.segmenter import Reader
+from relmask.training.calibrate import EXPLAINED, Explained, thresholds
+from relmask.training.pictures import Pictures
+
+SIDE = 16
+
+
+class Fake:
+    """Pictures whose relevance is a square as high as the picture's number, and how often it was asked."""
+
+    batch_size = 4
+
+    def __init__(self, smoothing: float = 0.0) -> None:
+        self.asked: list[tuple[int, int]] = []
+        self.spec = self
+        self.sigma = smoothing
+
+    def batch(self, indices: Sequence[int]) -> Tensor:
+        return torch.tensor(indices)
+
+    def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
+        self.asked += list(zip(images.tolist(), targets.tolist(), strict=True))
+        maps = 0.01 * torch.rand(len(images), SIDE, SIDE)
+        maps[:, 4:8, 4:8] = 1
+        return maps * (images + 1)[:, None, None]
+
+
+def explained(fake: Fake, logits: NDArray[np.float64], targets: NDArray[np.bool_], unseen: int) -> Explained:
+    return Explained(cast(Reader, fake), cast(Pictures, fake), logits, targets, unseen)
+
+
+def case(clean: int = 40, defective: int = 20) -> tuple[Scores, NDArray[np.float64], NDArray[np.bool_]]:
+    """Two classes; clean images first. Logits tell the classes apart but for one clean image in 40."""
+    rng = np.random.default_rng(0)
+    targets = np.zeros((clean + defective, 2), bool)
+    targets[clean::2, 0] = targets[clean + 1 :: 2, 1] = True
+    logits = rng.normal(0, 0.1, targets.shape) + 5 * targets
+    logits[:clean:40, 0] = 3
+    return Scores(logits, targets, list(range(len(targets)))), logits, targets
+
+
+def test_thresholds_let_as_many_clean_images_pass_as_allowed_and_mask_the_square() -> None:
+    scores, logits, targets = case()
+    fake = Fake()
+    found = thresholds(scores, explained(fake, logits, targets, 60), ("crack", "pit"), 0.03, False, silent)
+    passes = found.candidates(logits)
+    assert passes[:40].any(axis=1).sum() == 1
+    assert (passes[40:] & targets[40:]).any(axis=1).all()
+    assert (found.negatives, found.groups, found.saw_masks, found.cross_fitted) == (40, 40, False, False)
+    assert list(found.classes) == ["crack", "pit"]
+    for row, name in ((40, "crack"), (41, "pit")):
+        relevance = fake.relevance(torch.tensor([row]), torch.tensor([0]))[0].numpy()
+        mask = outline(relevance, found.classes[name])
+        assert mask[4:8, 4:8].all()
+        assert mask.sum() < 40
+    assert (found.defect_probability(logits[40:]) > 0.5).all()
+
+
+def test_a_seed_lies_above_the_relevance_of_clean_images_but_for_the_share_allowed() -> None:
+    scores, logits, targets = case()
+    own = logits.copy()
+    own[[10, 20, 30], 1] = 4  # clean images that the model itself takes for pits
+    found = thresholds(scores, explained(Fake(), own, targets, 60), ("crack", "pit"), 0.03, False, silent)
+    assert found.classes["pit"].seed == pytest.approx(21)  # the square in image 20; that of 30 may exceed it
+    assert found.classes["crack"].seed == 0
+
+
+def test_the_groups_of_exposures_count_once() -> None:
+    _, logits, targets = case()
+    paired = Scores(logits, targets, [row // 2 for row in range(60)])
+    found = thresholds(paired, explained(Fake(), logits, targets, 60), ("crack", "pit"), 0.03, True, silent)
+    assert (found.negatives, found.groups, found.cross_fitted) == (40, 20, True)
+
+
+def test_without_clean_images_all_count_as_negatives_of_some_class() -> None:
+    scores, logits, targets = case(clean=0)
+    found = thresholds(scores, explained(Fake(), logits, targets, 20), ("crack", "pit"), 0.0, False, silent)
+    assert found.negatives == 20
+    assert (found.candidates(logits) == targets).all()
+
+
+def test_images_that_training_did_not_see_are_explained_first() -> None:
+    count = 3 * EXPLAINED
+    logits, targets = np.ones((count, 1)), np.ones((count, 1), bool)
+    unseen = EXPLAINED // 2
+    fake = Fake()
+    assert len(explained(fake, logits, targets, unseen).positives(0, 0.5)) == EXPLAINED
+    rows = [row for row, _ in fake.asked]
+    assert rows[:unseen] == list(range(unseen))
+    assert len(set(rows)) == EXPLAINED
+    assert max(rows) == count - 1  # the others are spread over those that it saw
+
+
+@pytest.mark.parametrize("gate", [0.5, 2.0])
+def test_only_images_that_pass_the_gate_are_explained(gate: float) -> None:
+    logits, targets = np.array([[1.0], [3.0], [1.0]]), np.array([[True], [True], [False]])
+    fake = Fake()
+    of = explained(fake, logits, targets, 3)
+    assert len(of.positives(0, gate)) == (2 if gate < 1 else 1)
+    assert of.false_peaks(0, gate).tolist() == [3 if gate < 1 else 0]
+    assert {target for _, target in fake.asked} == {0}
+
+
+def test_without_clean_images_those_without_the_class_give_its_false_peaks() -> None:
+    logits, targets = np.array([[1.0, 1], [1, 1], [1, 0]]), np.array([[1, 0], [0, 1], [0, 1]], bool)
+    of = explained(Fake(), logits, targets, 3)
+    assert of.false_peaks(0, 0.5).tolist() == [2, 3]
+    assert of.false_peaks(1, 0.5).tolist() == [1]
+
+
+def test_relevance_is_smoothed_as_masks_will_be() -> None:
+    logits, targets = np.ones((1, 1)), np.ones((1, 1), bool)
+    sharp, smooth = (
+        explained(Fake(sigma), logits, targets, 1).positives(0, 0)[0].max() for sigma in (0.0, 2.0)
+    )
+    assert smooth < 0.8 * sharp
