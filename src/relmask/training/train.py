@@ -1,10 +1,12 @@
 """Train a run: a folder of labelled pictures in, a model with its thresholds out."""
 
 import json
+import math
 import shlex
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +21,7 @@ from relmask.data.reading import measure_intensity
 from relmask.data.splits import assign, write_split
 from relmask.errors import OutError, UsageError
 from relmask.files import write_json
+from relmask.masks.calibration import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
 from relmask.segmenter import Reader, Run, find_device
@@ -100,6 +103,9 @@ def train(
     history = fitter.fit(sources, (training.targets, validation.targets), out / "checkpoints")
     write_history(history, out / "history.csv")
     calibration = calibrate(fitter, sources, (training, validation), index.classes, settings.false_alarms)
+    if doubt := _doubt(calibration):
+        warnings.warn(doubt, stacklevel=2)
+        split = replace(split, warnings=(*split.warnings, doubt))
     metadata = bundle.Metadata(
         relmask=__version__,
         architecture=chosen.architecture,
@@ -162,6 +168,17 @@ def _network(chosen: Plan, settings: Settings, classes: int) -> nn.Module:
     if chosen.frozen:
         network.features.requires_grad_(False)
     return network
+
+
+def _doubt(calibration: Calibration) -> str | None:
+    """What a user must know who counts on the share of false alarms, if it rests on too little."""
+    rate, groups = calibration.false_alarms, calibration.groups
+    if not 0 < rate * groups < 1:
+        return None
+    return (
+        f"{groups} groups of pictures without a defect cannot show that at most {rate:.1%} of such pictures get "
+        f"a mask: that takes {math.ceil(1 / rate)}. The thresholds lie above all that these groups reach."
+    )
 
 
 def _split_kind(index: Index, settings: Settings) -> Literal["given", "grouped", "random"]:
