@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from pydantic import Field
 
 from relmask.data.index import Index
@@ -86,7 +87,8 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
     mean, std = IMAGENET
     architecture = None
     if entry is not None:
-        built = entry.build(deepest=0)
+        with torch.device("meta"):  # draws no random numbers
+            built = entry.build(deepest=0)
         mean, std = built.mean, built.std
         groups = (1 if index.clean else len(index.classes)) if frozen else 0
         architecture = Architecture(

@@ -110,10 +110,10 @@ class CachedFeatures:
         """Novelty (N, groups, h, w) of the pictures, kept until it is fitted anew."""
         if self.model.novelty is None:
             return None
-        missing = [index for index in indices if index not in self._novelties]
-        if missing:
-            fresh = self.model.novelty(self.features(missing)).cpu()
-            self._novelties.update(zip(missing, fresh.clone(), strict=True))
+        for index in indices:
+            # One by one: what a picture gets must not depend, in its last bit, on what it was drawn with.
+            if index not in self._novelties:
+                self._novelties[index] = self.model.novelty(self.features([index]))[0].cpu()
         return torch.stack([self._novelties[index] for index in indices]).to(self.device)
 
     def forget_novelty(self) -> None:
