@@ -15,7 +15,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.")] = Path(
         "demo"
     ),
-    images: Annotated[int, typer.Option(min=60, help="Pictures to make.")] = 480,
+    images: Annotated[int, typer.Option(min=60, help="Pictures to make.")] = 360,
     device: Device = "auto",
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -23,7 +23,7 @@ def demo(
     """See it work: make pictures, train, segment, evaluate, report; minutes on two cores."""
     from relmask.data.index import read_index
     from relmask.data.surfaces import write_surfaces
-    from relmask.evaluation.controls import CONTROLS
+    from relmask.evaluation.controls import CONTROLS, random_head
     from relmask.evaluation.evaluate import evaluate
     from relmask.files import whole
 
@@ -41,7 +41,8 @@ def demo(
         index = read_index(data)
         tested = [sample.path for sample in index.part("test")]
         outcome = relmask.segment_files(run, tested, out, overwrite=not known, progress=progress)
-        metrics = evaluate(run, index, "test", out / "evaluation", controls=CONTROLS, progress=progress)
+        controls = (*CONTROLS, random_head(run.reader))
+        metrics = evaluate(run, index, "test", out / "evaluation", controls=controls, progress=progress)
     with whole(out / "report.html") as part:
         part.write_bytes((out / "evaluation" / "report.html").read_bytes())
     typer.echo(f"{outcome}\n")
