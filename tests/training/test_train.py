@@ -1,0 +1,350 @@
+import csv
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import relmask
+from relmask.data.index import read_index
+from relmask.data.patches import cut_patches
+from relmask.data.surfaces import CLASSES
+from relmask.errors import DataError, OutError, RunError, UnsupportedModel, UsageError
+from relmask.files import write_csv
+from relmask.progress import Progress
+from relmask.segmenter import Run
+from relmask.training.train import train
+
+pytestmark = pytest.mark.usefixtures("short_epochs")
+
+Trainer = Callable[..., Run]
+
+
+@pytest.fixture
+def small(parts: Path, narrow_weights: Path, tmp_path: Path) -> Trainer:
+    """Trains a frozen vgg-narrow for an epoch, if not told otherwise."""
+
+    def run(out: str = "run", data: Path = parts, **choices: Any) -> Run:  # noqa: ANN401
+        chosen = {
+            "backbone": "vgg-narrow",
+            "weights": narrow_weights,
+            "size": 32,
+            "epochs": 1,
+            "false_alarms": 0.4,
+            **choices,
+        }
+        return train(data, tmp_path / out, **chosen)
+
+    return run
+
+
+def weights_of(run: Run) -> bytes:
+    return (run.path / "model.safetensors").read_bytes()
+
+
+def module(classes: int = 3) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 5, stride=4),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, classes, 3),
+            nn.AdaptiveMaxPool2d(1),
+            nn.Flatten(),
+        )
+
+
+def test_a_run_holds_what_its_contract_names(trained: Run) -> None:
+    assert {path.name for path in trained.path.iterdir()} >= {
+        *("model.safetensors", "relmask.json", "split.csv", "history.csv", "report.html", "checkpoints")
+    }
+    metadata = json.loads((trained.path / "relmask.json").read_text(encoding="utf-8"))
+    assert metadata["classes"] == list(CLASSES)
+    assert (metadata["clean"], metadata["format"], metadata["relmask"]) == ("ok", 1, relmask.__version__)
+    assert metadata["calibration"]["saw_masks"] is False
+    assert list(metadata["calibration"]["classes"]) == list(CLASSES)
+    assert (metadata["input"]["size"], metadata["input"]["windows"]) == (64, False)
+    with (trained.path / "history.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["epoch"] for line in lines] == ["0", "1"]
+    report = (trained.path / "report.html").read_text(encoding="utf-8")
+    assert all(f"<td>{name}</td>" in report for name in CLASSES)
+
+
+def test_with_every_mask_file_corrupted_training_and_masks_are_the_same_bytes(
+    small: Trainer, parts: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(parts, broken)
+    for mask in (broken / "masks").iterdir():
+        mask.write_bytes(b"no picture")
+    one, other = small("one"), small("other", broken)
+    assert weights_of(one) == weights_of(other)
+    assert one.metadata.calibration == other.metadata.calibration
+    for run, data in ((one, parts), (other, broken)):
+        relmask.segment_files(run, [data / "images"], run.path / "out")
+    masks = {path.relative_to(one.path): path.read_bytes() for path in one.path.glob("out/masks/**/*.png")}
+    assert len(masks) == 64
+    assert masks == {
+        path.relative_to(other.path): path.read_bytes() for path in other.path.glob("out/masks/**/*.png")
+    }
+
+
+def stopping_at(at: str, step: int) -> Progress:
+    def progress(task: str, done: int, total: int, note: str = "") -> None:
+        if (task, done) == (at, step):
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("task", "step", "pretrained"),
+    [
+        ("training", 4, True),
+        ("cross-fitting", 1, True),
+        ("calibrating", 1, True),
+        ("features", 16, True),
+        ("training", 5, False),
+    ],
+)
+def test_a_resumed_training_equals_an_uninterrupted_one_byte_for_byte(
+    small: Trainer, narrow_weights: Path, task: str, step: int, pretrained: bool
+) -> None:
+    # Where no false alarm is allowed, no number of clean images is enough: training images are judged, too.
+    choices = {"epochs": 2, "weights": narrow_weights if pretrained else None, "false_alarms": 0.0}
+    with pytest.raises(KeyboardInterrupt):
+        small("stopped", progress=stopping_at(task, step), **choices)
+    resumed, whole = small("stopped", resume=True, **choices), small("whole", **choices)
+    assert weights_of(resumed) == weights_of(whole)
+    assert resumed.metadata.calibration == whole.metadata.calibration
+    for name in ("history.csv", "split.csv"):
+        assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+def test_an_unfinished_run_is_no_run_yet(small: Trainer, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        small(progress=stopping_at("calibrating", 1))
+    with pytest.raises(RunError, match=r"not a run.*--resume"):
+        relmask.load(tmp_path / "run")
+
+
+def test_a_seed_repeats_a_run_and_another_gives_another(small: Trainer) -> None:
+    one, again, other = small("one", seed=1), small("again", seed=1), small("other", seed=2)
+    assert weights_of(one) == weights_of(again) != weights_of(other)
+    assert one.metadata.calibration == again.metadata.calibration
+
+
+def test_training_leaves_the_random_numbers_of_its_caller_alone(small: Trainer) -> None:
+    torch.manual_seed(3)
+    small()
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(1), after)
+
+
+def test_a_module_of_ones_own_is_trained_in_place_and_comes_back(
+    small: Trainer, parts: Path, tmp_path: Path
+) -> None:
+    own, before = module(), module().state_dict()
+    run = small(model=own)
+    assert any(not torch.equal(value, before[name]) for name, value in own.state_dict().items())
+    assert run.metadata.architecture is None
+    picture = parts / "images" / "0000a.jpg"
+    found = relmask.load(tmp_path / "run", model=module()).segment(picture)
+    assert found.scores == run.segment(picture).scores
+    assert set(found.scores) == set(CLASSES)
+    with pytest.raises(RunError, match="a module of your own"):
+        relmask.load(tmp_path / "run")
+
+
+def test_modules_that_cannot_be_explained_are_refused_before_anything_is_written(
+    small: Trainer, tmp_path: Path
+) -> None:
+    with pytest.raises(UnsupportedModel, match=r"(?i)softmax"):
+        small(model=nn.Sequential(module(), nn.Softmax(1)))
+    with pytest.raises(UsageError, match=r"gives 4 logits, but the data have 3 defect classes"):
+        small(model=module(classes=4))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"backbone": "vgg12"}, UsageError, "No backbone 'vgg12'"),
+        ({"backbone": "vgg-narrow", "weights": None, "finetune": True}, UsageError, "has none"),
+        ({"composite": "epsilon_minus"}, UsageError, "No composite named 'epsilon_minus'"),
+        ({"weights": Path("absent.pt")}, RunError, r"absent\.pt"),
+        ({"device": "abacus"}, UsageError, "No device 'abacus'"),
+        ({"precision": "3-bit"}, UsageError, "precision '3-bit'"),
+        ({"epochs": 0}, UsageError, "epochs: Input should be greater than 0"),
+        ({"epoch": 3}, UsageError, "epoch: Extra inputs are not permitted"),
+        ({"clean": "spotless"}, DataError, "No picture in .* is labelled spotless"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    small: Trainer, tmp_path: Path, wrong: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        small(**wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(small: Trainer, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("x", encoding="utf-8")
+    for choices in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(OutError, match="holds other files"):
+            small(**choices)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+    with pytest.raises(OutError, match="Cannot use"):
+        small("run/thesis.txt")
+
+
+def test_a_run_is_replaced_only_when_asked_to(small: Trainer, tmp_path: Path) -> None:
+    first = weights_of(small())
+    (tmp_path / "run" / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutError, match=r"--resume.*--overwrite"):
+        small(seed=1)
+    with pytest.raises(OutError, match="begun with other settings"):
+        small(seed=1, resume=True)
+    assert weights_of(relmask.load(tmp_path / "run")) == first
+    assert weights_of(small(seed=1, overwrite=True)) != first
+    assert (tmp_path / "run" / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_other_data_are_not_resumed(small: Trainer, parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        small(progress=stopping_at("training", 1))
+    changed = tmp_path / "changed"
+    shutil.copytree(parts, changed)
+    Image.new("RGB", (64, 64)).save(changed / "images" / "0000a.jpg")
+    with pytest.raises(OutError, match="other data"):
+        small(data=changed, resume=True)
+
+
+def test_a_finished_run_that_is_resumed_stays_the_same(small: Trainer) -> None:
+    first, again = small(), small(resume=True)
+    assert weights_of(first) == weights_of(again)
+    assert first.metadata == again.metadata.model_copy(update={"command": first.metadata.command})
+
+
+def test_broken_pictures_are_left_out_with_a_warning(small: Trainer, parts: Path, tmp_path: Path) -> None:
+    holey = tmp_path / "holey"
+    shutil.copytree(parts, holey)
+    chosen = [sample.path for sample in read_index(holey).part("train")][:2]
+    chosen[0].write_bytes(b"")
+    chosen[1].write_bytes(chosen[1].read_bytes()[:300])
+    with pytest.warns(UserWarning, match="2 pictures cannot be read and are left out"):
+        run = small(data=holey)
+    assert (run.path / "relmask.json").exists()
+
+
+def test_finetuning_and_training_from_scratch_change_the_backbone(
+    small: Trainer, narrow_weights: Path
+) -> None:
+    first = "features.trunk.backbone.features.0.weight"
+    before = torch.load(narrow_weights, weights_only=True)["features.0.weight"]
+    frozen, tuned, scratch = small("frozen"), small("tuned", finetune=True), small("scratch", weights=None)
+    assert torch.equal(frozen.reader.model.state_dict()[first], before)
+    for run in (tuned, scratch):
+        assert not torch.equal(run.reader.model.state_dict()[first], before)
+        assert run.metadata.architecture is not None
+        assert run.metadata.architecture.novelty_groups == 0
+    distance = {
+        run.path.name: float((run.reader.model.state_dict()[first] - before).norm())
+        for run in (tuned, scratch)
+    }
+    assert distance["tuned"] < distance["scratch"]
+
+
+def test_without_a_clean_class_every_class_is_judged_by_the_others(
+    small: Trainer, parts: Path, tmp_path: Path
+) -> None:
+    index = read_index(parts)
+    defective = [sample for sample in index.samples if sample.labels]
+    rows = [
+        (sample.path, "|".join(sorted(sample.labels)), sample.group, sample.split) for sample in defective
+    ]
+    write_csv(tmp_path / "index.csv", ("image", "label", "group", "split"), rows)
+    run = small(data=tmp_path / "index.csv")
+    assert (run.metadata.clean, run.metadata.classes) == (None, CLASSES)
+    assert run.metadata.architecture is not None
+    assert run.metadata.architecture.novelty_groups == len(CLASSES)
+    result = run.segment(defective[0].path)
+    assert result.mask.shape == (64, 64)
+
+
+def test_the_scale_of_deep_pictures_is_measured_once_and_kept(
+    small: Trainer, parts: Path, tmp_path: Path
+) -> None:
+    rows = []
+    for sample in read_index(parts).samples:
+        with Image.open(sample.path) as picture:
+            deep = np.asarray(picture.convert("L")).astype(np.uint16) * 11 + 1000
+        path = tmp_path / "deep" / f"{sample.path.stem}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(deep).save(path)
+        rows.append((path, "|".join(sorted(sample.labels)) or "ok", sample.group, sample.split))
+    write_csv(tmp_path / "index.csv", ("image", "label", "group", "split"), rows)
+    run = small(data=tmp_path / "index.csv")
+    intensity = run.metadata.input.intensity
+    assert 900 <= intensity.low < intensity.high <= 4100
+    loaded = relmask.load(run.path)
+    assert loaded.segmenter.intensity == intensity
+    dark = tmp_path / "dark.png"
+    Image.fromarray(np.full((64, 64), 1100, np.uint16)).save(dark)
+    assert loaded.read(dark).max() < 0.2  # not stretched to its own range
+
+
+def test_a_run_on_patches_segments_larger_pictures_by_windows(
+    small: Trainer, parts: Path, tmp_path: Path
+) -> None:
+    cut_patches(parts, tmp_path / "patches", size=32, stride=32)
+    run = small(data=tmp_path / "patches", size=None, weights=None)
+    assert (run.metadata.input.size, run.metadata.input.windows) == (32, True)
+    result = run.segment(parts / "images" / "0000a.jpg")
+    assert result.mask.shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("choices", "kind"),
+    [({}, "given"), ({"resplit": "grouped"}, "grouped"), ({"resplit": "random"}, "random")],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of groups in two splits, which other tests expect
+def test_the_run_says_how_its_split_was_made(small: Trainer, choices: dict[str, str], kind: str) -> None:
+    assert small(**choices).metadata.split == kind
+
+
+@pytest.mark.parametrize("counts", [{"ok": 1, "crack": 1}, {"ok": 1, "crack": 4}, {"pit": 2, "crack": 1}])
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_the_smallest_data_train_with_warnings(
+    small: Trainer,
+    parts: Path,
+    tmp_path: Path,
+    narrow_weights: Path,
+    counts: dict[str, int],
+    pretrained: bool,
+) -> None:
+    pictures = iter(sorted((parts / "images").iterdir()))
+    for label, count in counts.items():
+        (tmp_path / "few" / label).mkdir(parents=True)
+        for _ in range(count):
+            shutil.copy(next(pictures), tmp_path / "few" / label)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        run = small(data=tmp_path / "few", weights=narrow_weights if pretrained else None)
+    said = " ".join(str(warning.message) for warning in warned)
+    assert "No groups are known" in said
+    assert "its thresholds come from training pictures" in said
+    assert "cannot show that at most 40.0% of such pictures get a mask" in said
+    assert "cannot show that at most" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert run.segment(next(pictures)).mask.shape == (64, 64)
