@@ -65,5 +65,5 @@ def narrow_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of the default backbone that has learned a little. Tests must not change it."""
     with pytest.MonkeyPatch.context() as patch:
-        shorten(patch, steps=20, explained=6)
-        return train(parts, tmp_path_factory.mktemp("trained") / "run", size=64, epochs=2, false_alarms=0.1)
+        shorten(patch, steps=30, explained=6)
+        return train(parts, tmp_path_factory.mktemp("trained") / "run", size=64, epochs=2, false_alarms=0.3)
