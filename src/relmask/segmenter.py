@@ -150,10 +150,28 @@ class Reader:
             found.maps[k] = self.explain(picture, images, places, k)
         return found
 
-    def explain(self, picture: FloatArray, images: Tensor, places: list[Window], k: int) -> FloatArray:
-        """Relevance (H, W) of class k in a picture that was cut into `images` at `places`."""
+    def explain(
+        self,
+        picture: FloatArray,
+        images: Tensor,
+        places: list[Window],
+        k: int,
+        passing: NDArray[np.bool_] | None = None,
+    ) -> FloatArray:
+        """Relevance (H, W) of class k in a picture that was cut into `images` at `places`.
+
+        Args:
+            picture: (H, W, 3).
+            images: what `cut` gave.
+            places: likewise.
+            k: the class.
+            passing: which images to explain; the others have no relevance. None: all.
+        """
         height, width = picture.shape[:2]
-        maps = self.relevance(images, torch.full((len(images),), k))
+        maps = torch.zeros(len(images), *images.shape[2:])
+        chosen = torch.arange(len(images)) if passing is None else torch.from_numpy(np.flatnonzero(passing))
+        if len(chosen):
+            maps[chosen] = self.relevance(images[chosen], torch.full((len(chosen),), k))
         if not places:
             return resize_map(maps, height, width)[0].numpy()
         blend = Blend((height, width), taper=0.25)
@@ -205,17 +223,18 @@ class Segmenter:
         logits = self.reader.logits(torch.cat([inputs for inputs, _ in cuts]))
         per_image = logits.split([len(inputs) for inputs, _ in cuts])
         return [
-            self._segment(image, inputs, places, rows.amax(0).double().numpy())
+            self._segment(image, inputs, places, rows.double().numpy())
             for image, (inputs, places), rows in zip(images, cuts, per_image, strict=True)
         ]
 
     def _segment(
-        self, picture: FloatArray, inputs: Tensor, places: list[Window], logits: NDArray[np.float64]
+        self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: NDArray[np.float64]
     ) -> Segmentation:
-        candidates = np.flatnonzero(self.calibration.candidates(logits))
+        logits = rows.max(axis=0)
+        passing = self.calibration.candidates(rows)
         maps = {
-            int(k): smooth(self.reader.explain(picture, inputs, places, int(k)), self.sigma)
-            for k in candidates
+            int(k): smooth(self.reader.explain(picture, inputs, places, int(k), passing[:, k]), self.sigma)
+            for k in np.flatnonzero(passing.any(axis=0))
         }
         height, width = picture.shape[:2]
         mask = combine(maps, {k: self._thresholds[k] for k in maps}, (height, width))

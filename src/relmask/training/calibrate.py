@@ -14,7 +14,7 @@ from relmask.masks.calibration import (
     choose_gates,
     probabilities,
 )
-from relmask.masks.extent import choose_extent
+from relmask.masks.extent import absolute_extent, choose_extent
 from relmask.masks.outline import smooth
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.progress import Progress
@@ -138,14 +138,15 @@ def thresholds(
     chosen: dict[str, ClassThresholds] = {}
     for k, name in enumerate(classes):
         gate = float(gates.logits[k])
-        peaks = explained.false_peaks(k, gate)
+        maps = explained.positives(k, gate)
+        windows = explained.reader.spec.windows
         chosen[name] = ClassThresholds(
             usual=float(gates.usual[k]),
             spread=float(gates.spread[k]),
             gate=gate,
-            seed=threshold_for_false_alarms(peaks, rate) if len(peaks) else 0.0,
-            extent=choose_extent(explained.positives(k, gate)),
-            extent_of="peak",
+            seed=0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
+            extent=absolute_extent(maps) if windows else choose_extent(maps),
+            extent_of="absolute" if windows else "peak",
             slope=per_class[k][0],
             offset=per_class[k][1],
         )
@@ -162,6 +163,10 @@ def thresholds(
         groups=len({group for group, is_in in zip(scores.groups, negative, strict=True) if is_in}),
         cross_fitted=cross_fitted,
     )
+
+
+def _seed(peaks: NDArray[np.float64], rate: float) -> float:
+    return threshold_for_false_alarms(peaks, rate) if len(peaks) else 0.0
 
 
 def _cross_fit(fitter: Fitter, source: CachedFeatures, training: Labelled) -> torch.Tensor:

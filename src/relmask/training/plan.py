@@ -107,5 +107,12 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         decay=0.1 if frozen else 0.01,
         patience=epochs if frozen else 5,
     )
-    spec = Input(size=size, windows=patch is not None, mean=mean, std=std, sigma=0.0, intensity=intensity)
+    spec = Input(
+        size=size,
+        windows=patch is not None,
+        mean=mean,
+        std=std,
+        sigma=1.0 if patch else 0.0,
+        intensity=intensity,
+    )
     return Plan(architecture, frozen, spec, settings.composite or "relmask", schedule)
