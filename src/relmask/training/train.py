@@ -103,7 +103,7 @@ def train(
     history = fitter.fit(sources, (training.targets, validation.targets), out / "checkpoints")
     write_history(history, out / "history.csv")
     calibration = calibrate(fitter, sources, (training, validation), index.classes, settings.false_alarms)
-    if doubt := _doubt(calibration):
+    if doubt := _doubt(calibration, "a defect" if index.clean else "a class"):
         warnings.warn(doubt, stacklevel=2)
         split = replace(split, warnings=(*split.warnings, doubt))
     metadata = bundle.Metadata(
@@ -170,14 +170,14 @@ def _network(chosen: Plan, settings: Settings, classes: int) -> nn.Module:
     return network
 
 
-def _doubt(calibration: Calibration) -> str | None:
+def _doubt(calibration: Calibration, lacked: str) -> str | None:
     """What a user must know who counts on the share of false alarms, if it rests on too little."""
     rate, groups = calibration.false_alarms, calibration.groups
     if not 0 < rate * groups < 1:
         return None
     return (
-        f"{groups} groups of pictures without a defect cannot show that at most {rate:.1%} of such pictures "
-        f"get a mask: that takes {math.ceil(1 / rate)}. The thresholds lie above all that these groups reach."
+        f"{groups} groups of pictures without {lacked} cannot show that at most {rate:.1%} of such pictures get "
+        f"a mask of one: that takes {math.ceil(1 / rate)}. The thresholds lie above all these groups reach."
     )
 
 
