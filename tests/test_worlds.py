@@ -1,13 +1,23 @@
+import json
+import math
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from relmask.data.index import read_index
+import relmask
+from relmask.data.index import Index, read_index
+from relmask.data.splits import read_split
 from relmask.data.truth import read_truth
+from relmask.evaluation.evaluate import evaluate
+from relmask.evaluation.metrics import Metrics
+from relmask.segmenter import Run
 from tests.worlds import CELLS, FOOD, food_going_off, six_per_class, stained_cells, two_defects
 
 
@@ -47,3 +57,106 @@ def test_six_per_class_is_folders_of_pictures_alone(tmp_path: Path) -> None:
     index = read_index(tmp_path)
     assert (index.classes, index.clean, len(index.samples)) == (("crack", "pit"), "ok", 18)
     assert all(sample.mask is None and sample.split is None for sample in index.samples)
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What came of a world: trained, its test pictures segmented and evaluated."""
+
+    run: Run
+    index: Index
+    warned: str
+    out: Path
+    metrics: Metrics
+
+
+def travel(folder: Path, write: Callable[[Path], None], **choices: Any) -> Journey:  # noqa: ANN401
+    """Train on a world, segment its test pictures, evaluate; check what holds in every world."""
+    write(folder / "data")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        relmask.train(folder / "data", folder / "run", epochs=1, **choices)
+    run = relmask.load(folder / "run")
+    index = read_index(folder / "data")
+    lines = read_split(run.path / "split.csv")
+    tested = [sample for sample in index.samples if lines[sample.name].split == "test"]
+    outcome = relmask.segment_files(run, [sample.path for sample in tested], folder / "out", relevance=True)
+    assert (outcome.images, outcome.failed) == (len(tested), ())
+    masks = sorted((folder / "out" / "masks").rglob("*.png"))
+    assert len(masks) == len(tested)
+    for path in masks:
+        with Image.open(path) as mask, Image.open(tested[0].path) as picture:
+            assert mask.size == picture.size
+            assert np.asarray(mask).max() <= len(index.classes)
+    metrics = evaluate(run, index, "test", folder / "evaluation")
+    check_metrics(json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8")), index)
+    assert (metrics.images, metrics.threshold.saw_masks) == (len(tested), False)
+    said = "\n".join(str(warning.message) for warning in warned)
+    return Journey(run, index, said, folder / "out", metrics)
+
+
+def check_metrics(metrics: dict[str, Any], index: Index) -> None:
+    """Every figure is null or finite, and each share lies between 0 and 1."""
+    assert set(metrics["per_class"]) == set(index.classes)
+    for scores in (metrics["pixel"], *metrics["per_class"].values()):
+        assert all(value is None or 0 <= value <= 1 for value in scores.values())
+    assert metrics["mean_iou"] is None or 0 <= metrics["mean_iou"] <= 1
+    assert math.isfinite(metrics["seconds_per_image"])
+
+
+SHORT = pytest.mark.usefixtures("short_epochs")
+
+
+@SHORT
+@pytest.mark.parametrize(("depth", "backbone"), [("rgb", "vgg11"), ("grey16", "vgg-narrow")])
+def test_cells_of_five_kinds_none_of_them_clean(
+    tmp_path: Path, depth: Literal["rgb", "grey16"], backbone: str
+) -> None:
+    journey = travel(
+        tmp_path, partial(stained_cells, depth=depth, size=64), backbone=backbone, size=64, batch_size=8
+    )
+    metadata = journey.run.metadata
+    assert (metadata.clean, metadata.classes) == (None, CELLS)
+    assert "pictures without a class cannot show that at most 1.0%" in journey.warned
+    assert journey.metrics.clean.images == 0
+    assert journey.metrics.image.auroc is None
+    assert all(0 <= (score or 0) <= 1 for score in journey.metrics.image.per_class.values())
+    scale = metadata.input.intensity
+    assert (
+        (scale.low, scale.high) == (0, 65535) if depth == "rgb" else 1500 <= scale.low < scale.high <= 23000
+    )
+
+
+@SHORT
+def test_food_that_goes_off_in_stages(tmp_path: Path) -> None:
+    journey = travel(tmp_path, food_going_off, backbone="resnet34", size=64, batch_size=8)
+    assert (journey.run.metadata.clean, journey.run.metadata.classes) == ("good", FOOD)
+    assert journey.metrics.clean.images > 0
+    assert journey.metrics.image.auroc is not None
+    assert set(journey.metrics.image.per_class) == set(FOOD)
+
+
+@SHORT
+def test_two_defects_in_one_picture(tmp_path: Path) -> None:
+    journey = travel(tmp_path, two_defects, size=64, false_alarms=0.2)
+    assert journey.warned == ""
+    both = [sample for sample in journey.index.part("test") if sample.labels == {"crack", "pit"}]
+    assert both
+    for sample in both:
+        found = journey.run.segment(sample.path)
+        assert set(found.scores) == {"crack", "pit"}
+        assert {part.label for part in found.components} <= {"crack", "pit"}
+
+
+@SHORT
+def test_six_pictures_a_class_work_and_say_what_they_cannot_promise(tmp_path: Path) -> None:
+    journey = travel(tmp_path, six_per_class, size=64)
+    assert "No groups are known" in journey.warned
+    assert (
+        "cannot show that at most 1.0% of such pictures get a mask of one: that takes 100" in journey.warned
+    )
+    report = (journey.run.path / "report.html").read_text(encoding="utf-8")
+    assert all(words in report for words in ("No groups are known", "that takes 100"))
+    assert journey.metrics.pixel.recall is None  # there are no true masks
+    assert journey.metrics.image.auroc is not None
+    assert (journey.run.metadata.calibration or pytest.fail("no thresholds")).cross_fitted

@@ -345,6 +345,6 @@ def test_the_smallest_data_train_with_warnings(
     said = " ".join(str(warning.message) for warning in warned)
     assert "No groups are known" in said
     assert "its thresholds come from training pictures" in said
-    assert "cannot show that at most 40.0% of such pictures get a mask" in said
+    assert "cannot show that at most 40.0% of such pictures get a mask of one" in said
     assert "cannot show that at most" in (run.path / "report.html").read_text(encoding="utf-8")
     assert run.segment(next(pictures)).mask.shape == (64, 64)
