@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from relmask.masks.extent import FALLBACK, choose_extent
+from relmask.masks.extent import FALLBACK, absolute_extent, choose_extent
 
 
 def spot(height: float, width: int) -> NDArray[np.float32]:
@@ -34,3 +34,9 @@ def test_without_relevance_a_usual_share_is_taken(maps: list[NDArray[np.float32]
 @pytest.mark.parametrize("values", [[1.0], [1, 1, 1], [1, 0, 0, 0], [1, 1e-30], [1, -5, 0.5]])
 def test_it_is_a_share_of_the_peak_whatever_the_map(values: list[float]) -> None:
     assert 0.0199 < choose_extent([np.array([values], np.float32)]) < 0.9001
+
+
+def test_an_absolute_extent_is_the_share_of_a_usual_peak() -> None:
+    maps = [spot(height, 6) for height in (1, 2, 3, 400, 5)]
+    peaks = sorted(float(values.max()) for values in maps)
+    assert absolute_extent(maps) == pytest.approx(choose_extent(maps) * peaks[2])

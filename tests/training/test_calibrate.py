@@ -22,10 +22,11 @@ class Fake:
 
     batch_size = 4
 
-    def __init__(self, smoothing: float = 0.0) -> None:
+    def __init__(self, smoothing: float = 0.0, windows: bool = False) -> None:
         self.asked: list[tuple[int, int]] = []
         self.spec = self
         self.sigma = smoothing
+        self.windows = windows
 
     def batch(self, indices: Sequence[int]) -> Tensor:
         return torch.tensor(indices)
@@ -75,6 +76,14 @@ def test_a_seed_lies_above_the_relevance_of_clean_images_but_for_the_share_allow
     found = thresholds(scores, explained(Fake(), own, targets, 60), ("crack", "pit"), 0.03, False, silent)
     assert found.classes["pit"].seed == pytest.approx(21)  # the square in image 20; that of 30 may exceed it
     assert found.classes["crack"].seed == 0
+
+
+def test_where_pictures_are_cut_into_windows_the_extent_is_that_of_a_usual_window() -> None:
+    scores, logits, targets = case()
+    of = explained(Fake(windows=True), logits, targets, 60)
+    found = thresholds(scores, of, ("crack", "pit"), 0.03, False, silent).classes["crack"]
+    assert (found.extent_of, found.seed) == ("absolute", 0)
+    assert 0.02 * 41 < found.extent < 0.9 * 60  # images 40 to 59 have the class, their peaks are 41 to 60
 
 
 def test_the_groups_of_exposures_count_once() -> None:

@@ -177,7 +177,7 @@ def _doubt(calibration: Calibration, lacked: str) -> str | None:
         return None
     return (
         f"{groups} groups of pictures without {lacked} cannot show that at most {rate:.1%} of such pictures "
-        f"get a mask of one: that takes {math.ceil(1 / rate)}. The thresholds lie above all these groups reach."
+        f"get a mask of one: that takes {math.ceil(1 / rate)}. The thresholds lie above all they reach."
     )
 
 
