@@ -11,7 +11,7 @@ from relmask.data.splits import read_split
 from relmask.data.truth import has_truth, read_truth
 from relmask.errors import DataError, UsageError
 from relmask.masks.calibration import Calibration, Scores
-from relmask.masks.outline import outline
+from relmask.masks.outline import outline, smooth
 from relmask.models import bundle
 from relmask.progress import Progress, silent
 from relmask.segmenter import Run
@@ -44,7 +44,7 @@ def recalibrate(
         The new thresholds.
 
     Raises:
-        DataError: no picture of the data can be used.
+        DataError: no picture of the data can be used; with `masks`, none that has a mask.
         UsageError: classes that the run does not know, or a rate out of range.
     """
     metadata = run.metadata
@@ -67,7 +67,7 @@ def recalibrate(
         Scores(logits, targets, part.groups), explained, metadata.classes, rate, False, progress
     )
     if masks:
-        found = _with_masks(run, found, index, part, logits)
+        found = _with_masks(run, found, index, part)
     run.metadata = metadata.model_copy(update={"calibration": found})
     bundle.save_metadata(run.path, run.metadata)
     return found
@@ -94,19 +94,24 @@ def _logits(run: Run, pictures: Pictures, progress: Progress) -> NDArray[np.floa
     return torch.cat(parts).double().numpy()
 
 
-def _with_masks(
-    run: Run, found: Calibration, index: Index, part: Labelled, logits: NDArray[np.float64]
-) -> Calibration:
+def _with_masks(run: Run, found: Calibration, index: Index, part: Labelled) -> Calibration:
     """The same thresholds, each class reaching as far as fits the true masks best (highest pooled IoU)."""
+    known = [sample for sample in part.samples if sample.labels and has_truth(sample)]
+    if not known:
+        raise DataError(f"No picture of {index.root} that may be used has a mask. Leave out --masks.")
     classes = dict(found.classes)
     for k, name in enumerate(run.metadata.classes):
         hits, union = np.zeros(len(EXTENTS)), np.zeros(len(EXTENTS))
         value = index.classes.index(name) + 1 if name in index.classes else 0
-        for sample, row in zip(part.samples, logits, strict=True):
-            if name not in sample.labels or not has_truth(sample) or row[k] <= classes[name].gate:
+        for sample in known:
+            picture = run.read(sample.path)
+            images, places = run.reader.cut(picture)
+            passing = run.reader.logits(images)[:, k].numpy() > classes[name].gate
+            if name not in sample.labels or not passing.any():
                 continue
             truth = read_truth(sample, index) == value
-            relevance = run.reader.evidence(run.read(sample.path), [k]).maps[k]
+            relevance = run.reader.explain(picture, images, places, k, passing)
+            relevance = smooth(relevance, run.reader.spec.sigma)
             for number, extent in enumerate(EXTENTS):
                 tried = classes[name].model_copy(update={"extent": float(extent), "extent_of": "peak"})
                 mask = outline(relevance, tried)
