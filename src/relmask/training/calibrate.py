@@ -145,8 +145,8 @@ def thresholds(
             spread=float(gates.spread[k]),
             gate=gate,
             seed=0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
-            extent=absolute_extent(maps) if windows else choose_extent(maps),
-            extent_of="absolute" if windows else "peak",
+            extent=absolute_extent(maps) if windows and maps else choose_extent(maps),
+            extent_of="absolute" if windows and maps else "peak",
             slope=per_class[k][0],
             offset=per_class[k][1],
         )
