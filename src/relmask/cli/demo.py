@@ -10,6 +10,8 @@ from relmask.cli.evaluate import lines
 from relmask.cli.options import Device, Quiet, Seed
 from relmask.cli.progress import shown
 
+FALSE_ALARMS = 0.03  # of clean pictures; the demo promises a mask in at most 5 % of them
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.")] = Path(
@@ -36,7 +38,13 @@ def demo(
             run = relmask.load(run_folder, device=device)
         else:
             run = relmask.train(
-                data, run_folder, seed=seed, device=device, resume=run_folder.exists(), progress=progress
+                data,
+                run_folder,
+                seed=seed,
+                false_alarms=FALSE_ALARMS,
+                device=device,
+                resume=run_folder.exists(),
+                progress=progress,
             )
         index = read_index(data)
         tested = [sample.path for sample in index.part("test")]

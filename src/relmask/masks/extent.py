@@ -14,8 +14,8 @@ FALLBACK = 0.25  # share of the peak, where no image of the class can be explain
 def absolute_extent(maps: Sequence[FloatArray]) -> float:
     """The share of `choose_extent` of a usual peak (the median), in logits a pixel.
 
-    For a picture that is seen through windows: its peak is the highest of many windows', so a share of it says
-    little about the others.
+    For a picture that is seen through windows: its peak is the highest of many windows', so a share of it
+    says little about the others.
     """
     peaks = [peak for values in maps if (peak := float(values.max(initial=0.0))) > 0]
     return choose_extent(maps) * float(np.median(peaks)) if peaks else FALLBACK

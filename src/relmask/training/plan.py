@@ -18,6 +18,10 @@ from relmask.training.fit import Schedule
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
+SIGMA = 1.0
+"""Smoothing of the relevance in pixels: fills what the rules leave speckled, and moves borders by less than that."""
+
+
 class Settings(Frozen):
     """What a user may choose of a training; the same settings and data give the same run."""
 
@@ -112,7 +116,7 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         windows=patch is not None,
         mean=mean,
         std=std,
-        sigma=1.0 if patch else 0.0,
+        sigma=SIGMA,
         intensity=intensity,
     )
     return Plan(architecture, frozen, spec, settings.composite or "relmask", schedule)
