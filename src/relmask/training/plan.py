@@ -19,7 +19,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 SIGMA = 1.0
-"""Smoothing of the relevance in pixels: fills what the rules leave speckled, and moves borders by less than that."""
+"""Smoothing of the relevance in pixels: fills what the rules leave speckled, moves borders by less."""
 
 
 class Settings(Frozen):
