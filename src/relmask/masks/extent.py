@@ -32,10 +32,10 @@ def choose_extent(maps: Sequence[FloatArray]) -> float:
         maps: relevance (H, W) of images that have the class.
 
     Returns:
-        Between 0.02 and 0.9.
+        Between 0.005 and 0.9.
     """
     shares = [values / peak for values in maps if (peak := float(values.max(initial=0.0))) > 0]
     if not shares:
         return FALLBACK
     pooled = np.concatenate([np.sqrt(share[share > 0]) for share in shares])
-    return float(np.clip(threshold_otsu(pooled) ** 2, 0.02, 0.9))
+    return float(np.clip(threshold_otsu(pooled) ** 2, 0.005, 0.9))
