@@ -54,7 +54,11 @@ PARTS: dict[str, Callable[[Path, Path, int, Progress], dict[str, Any]]] = {
 
 
 def _trained_and_judged(
-    data: Path, whole: Path, out: Path, progress: Progress, **choices: Any  # noqa: ANN401 - of train
+    data: Path,
+    whole: Path,
+    out: Path,
+    progress: Progress,
+    **choices: Any,  # noqa: ANN401 - of train
 ) -> dict[str, Any]:
     begun = time.perf_counter()
     run = relmask.train(data, out / "run", resume=(out / "run").exists(), progress=progress, **choices)
