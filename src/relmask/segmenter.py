@@ -91,15 +91,19 @@ class Reader:
         return compiled.to(self.device)
 
     def require(self, classes: int) -> None:
-        """Check, before it is trained, that the model will be explainable and has a logit for each class.
+        """Check, before it is trained, that the model can be, will be explainable, and has a logit a class.
 
         Raises:
-            UsageError: another number of logits, or no such composite.
+            UsageError: nothing to train, another number of logits, or no such composite.
             UnsupportedModel: a module that LRP cannot explain, like one that ends in softmax.
         """
         composite = composite_of(self.composite, self.spec)
         if isinstance(self.model, GuidedClassifier):
             return
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise UsageError(
+                "The module has nothing to train: let some of its parameters require a gradient."
+            )
         images = torch.zeros(2, 3, self.spec.size, self.spec.size, device=self.device)
         logits, _ = lrp.compile(self.model, images, composite, sizes=False).to(self.device)(images, 0)
         if logits.shape[1] != classes:

@@ -40,7 +40,7 @@ class Pictures:
             ImageError: a picture cannot be read.
         """
         with ThreadPoolExecutor(2) as threads:
-            return torch.stack(list(threads.map(self._picture, indices))).float()
+            return torch.stack([picture.float() for picture in threads.map(self._picture, indices)])
 
     def _picture(self, index: int) -> Tensor:
         if index not in self._kept:

@@ -86,7 +86,11 @@ class CachedFeatures:
 
     @torch.no_grad()
     def averages(self, indices: Sequence[int]) -> list[Tensor]:
-        """What `Features.averages` gives for the pictures."""
+        """What `Features.averages` gives for the pictures, in full precision whatever the head trains in."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self._averages_of(indices)
+
+    def _averages_of(self, indices: Sequence[int]) -> list[Tensor]:
         missing = [index for index in indices if index not in self._averages]
         fresh: dict[int, list[Tensor]] = {}
         if missing:
@@ -110,10 +114,11 @@ class CachedFeatures:
         """Novelty (N, groups, h, w) of the pictures, kept until it is fitted anew."""
         if self.model.novelty is None:
             return None
-        for index in indices:
-            # One by one: what a picture gets must not depend, in its last bit, on what it was drawn with.
-            if index not in self._novelties:
-                self._novelties[index] = self.model.novelty(self.features([index]))[0].cpu()
+        with torch.autocast(self.device.type, enabled=False):
+            for index in indices:
+                # One by one: what a picture gets must not depend, in its last bit, on what it was drawn with.
+                if index not in self._novelties:
+                    self._novelties[index] = self.model.novelty(self.features([index]))[0].cpu()
         return torch.stack([self._novelties[index] for index in indices]).to(self.device)
 
     def forget_novelty(self) -> None:
