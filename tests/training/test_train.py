@@ -173,6 +173,8 @@ def test_modules_that_cannot_be_explained_are_refused_before_anything_is_written
         small(model=nn.Sequential(module(), nn.Softmax(1)))
     with pytest.raises(UsageError, match=r"gives 4 logits, but the data have 3 defect classes"):
         small(model=module(classes=4))
+    with pytest.raises(UsageError, match="nothing to train"):
+        small(model=module().requires_grad_(False))
     assert not (tmp_path / "run").exists()
 
 
@@ -264,6 +266,21 @@ def test_finetuning_and_training_from_scratch_change_the_backbone(
         for run in (tuned, scratch)
     }
     assert distance["tuned"] < distance["scratch"]
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_mixed_precision_trains_what_full_precision_can_use(
+    small: Trainer, narrow_weights: Path, parts: Path, pretrained: bool
+) -> None:
+    weights = narrow_weights if pretrained else None
+    run = small(precision="bf16-mixed", weights=weights)
+    assert {value.dtype for value in run.reader.model.parameters()} == {torch.float32}
+    picture = parts / "images" / "0000a.jpg"
+    assert relmask.load(run.path).segment(picture).scores == run.segment(picture).scores
+    if pretrained:  # the statistics of the features and the novelty do not depend on it
+        full = small("full", weights=weights).reader.model.state_dict()
+        mixed = run.reader.model.state_dict()
+        assert all(torch.equal(full[name], mixed[name]) for name in full if name.startswith("novelty."))
 
 
 def test_without_a_clean_class_every_class_is_judged_by_the_others(
