@@ -71,7 +71,6 @@ def explain_files(
         OutError: OUT cannot be written.
     """
     classes = run.metadata.classes
-    classes = run.metadata.classes
     if target is not None and target not in classes:
         raise UsageError(f"The run knows no class {target!r}. It knows: {', '.join(classes)}.")
     reader = run.reader

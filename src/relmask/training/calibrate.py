@@ -27,7 +27,7 @@ from relmask.training.sources import CachedFeatures, Source
 
 FOLDS = 2
 EXPLAINED = 32
-"""At most so many images a class, and so many clean ones, are explained to choose thresholds."""
+"""At most so many images of a class are explained to choose how far its masks reach."""
 
 
 def calibrate(
