@@ -20,6 +20,7 @@ from relmask.training.fit import (
     auroc,
     fit,
     loss_of,
+    negatives,
     one_cycle,
     parameter_groups,
     predict_logits,
@@ -214,16 +215,27 @@ def test_rare_combinations_of_labels_are_drawn_more_often_but_not_as_often_as_al
     assert sums == pytest.approx([2, 4, 1])
 
 
-def test_every_place_of_an_absent_class_pays() -> None:
+def test_every_place_that_cannot_show_a_class_pays() -> None:
     logits, places = torch.randn(2, 3), torch.randn(2, 3, 4, 5)
     targets = torch.tensor([[1.0, 0, 0], [0, 1, 1]])
+    negative = torch.tensor([[0.0, 1, 0], [1, 0, 0]])
     expected = functional.binary_cross_entropy_with_logits(logits, targets)
-    torch.testing.assert_close(loss_of(Prediction(logits, None), targets, 3), expected)
-    torch.testing.assert_close(loss_of(Prediction(logits, places), targets, 0), expected)
+    torch.testing.assert_close(loss_of(Prediction(logits, None), targets, negative, 3), expected)
+    torch.testing.assert_close(loss_of(Prediction(logits, places), targets, negative, 0), expected)
     each = functional.binary_cross_entropy_with_logits(places, torch.zeros_like(places), reduction="none")
-    absent = sum(float(each[n, k].sum()) for n in range(2) for k in range(3) if not targets[n, k])
-    found = loss_of(Prediction(logits, places), targets, 3)
+    absent = float(each[0, 1].sum() + each[1, 0].sum())
+    found = loss_of(Prediction(logits, places), targets, negative, 3)
     assert float(found) == pytest.approx(float(expected) + 3 * absent / places.numel(), rel=1e-5)
+
+
+def test_clean_pictures_are_negatives_of_all_classes_and_defects_of_none() -> None:
+    targets = torch.tensor([[1.0, 0], [0, 0], [0, 1]])
+    assert negatives(targets).tolist() == [[0, 0], [1, 1], [0, 0]]
+
+
+def test_where_no_picture_is_clean_those_without_a_class_are_its_negatives() -> None:
+    targets = torch.tensor([[1.0, 0], [0, 1], [1, 1]])
+    assert negatives(targets).tolist() == [[0, 1], [1, 0], [0, 0]]
 
 
 def test_logits_are_predicted_in_order_and_without_augmentation() -> None:

@@ -25,7 +25,7 @@ class Schedule:
         batch_size: pictures in a batch, drawn by `sampling_weights`.
         rate: peak learning rate of the one-cycle schedule.
         decay: weight decay of the weights (not of the pooling).
-        absent: weight of the loss that every place of a class absent from its picture pays.
+        absent: weight of the loss that every place pays that cannot show a class, see `negatives`.
         patience: stop after so many epochs without a lower validation loss.
     """
 
@@ -63,13 +63,24 @@ class History:
         return self.epochs[-1].epoch if self.epochs else None
 
 
-def loss_of(prediction: Prediction, targets: Tensor, absent: float) -> Tensor:
-    """Binary cross-entropy on the logits (N, K), and on every place of every map whose class is absent."""
+def loss_of(prediction: Prediction, targets: Tensor, negative: Tensor, absent: float) -> Tensor:
+    """Binary cross-entropy on the logits (N, K), and on every place of every map that is `negative` (N, K)."""
     loss = functional.binary_cross_entropy_with_logits(prediction.logits, targets)
     if prediction.places is not None and absent:
-        negative = (1 - targets)[:, :, None, None]
-        loss = loss + absent * (functional.softplus(prediction.places) * negative).mean()
+        below = functional.softplus(prediction.places) * negative[:, :, None, None]
+        loss = loss + absent * below.mean()
     return loss
+
+
+def negatives(targets: Tensor) -> Tensor:
+    """Pictures and classes (N, K) whose every place is known not to show the class: 1 there, else 0.
+
+    They are all classes of clean pictures. A picture of another class is left out: its defect may look like
+    this one to a head that knows a few of each, and what marks it as a defect would be unlearned. Only where
+    no picture is clean do the pictures without a class speak for its absence.
+    """
+    clean = targets.amax(1, keepdim=True) == 0
+    return clean.expand_as(targets).to(targets) if clean.any() else 1 - targets
 
 
 def fit(
@@ -108,7 +119,7 @@ def fit(
         optimizer.load_state_dict(state["optimizer"])
         history.epochs = [Epoch(**line) for line in state["history"]]
     source, targets = training
-    chances = sampling_weights(targets)
+    chances, negative = sampling_weights(targets), negatives(targets)
     while (number := len(history.epochs)) < schedule.epochs and not _exhausted(history, schedule.patience):
         generator = torch.Generator().manual_seed(seed * 100_003 + number)
         with torch.random.fork_rng():
@@ -121,7 +132,8 @@ def fit(
                 drawn = torch.multinomial(chances, schedule.batch_size, True, generator=generator)
                 with fabric.autocast():
                     prediction = source.predict(drawn.tolist(), generator)
-                    loss = loss_of(prediction, targets[drawn].to(fabric.device), schedule.absent)
+                    wanted, absent = (kind[drawn].to(fabric.device) for kind in (targets, negative))
+                    loss = loss_of(prediction, wanted, absent, schedule.absent)
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 optimizer.step()

@@ -109,6 +109,7 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         batch_size=settings.batch_size,
         rate=4e-3 if frozen else 1e-3,
         decay=0.1 if frozen else 0.01,
+        absent=1.0 if frozen else 3.0,
         patience=epochs if frozen else 5,
     )
     spec = Input(
