@@ -30,7 +30,14 @@ def crackforest(data: Path, out: Path, seed: int, progress: Progress) -> dict[st
     patches = out.parent / "crackforest-patches"
     cut_patches(data / "crackforest", patches, PATCH, stride=PATCH // 2, progress=progress)
     return _trained_and_judged(
-        patches, data / "crackforest", out, progress, backbone="vgg-narrow", seed=seed, batch_size=32
+        patches,
+        data / "crackforest",
+        out,
+        progress,
+        backbone="vgg-narrow",
+        seed=seed,
+        batch_size=32,
+        precision="bf16-mixed",
     )
 
 

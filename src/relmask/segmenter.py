@@ -23,6 +23,9 @@ from relmask.models.guided import GuidedClassifier, PlaceEvidence
 
 FloatArray = NDArray[np.float32]
 
+MIRRORS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+"""Axes along which images (N, C, H, W) are mirrored."""
+
 
 @dataclass(frozen=True)
 class Segmentation:
@@ -86,7 +89,9 @@ class Reader:
         """The compiled model; made when the first image is explained."""
         example = torch.zeros(2, 3, self.spec.size, self.spec.size, device=self.device)
         composite = composite_of(self.composite, self.spec)
-        explained = PlaceEvidence(self.model) if isinstance(self.model, GuidedClassifier) else self.model
+        explained = self.model
+        if isinstance(explained, GuidedClassifier):
+            explained = PlaceEvidence(explained, power=0.5 if self.spec.windows else 1.0)
         compiled = lrp.compile(explained.eval(), self.normalise(example), composite, sizes=False)
         return compiled.to(self.device)
 
@@ -125,10 +130,14 @@ class Reader:
     @torch.inference_mode()
     def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
         """Relevance (N, S, S) of one class each, in logits a pixel, of images (N, 3, S, S) in [0, 1]."""
+        mirrors = MIRRORS if self.spec.mirrored else MIRRORS[:1]
         parts = []
         for some, classes in zip(images.split(self.batch_size), targets.split(self.batch_size), strict=True):
-            _, relevance = self.explainer(self.normalise(some.to(self.device)), classes.to(self.device))
-            parts.append(relevance.sum(1).cpu())
+            inputs, targeted = self.normalise(some.to(self.device)), classes.to(self.device)
+            maps = [
+                self.explainer(inputs.flip(dims), targeted)[1].sum(1, True).flip(dims) for dims in mirrors
+            ]
+            parts.append(torch.cat(maps, dim=1).mean(1).cpu())
         return torch.cat(parts)
 
     def cut(self, picture: FloatArray) -> tuple[Tensor, list[Window]]:

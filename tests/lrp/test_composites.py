@@ -47,6 +47,12 @@ def test_relmasks_own_shares_by_size_where_summands_may_cancel() -> None:
     assert all(isinstance(composite.rule(place), Rule) for place in (STEM, CONVOLUTION, LINEAR))
 
 
+def test_the_fine_one_differs_in_gamma_alone() -> None:
+    coarse, fine = named("relmask"), named("relmask_fine")
+    assert fine.rule(CONVOLUTION) == Gamma(0.1)
+    assert all(fine.rule(place) == coarse.rule(place) for place in (LINEAR, ADD, AVERAGE))
+
+
 def test_the_box_preset_takes_the_range_of_the_images() -> None:
     composite = epsilon_gamma_box(-2.0, 2.5)
     rules = (ZBox(-2.0, 2.5), Gamma(0.25), Epsilon(), Ratio(), Ratio())

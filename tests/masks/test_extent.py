@@ -13,8 +13,13 @@ def spot(height: float, width: int) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def test_the_extent_lies_between_background_and_defect() -> None:
-    assert 0.05 < choose_extent([spot(1, 6), spot(1, 9)]) < 0.8
+def test_the_extent_parts_background_from_defect() -> None:
+    maps = [spot(1, 6), spot(1, 9)]
+    extent = choose_extent(maps)
+    for values, width in zip(maps, (6, 9), strict=True):
+        inside = values > extent * values.max()
+        assert inside[8 : 8 + width, 8 : 8 + width].all()
+        assert np.count_nonzero(inside) == width * width
 
 
 def test_the_height_of_the_peaks_does_not_matter() -> None:
@@ -36,7 +41,15 @@ def test_it_is_a_share_of_the_peak_whatever_the_map(values: list[float]) -> None
     assert 0.0049 < choose_extent([np.array([values], np.float32)]) < 0.9001
 
 
-def test_an_absolute_extent_is_the_share_of_a_usual_peak() -> None:
-    maps = [spot(height, 6) for height in (1, 2, 3, 400, 5)]
-    peaks = sorted(float(values.max()) for values in maps)
-    assert absolute_extent(maps) == pytest.approx(choose_extent(maps) * peaks[2])
+def test_an_absolute_extent_parts_defect_from_background_and_follows_the_scale() -> None:
+    maps = [spot(1, 6), spot(2, 9), spot(1.5, 7)]
+    assert 0.05 < absolute_extent(maps) < 0.8
+    assert absolute_extent([7 * values for values in maps]) == pytest.approx(
+        7 * absolute_extent(maps), rel=1e-3
+    )
+
+
+def test_an_absolute_extent_leaves_maps_without_relevance_out() -> None:
+    empty = np.zeros((4, 4), np.float32)
+    assert absolute_extent([empty, spot(1, 6)]) == absolute_extent([spot(1, 6)])
+    assert absolute_extent([empty]) == FALLBACK

@@ -7,7 +7,7 @@ from relmask.models.zoo import trunk
 
 
 def features(margin: int = 0) -> Features:
-    return Features(trunk("vgg-narrow"), margin).eval()
+    return Features(trunk("vgg-narrow", taps=(2, 3)), margin).eval()
 
 
 @pytest.mark.parametrize("margin", [0, 32])
@@ -30,13 +30,18 @@ def test_a_margin_leaves_a_picture_of_any_size_on_its_grid(name: str, size: int)
 
 @pytest.mark.parametrize("size", [64, 70, 100])
 def test_a_coarser_grid_covers_the_whole_picture(size: int) -> None:
-    model = Features(trunk("vgg-narrow"), margin=32, stride=8).eval()
+    model = Features(trunk("vgg-narrow", taps=(2, 3)), margin=32, stride=8).eval()
     images = torch.rand(1, 3, size, size)
     fine = Features(model.trunk, margin=32).eval().averages(images)[0]
     coarse = model.averages(images)[0]
     assert coarse.shape[2:] == model.grid(size) == (-(-size // 8),) * 2
     last = fine[:, :, 2 * coarse.shape[2] - 2 :, 2 * coarse.shape[3] - 2 :]
     torch.testing.assert_close(coarse[:, :, -1, -1], last.mean((2, 3)))
+
+
+def test_a_plain_tap_is_what_the_trunk_gives() -> None:
+    model, images = Features(trunk("vgg-narrow"), plain=True).eval(), torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(model(images), model.trunk(images)[0])
 
 
 def test_joining_averages_is_the_forward_pass() -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from relmask import lrp
 from relmask.models.features import Features
-from relmask.models.guided import GuidedClassifier
+from relmask.models.guided import GuidedClassifier, PlaceEvidence
 from relmask.models.novelty import Novelty
 from relmask.models.zoo import trunk
 
@@ -70,7 +70,10 @@ class Read(nn.Module):
         return logits
 
 
-def test_novelty_and_pooling_tell_where_to_look_but_receive_no_relevance() -> None:
+def test_novelty_and_pooling_tell_where_to_look_but_receive_no_relevance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relmask.models.pooling.SURPRISE", 0.0)  # what novelty adds to the logits is its own
     model, images = classifier(), torch.rand(2, 3, SIZE, SIZE)
     assert model.novelty is not None
     with torch.no_grad():
@@ -81,3 +84,19 @@ def test_novelty_and_pooling_tell_where_to_look_but_receive_no_relevance() -> No
     torch.testing.assert_close(logits, expected[0])
     scale = float(expected[1].abs().max())
     torch.testing.assert_close(relevance / scale, expected[1] / scale, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("power", "growth"), [(1.0, 4), (0.5, 2)])
+def test_relevance_of_places_grows_by_the_power_of_their_scores(power: float, growth: float) -> None:
+    model, images = classifier(hidden=0, novel=False), torch.rand(2, 3, SIZE, SIZE)
+
+    def relevance() -> Tensor:
+        explainer = lrp.compile(PlaceEvidence(model, power).eval(), images, "relmask", sizes=False)
+        found: Tensor = explainer(images, 0)[1]
+        return found
+
+    before = relevance()
+    with torch.no_grad():
+        for parameter in model.head.parameters():
+            parameter.mul_(4)
+    torch.testing.assert_close(relevance(), growth * before, rtol=1e-3, atol=1e-5)

@@ -62,6 +62,9 @@ def test_a_backbone_without_weights_is_trained_from_scratch_and_for_longer() -> 
     found = planned(Settings(backbone="vgg-narrow"))
     assert not found.frozen
     assert found.schedule.epochs > planned().schedule.epochs
+    assert found.architecture is not None
+    assert found.architecture.plain
+    assert found.composite == "relmask_fine"
     with pytest.raises(UsageError, match=r"vgg-narrow has none.*--weights FILE"):
         planned(Settings(backbone="vgg-narrow", finetune=True))
 
@@ -81,7 +84,8 @@ def test_a_module_of_ones_own_needs_no_backbone() -> None:
 def test_patches_keep_their_size_and_are_windows_of_larger_pictures(tmp_path: Path) -> None:
     (tmp_path / "patches.json").write_text(json.dumps({"size": 96}), encoding="utf-8")
     found = planned(data=tmp_path).input
-    assert (found.size, found.windows) == (96, True)
+    assert (found.size, found.windows, found.mirrored) == (96, True, True)
+    assert not planned().input.mirrored
     assert planned(Settings(size=128), data=tmp_path).input.size == 128
 
 

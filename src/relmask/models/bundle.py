@@ -37,6 +37,7 @@ class Architecture(Frozen):
     taps: tuple[int, ...]
     margin: int = Field(ge=0, description="Pixels by which an image is continued by its mirror.")
     stride: int = Field(gt=0, description="Pixels a place of the features.")
+    plain: bool = Field(default=False, description="Are the taps used as they come, see `Features`?")
     hidden: int = Field(ge=0, description="Channels of the head's hidden layer, 0 for none.")
     novelty_groups: int = Field(ge=0, description="Gaussians of the novelty, 0 for none.")
 
@@ -48,6 +49,9 @@ class Input(Frozen):
     windows: bool = Field(description="Are larger pictures cut into windows of that size, or resized to it?")
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    mirrored: bool = Field(
+        default=False, description="Is relevance averaged over the mirrors of what the model sees?"
+    )
     sigma: float = Field(ge=0, description="Smoothing of the relevance, in pixels of the picture.")
     intensity: Intensity
 
@@ -88,6 +92,7 @@ def build(
         trunk(architecture.backbone, weights, pretrained, taps=architecture.taps),
         architecture.margin,
         architecture.stride,
+        architecture.plain,
     )
     novelty = None
     if architecture.novelty_groups:

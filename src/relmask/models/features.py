@@ -16,12 +16,16 @@ class Features(nn.Module):
     that pads with zeros would see every border as novel. Each tap is averaged over 3x3 places, resized
     bilinearly and standardised. The averages are small, so training keeps `averages(images)` of a frozen
     trunk and calls `join` on them.
+
+    `plain` leaves out averaging and standardising: a trunk that is trained with its head finds its own scale,
+    and an average would spread what one place shows over its neighbours.
     """
 
-    def __init__(self, trunk: Trunk, margin: int = 0, stride: int | None = None) -> None:
+    def __init__(self, trunk: Trunk, margin: int = 0, stride: int | None = None, plain: bool = False) -> None:
         super().__init__()
         self.trunk = trunk
         self.margin = margin
+        self.plain = plain
         self.stride = stride or trunk.strides[0]
         self.channels = sum(trunk.channels)
         self.standardise = nn.BatchNorm2d(self.channels, affine=False, eps=1e-6)
@@ -38,7 +42,8 @@ class Features(nn.Module):
             images = functional.pad(images, (self.margin,) * 4, mode="reflect")
         averages = []
         for tap, stride in zip(self.trunk(images), self.trunk.strides, strict=True):
-            tap = functional.avg_pool2d(tap, 3, stride=1, padding=1, count_include_pad=False)
+            if not self.plain:
+                tap = functional.avg_pool2d(tap, 3, stride=1, padding=1, count_include_pad=False)
             if self.margin:
                 start = self.margin // stride
                 tap = tap[:, :, start : start - (-height // stride), start : start - (-width // stride)]
@@ -48,9 +53,9 @@ class Features(nn.Module):
         return averages
 
     def join(self, averages: list[Tensor]) -> Tensor:
-        """Averages of `averages` on one grid, standardised: (N, C, h, w)."""
-        standardised: Tensor = self.standardise(self._stack(averages))
-        return standardised
+        """Averages of `averages` on one grid, standardised unless plain: (N, C, h, w)."""
+        stacked = self._stack(averages)
+        return stacked if self.plain else self.standardise(stacked)
 
     def standardised(self, averages: list[Tensor]) -> list[Tensor]:
         """Averages standardised on their own grids, with the statistics fitted last."""
@@ -63,7 +68,7 @@ class Features(nn.Module):
         ]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Standardised features (N, C, h, w) of images (N, 3, H, W), normalised as the trunk asks."""
+        """Features (N, C, h, w) of images (N, 3, H, W), normalised as the trunk asks."""
         return self.join(self.averages(images))
 
     @torch.no_grad()

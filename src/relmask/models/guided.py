@@ -73,14 +73,20 @@ class PlaceEvidence(nn.Module):
     Relevance starts here rather than at the logits. The pooled logit rests on the few places that it looks at
     first, so its relevance covers a part of a large defect; the sum of all positive scores covers all of it
     (F1 within 2 px of the demo's masks, best thresholds: 0.64 from the logit, 0.71 to 0.75 from the sum).
+
+    Args:
+        model: the classifier.
+        power: positive scores are raised to it. Below 1, bold places and faint ones differ less, as one
+            absolute threshold for both wants it.
     """
 
-    def __init__(self, model: GuidedClassifier) -> None:
+    def __init__(self, model: GuidedClassifier, power: float = 1.0) -> None:
         super().__init__()
+        self.power = power
         self.features = model.features
         self.head = model.head
 
     def forward(self, images: Tensor) -> Tensor:
         """Evidence (N, K) in images (N, 3, H, W), normalised as the trunk asks."""
-        scores: Tensor = self.head(self.features(images))
-        return functional.relu(scores).sum((2, 3))
+        scores: Tensor = functional.relu(self.head(self.features(images)))
+        return (scores if self.power == 1 else scores.pow(self.power)).sum((2, 3))

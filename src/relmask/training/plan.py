@@ -26,7 +26,7 @@ class Settings(Frozen):
     """What a user may choose of a training; the same settings and data give the same run."""
 
     backbone: str = "efficientnet-lite0"
-    epochs: int | None = Field(default=None, gt=0, description="None: 6 of 50 batches, 12 from scratch.")
+    epochs: int | None = Field(default=None, gt=0, description="None: 6 of 50 batches, 20 from scratch.")
     size: int | None = Field(
         default=None, ge=32, description="Side of the input in pixels; None: 256, or a patch's."
     )
@@ -100,24 +100,27 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
             taps=entry.taps,
             margin=min(32, (size - 1) // 16 * 16) if frozen else 0,  # a mirror is smaller than the image
             stride=max(built.strides[entry.taps[0]], 8 if frozen else 1),
+            plain=not pretrained,
             hidden=64 if pretrained else 0,
             novelty_groups=groups,
         )
-    epochs = settings.epochs or (6 if frozen else 12)
+    epochs = settings.epochs or (6 if frozen else 12 if pretrained else 20)
     schedule = Schedule(
         epochs=epochs,
         batch_size=settings.batch_size,
         rate=4e-3 if frozen else 1e-3,
         decay=0.1 if frozen else 0.01,
         absent=1.0 if frozen else 3.0,
-        patience=epochs if frozen else 5,
+        patience=epochs,  # the rate falls last, and it is then that the loss does
     )
     spec = Input(
         size=size,
         windows=patch is not None,
         mean=mean,
         std=std,
+        mirrored=patch is not None,
         sigma=SIGMA,
         intensity=intensity,
     )
-    return Plan(architecture, frozen, spec, settings.composite or "relmask", schedule)
+    composite = "relmask" if entry is None or pretrained else "relmask_fine"
+    return Plan(architecture, frozen, spec, settings.composite or composite, schedule)
