@@ -12,13 +12,17 @@ from torch.export.graph_signature import InputKind
 from torch.fx import Graph, Node
 
 from relmask.errors import UnsupportedModel
+from relmask.lrp.decompositions import decompositions
 from relmask.lrp.rewrites import (
     absorb_pads,
     compute_constants,
     drop_unused,
     fold_norms,
     keep_indices,
+    known,
     loosen_views,
+    name_linear,
+    spell_padding,
     understood,
 )
 
@@ -91,6 +95,8 @@ def capture(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Capture
     graph, constants = program.graph, _constants(program)
     graph.output_node().args = ((logits,),)
     compute_constants(graph, constants)
+    spell_padding(graph)
+    name_linear(graph, constants)
     fold_norms(graph, constants)
     absorb_pads(graph, constants)
     keep_indices(graph)
@@ -130,7 +136,7 @@ def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Exporte
             warnings.simplefilter("ignore")  # torch's own, about its own internals
             program = export(model, (example.clone(),), dynamic_shapes=(sizes,) if sizes else None)
             if not understood(program.graph):
-                program = program.run_decompositions({})
+                program = program.run_decompositions(dict(decompositions(known())))
     except Exception as error:  # whatever a model's own code can raise
         raise UnsupportedModel(
             f"torch.export cannot trace {type(model).__name__}: {error}\n"

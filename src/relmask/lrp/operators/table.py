@@ -28,11 +28,13 @@ class Step:
         relevance: of the output; a tuple with one per output, or None, where an operator has several.
         output: of the forward pass; an `Outline` unless the operator needs values.
         sharing: the composite's rule for sums and averages.
+        carries: for each tensor input, whether relevance passes to it: not to constants, not to gates.
     """
 
     relevance: Any
     output: Any
     sharing: Sharing
+    carries: tuple[bool, ...]
 
 
 Recalls = Literal["all", "inputs", "output", "nothing"]
@@ -62,7 +64,8 @@ class Operator:
     """What the compiler knows of an operator.
 
     Args:
-        passes: `(step, *arguments)`, arguments as ATen orders them, to a relevance or None per tensor input.
+        passes: `(step, *arguments)`, arguments as ATen orders them, to a relevance or None per tensor input;
+            what is left out at the end is None.
         recalls: what it needs the values of; of all else it gets outlines.
         kind: "add" or "average" where a composite chooses how it shares.
         alone: a single input that relevance passes to gets all of it, and `passes` is not asked.
