@@ -7,8 +7,11 @@ Knows networks and tensors, no images, files or masks.
 """
 
 from relmask.lrp import composites
+from relmask.lrp.affine import stabilise
 from relmask.lrp.compiler import Explainer, Explanation, compile
 from relmask.lrp.composites import Composite, first_layer, kind, module
+from relmask.lrp.operators import Operator, Outline, Step, sum_to
+from relmask.lrp.operators import operator as register
 from relmask.lrp.rules import (
     AlphaBeta,
     Epsilon,
@@ -34,9 +37,12 @@ __all__ = [
     "Flat",
     "Gamma",
     "Magnitude",
+    "Operator",
+    "Outline",
     "Ratio",
     "Rule",
     "Sharing",
+    "Step",
     "Target",
     "WSquare",
     "ZBox",
@@ -46,4 +52,7 @@ __all__ = [
     "first_layer",
     "kind",
     "module",
+    "register",
+    "stabilise",
+    "sum_to",
 ]

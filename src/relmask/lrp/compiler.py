@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from relmask.errors import UnsupportedModel
 from relmask.lrp.composites import Composite, named
-from relmask.lrp.graph import capture
+from relmask.lrp.graph import Output, capture
 from relmask.lrp.program import Program
 from relmask.lrp.targets import Target, start
 
@@ -41,12 +41,19 @@ class Explainer(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, example: Tensor, composite: Composite, *, sizes: bool = True
+        self,
+        model: nn.Module,
+        example: Tensor,
+        composite: Composite,
+        *,
+        sizes: bool = True,
+        output: Output | None = None,
     ) -> None:
         super().__init__()
+        self.output = output
         self.composite = composite
         self._source = [model]  # a list hides it from state_dict and from .to()
-        self.programs = nn.ModuleList([_program(model, example, composite, sizes=sizes)])
+        self.programs = nn.ModuleList([self._compiled(model, example, sizes)])
 
     def forward(self, images: Tensor, target: Target = None) -> tuple[Tensor, Tensor]:
         """Logits and relevance.
@@ -90,11 +97,33 @@ class Explainer(nn.Module):
         for program in programs:
             if program.fit(images):
                 return program
-        made = _program(self._source[0], images, self.composite, sizes=False).to(images)
+        made = self._compiled(self._source[0], images, sizes=False).to(images)
         self.programs.append(made)
         if len(self.programs) > CACHED_SIZES:
             del self.programs[1]
         return made
+
+    def _compiled(self, model: nn.Module, example: Tensor, sizes: bool) -> Program:
+        """The model compiled for images like the example, with as many open sizes as it allows.
+
+        Args:
+            model: the copy.
+            example: (N, C, ...).
+            sizes: leave height and width open too, not only the number of images.
+        """
+        like = next(itertools.chain(model.parameters(), model.buffers()), example)
+        example = example.detach().to(like)
+        # torch.export would take one image alone as the only possible number.
+        several = torch.cat((example, example)) if len(example) == 1 else example
+        everything = (0, *range(2, example.ndim))
+        for axes in (everything, (0,)) if sizes else ((0,),):
+            try:
+                captured = capture(model, several, axes, self.output)
+            except UnsupportedModel:
+                continue
+            if captured.fit(example):
+                return Program(captured, self.composite).eval()
+        return Program(capture(model, example, (), self.output), self.composite).eval()
 
     @property
     def table(self) -> str:
@@ -111,7 +140,12 @@ class Explainer(nn.Module):
 
 
 def compile(
-    model: nn.Module, example: Tensor, composite: str | Composite = "relmask", *, sizes: bool = True
+    model: nn.Module,
+    example: Tensor,
+    composite: str | Composite = "relmask",
+    *,
+    sizes: bool = True,
+    output: Output | None = None,
 ) -> Explainer:
     """Compile a classifier and its explanation into one module.
 
@@ -121,11 +155,12 @@ def compile(
         composite: the name of a preset, or a `Composite`.
         sizes: leave height and width open, as far as the model does. False compiles several times faster, and
             once more for every other size that is met.
+        output: which one to explain of a model that returns several, by its position or its key.
 
     Raises:
         UnsupportedOperator: operators without a rule; all of them are named.
         UnsupportedModel: softmax at the end, no (N, K) output, or a model that torch.export cannot trace.
-        UsageError: no such composite, or one without a rule for some layers.
+        UsageError: no such composite or output, or a composite without a rule for some layers.
     """
     chosen = named(composite) if isinstance(composite, str) else composite
     with torch.inference_mode(False), torch.no_grad():
@@ -133,28 +168,4 @@ def compile(
             source = copy.deepcopy(model).eval().requires_grad_(False)
         except Exception as error:
             raise UnsupportedModel(f"{type(model).__name__} cannot be copied: {error}") from error
-        return Explainer(source, example, chosen, sizes=sizes)
-
-
-def _program(model: nn.Module, example: Tensor, composite: Composite, *, sizes: bool = True) -> Program:
-    """The model compiled for images like the example, with as many open sizes as it allows.
-
-    Args:
-        model: the copy.
-        example: (N, C, ...).
-        composite: rules.
-        sizes: leave height and width open too, not only the number of images.
-    """
-    like = next(itertools.chain(model.parameters(), model.buffers()), example)
-    example = example.detach().to(like)
-    # torch.export would take one image alone as the only possible number.
-    several = torch.cat((example, example)) if len(example) == 1 else example
-    everything = (0, *range(2, example.ndim))
-    for axes in (everything, (0,)) if sizes else ((0,),):
-        try:
-            captured = capture(model, several, axes)
-        except UnsupportedModel:
-            continue
-        if captured.fit(example):
-            return Program(captured, composite).eval()
-    return Program(capture(model, example, ()), composite).eval()
+        return Explainer(source, example, chosen, sizes=sizes, output=output)

@@ -12,7 +12,7 @@ from relmask.errors import UnsupportedModel, UnsupportedOperator, UsageError
 from relmask.lrp.affine import PLAIN, Layer
 from relmask.lrp.composites import Composite, Place
 from relmask.lrp.facts import Facts
-from relmask.lrp.graph import path, place
+from relmask.lrp.graph import path, place, source
 from relmask.lrp.operators import LAYERS, OPERATORS, arguments, tensor_inputs
 from relmask.lrp.operators.activations import LOG_SOFTMAX
 from relmask.lrp.rules import Ratio, Rule, Sharing
@@ -69,8 +69,10 @@ def _refuse(facts: Facts) -> None:
             "sigmoid saturate, and softmax mixes the classes. Pass the model without that last step."
         )
     if facts.unsupported:
-        places = "\n".join(f"  {place(node)}" for node in facts.unsupported)
-        raise UnsupportedOperator(f"No rule for:\n{places}\nAdd them: docs/how-to/operator.md")
+        places = "\n".join(f"  {place(node)}\n    {source(node)}".rstrip() for node in facts.unsupported)
+        raise UnsupportedOperator(
+            f"No rule for:\n{places}\nAdd them with relmask.lrp.register: docs/how-to/operator.md"
+        )
     if facts.captured.image not in facts.reached:
         raise UnsupportedModel(
             "The logits do not depend on the image, or only through gates that get no relevance."

@@ -6,8 +6,10 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.fx import Node
 
+from relmask.errors import UsageError
 from relmask.lrp.rules import Sharing
 
 aten = torch.ops.aten
@@ -95,7 +97,18 @@ Function = TypeVar("Function", bound=Passes)
 
 
 def operator(*overloads: object, **facts: Any) -> Callable[[Function], Function]:  # noqa: ANN401 - Operator's fields
-    """Enter a function into the table, for each of the overloads; `facts` are the fields of `Operator`."""
+    """Enter a function into the table: how relevance passes an operator. What is known already is replaced.
+
+    Args:
+        overloads: operators as they stand in exported graphs, like `torch.ops.aten.erf.default`.
+        facts: the fields of `Operator` but for the function itself.
+
+    Raises:
+        UsageError: not an overload of an operator.
+    """
+    for overload in overloads:
+        if not isinstance(overload, OpOverload):
+            raise UsageError(f"{overload} is no overload of an operator, as torch.ops.aten.erf.default is.")
 
     def enter(passes: Function) -> Function:
         OPERATORS.update({overload: Operator(passes, **facts) for overload in overloads})
