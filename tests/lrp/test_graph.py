@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from relmask.errors import UnsupportedModel
-from relmask.lrp.graph import capture, path
+from relmask.lrp.graph import capture
+from relmask.lrp.places import path
 
 
 class Positions(nn.Module):

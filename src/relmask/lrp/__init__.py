@@ -8,8 +8,11 @@ Knows networks and tensors, no images, files or masks.
 
 from relmask.lrp import composites
 from relmask.lrp.affine import stabilise
+from relmask.lrp.attribution import LRP
 from relmask.lrp.compiler import Explainer, Explanation, compile
 from relmask.lrp.composites import Composite, first_layer, kind, module
+from relmask.lrp.ledger import Entry, Ledger
+from relmask.lrp.neurons import Neuron, strongest
 from relmask.lrp.operators import Operator, Outline, Step, sum_to
 from relmask.lrp.operators import operator as register
 from relmask.lrp.rules import (
@@ -28,15 +31,19 @@ from relmask.lrp.rules import (
 from relmask.lrp.targets import Contrast, Target
 
 __all__ = [
+    "LRP",
     "AlphaBeta",
     "Composite",
     "Contrast",
+    "Entry",
     "Epsilon",
     "Explainer",
     "Explanation",
     "Flat",
     "Gamma",
+    "Ledger",
     "Magnitude",
+    "Neuron",
     "Operator",
     "Outline",
     "Ratio",
@@ -54,5 +61,6 @@ __all__ = [
     "module",
     "register",
     "stabilise",
+    "strongest",
     "sum_to",
 ]

@@ -1,10 +1,8 @@
 """From a model to the graph that the compiler walks: exported, constants computed, batch norm folded."""
 
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +14,7 @@ from torch.utils import _pytree as pytree
 
 from relmask.errors import UnsupportedModel, UsageError
 from relmask.lrp.decompositions import decompositions
+from relmask.lrp.places import mark_outputs, outputs
 from relmask.lrp.rewrites import (
     absorb_pads,
     compute_constants,
@@ -30,8 +29,6 @@ from relmask.lrp.rewrites import (
 )
 
 Output = int | str
-TORCH = Path(torch.__file__).parent
-FRAME = re.compile(r'File "(.+)", line (\d+), in .*\n\s*(.*)')
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,7 @@ class Captured:
         constants: nodes whose value does not depend on the image.
         image: the input (N, C, ...).
         logits: the output (N, K).
+        outputs: of modules, by their paths; a module that ran again has `@1` behind it.
         fit: for which images.
     """
 
@@ -83,6 +81,7 @@ class Captured:
     constants: Mapping[Node, Tensor]
     image: Node
     logits: Node
+    outputs: Mapping[str, Node]
     fit: Fit
 
 
@@ -105,6 +104,7 @@ def capture(
     image = _image(program)
     graph, constants = program.graph, _constants(program)
     graph.output_node().args = ((_logits(program, image, output),),)
+    mark_outputs(graph)
     compute_constants(graph, constants)
     spell_padding(graph)
     name_linear(graph, constants)
@@ -121,30 +121,13 @@ def capture(
         {node: value for node, value in constants.items() if node.users},
         image,
         graph.output_node().all_input_nodes[0],
+        outputs(graph),
         Fit(
             tuple(size if isinstance(size, int) else None for size in sizes),
             tuple(guards or ()),
             str(image.target),
         ),
     )
-
-
-def path(node: Node) -> str:
-    """Path of the module that a node came from, as in `named_modules()`."""
-    entries = list((node.meta.get("nn_module_stack") or {}).values())
-    return str(entries[-1][0]) if entries else ""
-
-
-def place(node: Node) -> str:
-    """Module and operator, for messages."""
-    return f"{path(node) or '(model)'}: {node.target}"
-
-
-def source(node: Node) -> str:
-    """File, line and text of the call that a node came from, outside torch; "" where it is not known."""
-    frames = FRAME.findall(node.meta.get("stack_trace") or "")
-    outside = [frame for frame in frames if not Path(frame[0]).is_relative_to(TORCH)]
-    return "{}:{}: {}".format(*outside[-1]) if outside else ""
 
 
 def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> ExportedProgram:

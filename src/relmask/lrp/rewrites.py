@@ -11,6 +11,7 @@ from torch.fx import Graph, Node
 from relmask.lrp.operators import LAYERS, OPERATORS, arguments, holds_tensors, tensor_inputs
 from relmask.lrp.operators.activations import LOG_SOFTMAX
 from relmask.lrp.operators.table import aten
+from relmask.lrp.places import replace
 
 Constants = dict[Node, Tensor]
 
@@ -61,7 +62,7 @@ def compute_constants(graph: Graph, constants: Constants) -> None:
             value = node.target(*args, **kwargs)
             if isinstance(value, Tensor):
                 with graph.inserting_before(node):
-                    node.replace_all_uses_with(_constant(graph, f"{node.name}_value", value, constants))
+                    replace(node, _constant(graph, f"{node.name}_value", value, constants))
 
 
 def fold_norms(graph: Graph, constants: Constants) -> None:
@@ -80,7 +81,7 @@ def fold_norms(graph: Graph, constants: Constants) -> None:
         else:
             whole = _elementwise(graph, source, norm, scale, shift, constants)
         for output in [norm] if norm.target == aten.batch_norm.default else list(norm.users):
-            output.replace_all_uses_with(whole)
+            replace(output, whole)
 
 
 def _scale_and_shift(norm: dict[str, Any], constants: Constants) -> tuple[Tensor, Tensor]:
@@ -198,7 +199,7 @@ def keep_indices(graph: Graph) -> None:
             first = graph.call_function(operator.getitem, (indexed, 0))
         indexed.meta = {**pool.meta, "val": (pool.meta["val"], pool.meta["val"])}
         first.meta = dict(pool.meta)
-        pool.replace_all_uses_with(first)
+        replace(pool, first)
 
 
 def drop_unused(graph: Graph) -> None:
