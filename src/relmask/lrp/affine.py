@@ -179,7 +179,13 @@ class Affine:
             epsilon: what keeps denominators from zero.
             sign: of all contributions, +1 or -1, where it is known.
         """
-        return self.weigh(part, relevance / stabilise(self.total(part), epsilon, sign))
+        return self.weigh(part, relevance / self.stabilised(self.total(part), epsilon, sign))
+
+    def stabilised(self, total: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
+        """A denominator; where a layer is silent below zero, a cheaper one that is right above."""
+        if self.silent and not sign:
+            return stabilise(total.clamp(min=0), epsilon, +1)
+        return stabilise(total, epsilon, sign)
 
     def _halved(self, part: Part) -> bool:
         return self.layer.halves and part != PLAIN

@@ -81,6 +81,8 @@ class Convolution:
 
     def halves(self, x: Tensor) -> Tensor:
         """max(x, 0) and -min(x, 0) side by side, group by group."""
+        if self.groups == 1:  # keeps channels last
+            return torch.cat((x.clamp(min=0), -x.clamp(max=0)), 1)
         grouped = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:])
         return torch.cat((grouped.clamp(min=0), -grouped.clamp(max=0)), 2).flatten(1, 2)
 
@@ -90,6 +92,8 @@ class Convolution:
 
     def whole(self, halves: Tensor) -> Tensor:
         """The sum of both halves."""
+        if self.groups == 1:
+            return torch.add(*halves.chunk(2, 1))
         images, _, *places = halves.shape
         return halves.reshape(images, self.groups, 2, -1, *places).sum(2).flatten(1, 2)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from relmask.lrp.affine import stabilise
@@ -25,9 +26,16 @@ Map = Callable[[Tensor], Tensor]
 )
 def max_pool(step: Step, x: Tensor, *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """The winner takes all; the forward pass told where it stood."""
-    indices = step.output[1].flatten(2)
-    places = step.relevance[0].new_zeros((*x.shape[:2], x.shape[2:].numel()))
-    return (places.scatter_add(2, indices, step.relevance[0].flatten(2)).view(x.shape),)
+    relevance, indices = step.relevance[0], step.output[1]
+    images, channels, *sizes = x.shape
+    if indices.ndim == 4 and indices.is_contiguous(memory_format=torch.channels_last):
+        relevance, indices = (side.permute(0, 2, 3, 1).flatten(1, 2) for side in (relevance, indices))
+        places = relevance.new_zeros((images, x.shape[2:].numel(), channels))
+        return (
+            places.scatter_add_(1, indices, relevance).view(images, *sizes, channels).permute(0, 3, 1, 2),
+        )
+    places = relevance.new_zeros((images, channels, x.shape[2:].numel()))
+    return (places.scatter_add_(2, indices.flatten(2), relevance.flatten(2)).view(x.shape),)
 
 
 def shared(step: Step, x: Tensor, average: Map, back: Map) -> Passed:
