@@ -2,7 +2,7 @@
 
 All in one process and alternating, so that a busy machine slows all alike; figures are medians of ratios to
 the plain forward pass of the same round. One JSON line a figure. Biases are zero, since captum gives them
-another meaning, and images are not negative. `difference` is the largest one to the map of relmask's eager mode
+another meaning, and images are not negative. `difference` is the largest one to the map of relmask, eager,
 with the same rules, relative to its largest relevance.
 
     python benchmarks/lrp_speed.py --networks vgg11 --batches 1 8 --threads 1 2

@@ -12,7 +12,7 @@ EPSILON = 1e-6
 
 
 def stabilised(total: Tensor, epsilon: float = EPSILON) -> Tensor:
-    return total + epsilon * torch.where(total >= 0, 1.0, -1.0)
+    return total + epsilon * torch.where(total >= 0, 1.0, -1.0).to(total)
 
 
 def shared(parts: Tensor, total: Tensor, relevance: Tensor, epsilon: float = EPSILON) -> Tensor:

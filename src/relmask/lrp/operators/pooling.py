@@ -91,36 +91,32 @@ def avg_pool1d(
     )
 
 
-@operator(aten.adaptive_avg_pool2d.default, aten._adaptive_avg_pool2d.default, **AVERAGE)
-def adaptive_avg_pool2d(step: Step, x: Tensor, output_size: Sequence[int]) -> Passed:
+@operator(
+    aten.adaptive_avg_pool1d.default,
+    aten.adaptive_avg_pool2d.default,
+    aten._adaptive_avg_pool2d.default,
+    aten.adaptive_avg_pool3d.default,
+    aten._adaptive_avg_pool3d.default,
+    **AVERAGE,
+)
+def adaptive_avg_pool(step: Step, x: Tensor, output_size: Sequence[int]) -> Passed:
     """Shared in every window."""
-    return shared(
-        step,
-        x,
-        lambda weight: aten.adaptive_avg_pool2d(weight, output_size),
-        lambda share: aten._adaptive_avg_pool2d_backward(share.contiguous(), x),
+    average = (aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d, aten.adaptive_avg_pool3d)[x.ndim - 3]
+
+    def back(share: Tensor) -> Tensor:
+        for axis in range(2, x.ndim):
+            windows = _windows(x.shape[axis], step.output.shape[axis], share)
+            share = (share.movedim(axis, -1) @ windows).movedim(-1, axis)
+        return share
+
+    return shared(step, x, lambda weight: average(weight, output_size), back)
+
+
+def _windows(inputs: int, outputs: int, like: Tensor) -> Tensor:
+    """(outputs, inputs), what each input counts in the windows of an adaptive average along one axis."""
+    place, window = (
+        torch.arange(inputs, device=like.device),
+        torch.arange(outputs, device=like.device)[:, None],
     )
-
-
-@operator(aten.adaptive_avg_pool3d.default, aten._adaptive_avg_pool3d.default, **AVERAGE)
-def adaptive_avg_pool3d(step: Step, x: Tensor, output_size: Sequence[int]) -> Passed:
-    """Shared in every window."""
-    return shared(
-        step,
-        x,
-        lambda weight: aten.adaptive_avg_pool3d(weight, output_size),
-        lambda share: aten._adaptive_avg_pool3d_backward(share.contiguous(), x),
-    )
-
-
-@operator(aten.adaptive_avg_pool1d.default, **AVERAGE)
-def adaptive_avg_pool1d(step: Step, x: Tensor, output_size: Sequence[int]) -> Passed:
-    """Shared in every window, as an image of one row."""
-    return shared(
-        step,
-        x,
-        lambda weight: aten.adaptive_avg_pool1d(weight, output_size),
-        lambda share: aten._adaptive_avg_pool2d_backward(
-            share.unsqueeze(2).contiguous(), x.unsqueeze(2)
-        ).squeeze(2),
-    )
+    first, last = window * inputs // outputs, ((window + 1) * inputs - 1) // outputs
+    return ((first <= place) & (place <= last)).to(like.dtype) / (last - first + 1)
