@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from typing import Protocol
 
 import torch
@@ -123,6 +123,7 @@ class Affine:
         self.x = x
         self.pads = pads
         self._totals: dict[Part, Tensor] = {}
+        self._halves: Tensor | None = None
 
     @property
     def silent(self) -> bool:
@@ -142,11 +143,11 @@ class Affine:
 
     def inputs(self, part: Part) -> Tensor:
         """What a part acts on: x, or its two halves where the rule wants no negative input."""
-        return self._halves if self._halved(part) else self.x
-
-    @cached_property
-    def _halves(self) -> Tensor:
-        return self.layer.linear.halves(self.x)
+        if not self._halved(part):
+            return self.x
+        if self._halves is None:
+            self._halves = self.layer.linear.halves(self.x)
+        return self._halves
 
     def total(self, part: Part) -> Tensor:
         """Sum of a part's contributions, and of its bias where that takes a share, for every output."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch.fx import Node
 
 from relmask.errors import UnsupportedModel, UnsupportedOperator, UsageError
@@ -148,5 +147,13 @@ def _call(node: Node, rules: Chosen, facts: Facts) -> Call:
 
 
 def _refs(argument: Any) -> Any:  # noqa: ANN401 - as deep as arguments go
-    """An argument with `Ref`s in place of nodes."""
-    return torch.fx.map_arg(argument, lambda node: Ref(node.name))  # type: ignore[arg-type, return-value]
+    """An argument with `Ref`s in place of nodes, and plain lists in place of fx's own."""
+    if isinstance(argument, Node):
+        return Ref(argument.name)
+    if isinstance(argument, list):
+        return [_refs(part) for part in argument]
+    if isinstance(argument, tuple):
+        return tuple(_refs(part) for part in argument)
+    if isinstance(argument, Mapping):
+        return {name: _refs(part) for name, part in argument.items()}
+    return argument
