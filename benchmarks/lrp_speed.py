@@ -45,7 +45,7 @@ def everywhere(name: str, rule: Rule) -> Composite:
 
 
 COMPOSITES = {
-    "epsilon": everywhere("epsilon", Epsilon(1e-9)),
+    "epsilon": everywhere("epsilon", Epsilon(1e-6)),
     "alpha1_beta0": everywhere("alpha1_beta0", AlphaBeta(1, 0)),
     "epsilon_plus": epsilon_plus(),
     "epsilon_gamma_box": epsilon_gamma_box(LOW, HIGH),
@@ -124,7 +124,7 @@ def captum(model: nn.Module, images: Tensor, rule: str) -> Tensor:
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 
-    rules = {"epsilon": EpsilonRule, "alpha1_beta0": Alpha1_Beta0_Rule}
+    rules = {"epsilon": partial(EpsilonRule, 1e-6), "alpha1_beta0": Alpha1_Beta0_Rule}
     for layer in model.modules():
         weighted = isinstance(layer, nn.Conv2d | nn.Linear)
         layer.rule = rules[rule if weighted else "epsilon"]()

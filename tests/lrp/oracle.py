@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 EPSILON = 1e-6
 Affine = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 Rule = Callable[[Tensor, Tensor, Tensor | None, Affine], Tensor]
+Weigh = Callable[[Tensor], Tensor]
 
 
 def valued(value: Tensor, relevance: Tensor) -> Tensor:
@@ -119,11 +120,12 @@ class Oracle(TorchFunctionMode):
         convolution: the rule of convolutions; linear layers take epsilon.
         image: the input.
         first: the rule of convolutions that meet the image itself.
+        weigh: what a summand counts.
     """
 
-    def __init__(self, convolution: Rule, image: Tensor, first: Rule) -> None:
+    def __init__(self, convolution: Rule, image: Tensor, first: Rule, weigh: Weigh) -> None:
         super().__init__()
-        self.convolution, self.image, self.first = convolution, image, first
+        self.convolution, self.image, self.first, self.weigh = convolution, image, first, weigh
         self.layers: dict[Tensor, Layer] = {}
         self.gates: set[Tensor] = set()
 
@@ -193,7 +195,7 @@ class Oracle(TorchFunctionMode):
     def on_add(self, a: Any, b: Any) -> Tensor:  # noqa: ANN401
         if not (depends(a) and depends(b)):
             return valued(a + b, a if depends(a) else b)
-        return shared(scaled(a) + scaled(b), a + b)
+        return shared(self.weigh(scaled(a)) + self.weigh(scaled(b)), a + b)
 
     def on_mul(self, a: Any, b: Any) -> Tensor:  # noqa: ANN401
         passing = [side for side in (a, b) if depends(side) and side not in self.gates]
@@ -221,7 +223,12 @@ def depends(value: Any) -> bool:  # noqa: ANN401
 
 
 def relevance_of(
-    model: nn.Module, images: Tensor, target: int, convolution: Rule, first: Rule | None = None
+    model: nn.Module,
+    images: Tensor,
+    target: int,
+    convolution: Rule,
+    first: Rule | None = None,
+    weigh: Weigh = torch.positive,
 ) -> Tensor:
     """What a target's logit passes back.
 
@@ -231,8 +238,9 @@ def relevance_of(
         target: which logit.
         convolution: the rule of convolutions.
         first: of convolutions that meet the image itself.
+        weigh: what a summand counts, itself by default.
     """
     leaf = images.clone().requires_grad_()
-    with Oracle(convolution, leaf, first or convolution):
+    with Oracle(convolution, leaf, first or convolution, weigh):
         logits = model(leaf)[:, target]
     return torch.autograd.grad(logits, leaf, logits.detach())[0]

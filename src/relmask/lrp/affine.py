@@ -168,7 +168,7 @@ class Affine:
 
     def weigh(self, part: Part, s: Tensor) -> Tensor:
         """x_j * sum_i w_ij s_i for the entries w of a part."""
-        weighed = self.inputs(part) * self.back(part, s)
+        weighed = self.back(part, s).mul_(self.inputs(part))  # in place, for it was just made
         return self.layer.linear.whole(weighed) if self._halved(part) else weighed
 
     def share(self, part: Part, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
@@ -185,7 +185,7 @@ class Affine:
     def stabilised(self, total: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
         """A denominator; where a layer is silent below zero, a cheaper one that is right above."""
         if self.silent and not sign:
-            return stabilise(total.clamp(min=0), epsilon, +1)
+            return total.clamp(min=0).add_(epsilon)
         return stabilise(total, epsilon, sign)
 
     def _halved(self, part: Part) -> bool:
