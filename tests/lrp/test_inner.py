@@ -1,5 +1,6 @@
 """Relevance at inner layers, layer by layer, of several targets, and as captum would give it."""
 
+import math
 import re
 import warnings
 
@@ -116,6 +117,8 @@ def test_the_ledger_prints_as_a_table() -> None:
     assert [line[0] for line in lines[1:]] == ["0.0", "2.0", "5", "8", "all"]
     assert lines[1][1:3] == ["aten.conv2d.default", "ZPlus(bias=True)"]
     assert lines[-2][3] == lines[-1][1] == "100.0 %"
+    nothing = explainer.ledger(images, torch.zeros(3, 3, dtype=torch.float64))
+    assert math.isnan(nothing.conserved)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,8 @@ def test_stopping_early_spreads_what_arrived_over_the_pixels() -> None:
     torch.testing.assert_close(relevance.sum((1, 2, 3)), inner.sum((1, 2, 3)))
     pooled = nn.functional.avg_pool2d(relevance.sum(1), 4)
     assert torch.corrcoef(torch.stack((pooled.flatten(), inner.sum(1).flatten())))[0, 1] > 0.9
+    with pytest.raises(UsageError, match="output of '9'"):
+        compile(model, images, "epsilon_plus", sizes=False, stop="9")
     with pytest.raises(UsageError, match="no places"):
         compile(model, images, "epsilon_plus", sizes=False, stop="5")(images)
 

@@ -293,6 +293,9 @@ GATES: dict[str, Function] = {
     "softmax": lambda x: x.flatten(2).softmax(-1).view(x.shape),
     "sigmoid": lambda x: (3 * x.mean((2, 3), keepdim=True)).sigmoid(),
     "hardsigmoid": lambda x: F.hardsigmoid(x.square().sum(1, keepdim=True).sqrt()),
+    "hardsigmoid from its parts": lambda x: F.relu6(x.mean((2, 3), keepdim=True) + 3) / 6,
+    "hardsigmoid from a clamp": lambda x: (x.square() + 3).clamp(0, 6) / 6,
+    "reciprocal root": lambda x: (x.square().sum(1, keepdim=True) + 1).rsqrt(),
     "scaled": lambda x: 0.5 * x.sigmoid().expand(-1, -1, -1, -1),
 }
 

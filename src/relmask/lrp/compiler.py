@@ -60,6 +60,8 @@ class Explainer(nn.Module):
         self.composite = composite
         self._source = [model]  # a list hides it from state_dict and from .to()
         self.programs = nn.ModuleList([self._compiled(model, example, sizes)])
+        if stop is not None:
+            self._known(cast(Program, self.programs[0]), (stop,))
 
     def forward(self, images: Tensor, target: Target = None) -> tuple[Tensor, Tensor]:
         """Logits and relevance.
@@ -217,7 +219,7 @@ def compile(
     Raises:
         UnsupportedOperator: operators without a rule; all of them are named.
         UnsupportedModel: softmax at the end, no (N, K) output, or a model that torch.export cannot trace.
-        UsageError: no such composite or output, or a composite without a rule for some layers.
+        UsageError: no such composite, output or stop, or a composite without a rule for some layers.
     """
     chosen = named(composite) if isinstance(composite, str) else composite
     with torch.inference_mode(False), torch.no_grad():

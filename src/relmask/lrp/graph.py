@@ -23,6 +23,7 @@ from relmask.lrp.rewrites import (
     keep_indices,
     known,
     loosen_views,
+    name_gates,
     name_linear,
     spell_padding,
     understood,
@@ -107,6 +108,7 @@ def capture(
     mark_outputs(graph)
     compute_constants(graph, constants)
     spell_padding(graph)
+    name_gates(graph)
     name_linear(graph, constants)
     fold_norms(graph, constants)
     absorb_pads(graph, constants)

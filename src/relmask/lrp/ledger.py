@@ -43,7 +43,7 @@ class Ledger:
     Args:
         entries: of every step that relevance reached, the first layer first. What they lost sums to
             1 - conserved.
-        conserved: share of the start that arrived at the images.
+        conserved: share of the start that arrived at the images; not a number where the start sums to 0.
     """
 
     entries: tuple[Entry, ...]

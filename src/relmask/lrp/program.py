@@ -1,5 +1,6 @@
 """The compiled graph: one walk forwards that keeps what the way back needs, one walk back."""
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -80,7 +81,7 @@ class Program(nn.Module):
     def ledger(self, tape: Tape, start: Tensor) -> Ledger:
         """What every step kept of the relevance that arrived."""
         relevance: dict[str, Any] = {self.logits: start}
-        whole, entries = float(start.sum()), list[Entry]()
+        whole, entries = float(start.sum()) or math.nan, list[Entry]()
         for step in reversed(self.steps):
             arrived = _sum(relevance.get(step.name)) / whole
             reached, before = step.name in relevance, sum(map(_sum, relevance.values()))

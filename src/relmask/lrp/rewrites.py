@@ -22,6 +22,7 @@ NAMED_PADDING = {
     aten.conv3d.padding: aten.conv3d.default,
 }
 PADS = {aten.pad.default, aten.constant_pad_nd.default}
+CAPS = {aten.relu6.default, aten.hardtanh.default, aten.clamp.default}
 PRODUCTS = {aten.mm.default, aten.matmul.default, aten.addmm.default}
 VIEWS = {aten.view.default, aten._unsafe_view.default}
 POOLS = {
@@ -153,6 +154,21 @@ def spell_padding(graph: Graph) -> None:
             totals = [step * (size - 1) for step, size in zip(each, sizes, strict=True)]
             pads = [side for total in reversed(totals) for side in (total // 2, total - total // 2)]
             layer.kwargs = {"pads": pads}
+
+
+def name_gates(graph: Graph) -> None:
+    """relu6(x + 3) / 6, written out as in MobileNetV3, becomes the gate that it is: a hard sigmoid."""
+    for node in [node for node in graph.nodes if node.target == aten.div.Tensor and node.args[1] == 6]:
+        capped = node.args[0]
+        if capped.target in CAPS and _limits(capped) == (0, 6):
+            shifted = capped.args[0]
+            if shifted.target == aten.add.Tensor and shifted.args[1] == 3 and not shifted.kwargs:
+                node.target, node.args = aten.hardsigmoid.default, (shifted.args[0],)
+
+
+def _limits(node: Node) -> tuple[Any, Any]:
+    options = list(arguments(node).values())
+    return (0, 6) if node.target == aten.relu6.default else (options[1], options[2])
 
 
 def name_linear(graph: Graph, constants: Constants) -> None:
