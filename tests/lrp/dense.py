@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from relmask.lrp.affine import PLAIN, Convolution, Layer, Linear, Matrix
+from relmask.lrp.affine import PLAIN, Layer
+from relmask.lrp.linear import Convolution, Linear, Matrix, TransposedConvolution
 from relmask.lrp.rules import Rule
 from relmask.lrp.steps import Apply, Tape
 
@@ -83,6 +84,34 @@ def _convolution(
     return Case(name, Convolution(*options), weight, offset, (2, channels[0], *size), function, pads)
 
 
+def _transposed(
+    name: str,
+    channels: tuple[int, int],
+    size: tuple[int, ...],
+    kernel: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    rest: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> Case:
+    axes = len(size)
+    made = torch.Generator().manual_seed(len(name))
+    weight = torch.randn(
+        channels[0], channels[1] // groups, *[kernel] * axes, generator=made, dtype=torch.float64
+    )
+    offset = torch.randn(channels[1], generator=made, dtype=torch.float64) if bias else None
+    spread = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[axes - 1]
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return spread(x, weight, bias, stride, padding, rest, groups, dilation)
+
+    options = ((stride,) * axes, (padding,) * axes, (dilation,) * axes, groups, (rest,) * axes)
+    return Case(name, TransposedConvolution(*options), weight, offset, (2, channels[0], *size), function)
+
+
 CASES = [
     Case(
         "linear",
@@ -102,4 +131,9 @@ CASES = [
     _convolution("padded on two sides as TensorFlow does", (3, 4), (6, 8), 3, stride=2, pads=(0, 1, 0, 1)),
     _convolution("1-dimensional", (2, 3), (9,), 3, stride=2, padding=1),
     _convolution("3-dimensional", (2, 2), (4, 3, 5), 2, stride=2),
+    _transposed("transposed", (3, 4), (3, 4), 3, stride=2, padding=1, rest=1),
+    _transposed("transposed, grouped", (4, 6), (3, 3), 2, stride=3, groups=2, bias=False),
+    _transposed("transposed, dilated, longer by more than its stride", (2, 3), (4, 3), 2, rest=1, dilation=2),
+    _transposed("transposed, 1-dimensional", (2, 3), (5,), 4, stride=2, padding=1),
+    _transposed("transposed, 3-dimensional", (2, 2), (2, 3, 2), 2, stride=2),
 ]

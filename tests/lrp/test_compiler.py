@@ -1,5 +1,5 @@
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -264,11 +264,65 @@ def test_errors_name_the_model_and_what_to_do(images: Tensor) -> None:
             return x.erf().mean((2, 3))
 
     with pytest.raises(
-        UnsupportedOperator, match=r"\(model\): aten.erf.default\nAdd them: docs/how-to/operator.md"
+        UnsupportedOperator,
+        match=r"\(model\): aten.erf.default\n.*test_compiler.py:\d+: return x.erf\(\).mean\(\(2, 3\)\)\n"
+        r"Add them with relmask.lrp.register: docs/how-to/operator.md",
     ):
         compile(Erf(), images)
     with pytest.raises(UsageError, match="No composite named 'lrp'"):
         compile(Erf(), images, "lrp")
+
+
+class Several(nn.Module):
+    """A model with more than one output."""
+
+    def __init__(self, returned: Callable[[Tensor, Tensor], object]) -> None:
+        super().__init__()
+        self.network, self.returned = Network(), returned
+
+    def forward(self, x: Tensor) -> object:
+        return self.returned(self.network(x), self.network(-x))
+
+
+@pytest.mark.parametrize(
+    ("returned", "output"),
+    [
+        (lambda a, b: (b, a), 1),
+        (lambda a, b: [b, a], -1),
+        (lambda a, b: {"other": b, "logits": a}, "logits"),
+        (lambda a, b: a, None),
+    ],
+    ids=["tuple", "list", "dictionary", "one"],
+)
+def test_one_of_several_outputs_is_explained(
+    returned: Callable[[Tensor, Tensor], object], output: int | str | None, images: Tensor
+) -> None:
+    model = Several(returned).eval()
+    explainer = compile(model, images, output=output, sizes=False)
+    for got, wanted in zip(explainer(images, 1), compile(model.network, images)(images, 1), strict=True):
+        torch.testing.assert_close(got, wanted)
+    assert explainer(torch.rand(2, 3, 9, 9), 1)[1].shape == (2, 3, 9, 9)
+
+
+def test_of_several_outputs_one_must_be_chosen(images: Tensor) -> None:
+    model = Several(lambda a, b: {"other": b, "logits": a})
+    with pytest.raises(UnsupportedModel, match="2 outputs: choose output='other' or 'logits'"):
+        compile(model, images)
+    with pytest.raises(UsageError, match="no output 'logit'; it returns 2 outputs: choose output='other' or"):
+        compile(model, images, output="logit")
+    with pytest.raises(UsageError, match="no output 2; it returns 2 outputs: choose output=0 to 1"):
+        compile(Several(lambda a, b: (a, b)), images, output=2)
+
+
+def test_a_model_that_returns_one_number_per_image_has_one_logit(images: Tensor) -> None:
+    class Squeezed(Network):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).squeeze(1)
+
+    model = Squeezed(classes=1).eval()
+    logits, relevance = compile(model, images, "epsilon_plus")(images)
+    torch.testing.assert_close(logits, model(images)[:, None])
+    assert relevance.shape == images.shape
 
 
 def test_the_explainer_can_be_exported_again(explainer: Explainer, images: Tensor) -> None:

@@ -7,7 +7,8 @@ from torch.fx import Node
 from torch.nn import functional as F
 
 from relmask.lrp.facts import Facts
-from relmask.lrp.graph import capture, path
+from relmask.lrp.graph import capture
+from relmask.lrp.places import path
 
 
 class Model(nn.Module):

@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from relmask.errors import UnsupportedModel
-from relmask.lrp.graph import capture, path
+from relmask.lrp.graph import capture
+from relmask.lrp.places import path
 
 
 class Positions(nn.Module):
@@ -59,7 +60,7 @@ class Returning(nn.Module):
 
     def forward(self, x: Tensor) -> object:
         means = x.mean((2, 3))
-        values = {"logits": means, "maps": F.relu(x), "vector": means[:, 0]}
+        values = {"logits": means, "maps": F.relu(x), "vector": means[0]}
         return values[self.kinds[0]] if len(self.kinds) == 1 else tuple(values[kind] for kind in self.kinds)
 
 
@@ -72,7 +73,7 @@ class Branched(nn.Module):
     ("model", "reason"),
     [
         (Returning("maps"), r"return logits \(N, K\); it returns \(2, 3, 4, 4\)"),
-        (Returning("vector"), r"return logits \(N, K\); it returns \(2,\)"),
+        (Returning("vector"), r"return logits \(N, K\); it returns \(3,\)"),
         (Returning("logits", "maps"), "returns 2"),
         (Branched(), "cannot trace Branched"),
     ],

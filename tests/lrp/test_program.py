@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from relmask.errors import UnsupportedModel, UnsupportedOperator, UsageError
-from relmask.lrp import AlphaBeta, Composite, Epsilon, Flat, Gamma, Rule, ZPlus, first_layer, kind
+from relmask.lrp import AlphaBeta, Composite, Epsilon, Flat, Gamma, Rule, ZPlus, first_layer, kind, register
 from relmask.lrp.composites import named
 from relmask.lrp.graph import capture
+from relmask.lrp.operators import OPERATORS
 from relmask.lrp.program import Program
 
 EVERYWHERE = named("epsilon_plus")
@@ -38,11 +40,11 @@ class Vgg(nn.Sequential):
 class Convolutions(TorchDispatchMode):
     """Counts convolutions, transposed ones too."""
 
-    names = ("aten.convolution.default", "aten.conv2d.default", "aten.conv_transpose2d.input")
+    names = ("convolution", *(f"conv{kind}{axes}d" for kind in ("", "_transpose") for axes in (1, 2, 3)))
     count = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
-        self.count += str(function) in self.names
+        self.count += str(function).split(".")[1] in self.names
         return function(*args, **(kwargs or {}))
 
 
@@ -112,11 +114,28 @@ def test_all_unsupported_operators_are_named_at_once_with_their_modules() -> Non
     with pytest.raises(UnsupportedOperator) as caught:
         program(Unsupported())
     lines = str(caught.value).splitlines()
-    assert lines[1:4] == [
+    assert lines[1:7:2] == [
         "  stem.1: aten.cumsum.default",
         "  cumulated: aten.cumsum.default",
         "  (model): aten.erf.default",
     ]
+    assert all(f"{Path(__file__).name}:" in line for line in lines[2:7:2])
+    assert lines[2].endswith(": return x.cumsum(1)")
+
+
+def test_an_operator_can_be_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relmask.lrp.operators.table.OPERATORS", known := dict(OPERATORS))
+    for overload in (torch.ops.aten.erf.default, torch.ops.aten.cumsum.default):
+        register(overload, recalls="nothing")(lambda step, *arguments: (step.relevance,))
+        monkeypatch.setitem(OPERATORS, overload, known[overload])
+    compiled = program(Unsupported())
+    logits, tape = compiled(torch.rand(2, 3, 8, 8))
+    assert compiled.back(tape, logits).isfinite().all()
+
+
+def test_only_overloads_can_be_registered() -> None:
+    with pytest.raises(UsageError, match=r"aten\.erf is no overload"):
+        register(torch.ops.aten.erf)
 
 
 def test_a_convolution_with_computed_weights_is_unsupported() -> None:

@@ -1,9 +1,13 @@
+import warnings
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
 from torch.nn import functional as F
 
+from relmask.lrp import compile
 from relmask.lrp.graph import Captured, capture
 from relmask.lrp.rewrites import NORMS, PADS, POOLS
 
@@ -45,6 +49,10 @@ FOLDED = {
     "without bias": nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), norm(nn.BatchNorm2d(4)), nn.Flatten()),
     "grouped": nn.Sequential(nn.Conv2d(3, 6, 3, groups=3), norm(nn.BatchNorm2d(6)), nn.Flatten()),
     "without affine": nn.Sequential(nn.Conv2d(3, 4, 3), norm(nn.BatchNorm2d(4, affine=False)), nn.Flatten()),
+    "transposed": nn.Sequential(nn.ConvTranspose2d(3, 4, 3, 2), norm(nn.BatchNorm2d(4)), nn.Flatten()),
+    "transposed, grouped": nn.Sequential(
+        nn.ConvTranspose2d(3, 6, 3, groups=3, bias=False), norm(nn.BatchNorm2d(6)), nn.Flatten()
+    ),
     "linear": nn.Sequential(nn.Flatten(), nn.Linear(192, 5), norm(nn.BatchNorm1d(5))),
 }
 
@@ -112,6 +120,51 @@ def test_a_convolution_absorbs_zero_padding(model: nn.Module, absorbed: bool) ->
     captured = capture(model, images, ())
     assert bool(PADS.intersection(node.target for node in captured.graph.nodes)) != absorbed
     torch.testing.assert_close(computed(captured, images), model(images))
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 4])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_named_padding_becomes_numbers(kernel: int, dilation: int) -> None:
+    images = torch.randn(2, 3, 9, 8)
+    for padding in ("same", "valid"):
+        layer = nn.Conv2d(3, 4, kernel, padding=padding, dilation=(dilation, 1))
+        model = nn.Sequential(layer, nn.Flatten())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch copies the input of even kernels, and says so
+            expected = model(images)
+            captured = capture(model, images, ())
+        assert targets(captured)[0] == "aten.conv2d.default"
+        torch.testing.assert_close(computed(captured, images), expected)
+
+
+class Multiplied(nn.Module):
+    """A linear layer in the functional style."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.weight, self.bias = nn.Parameter(torch.randn(4, 5)), nn.Parameter(torch.randn(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x, self.weight, self.bias)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, w, b: x @ w,
+        lambda x, w, b: torch.mm(x, w) + b,
+        lambda x, w, b: torch.addmm(b, x, w),
+    ],
+    ids=["matmul", "mm", "addmm"],
+)
+def test_products_with_a_constant_matrix_become_linear_layers(
+    function: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> None:
+    images, model = torch.randn(3, 4), Multiplied(function)
+    explainer = compile(model, images, "epsilon_plus")
+    assert "aten.linear.default" in explainer.table
+    torch.testing.assert_close(explainer(images)[0], model(images))
 
 
 class Normalised(nn.Module):

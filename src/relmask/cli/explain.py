@@ -2,17 +2,26 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import relmask
-from relmask.cli.options import Device, Inputs, Json, Out, Quiet, RunFolder
+from relmask.cli.options import Device, Inputs, Json, Out, Quiet
 from relmask.cli.progress import shown
 
 
 def explain(
-    run: RunFolder,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|MODEL",
+            help="Folder that `relmask train` wrote, or a model from torch.export.save (.pt2) that takes "
+            "colour pictures from 0 to 1.",
+            show_default=False,
+        ),
+    ],
     inputs: Inputs,
     out: Out,
     target: Annotated[
@@ -22,7 +31,9 @@ def explain(
     composite: Annotated[
         str | None, typer.Option(metavar="NAME", help="Rules instead of the run's, like epsilon_plus.")
     ] = None,
-    table: Annotated[bool, typer.Option("--table", help="Print layer, operator and rule.")] = False,
+    table: Annotated[
+        bool, typer.Option("--table", help="Print what each layer kept of the relevance.")
+    ] = False,
     device: Device = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -30,11 +41,12 @@ def explain(
     """Draw heatmaps: where in each picture a class finds its evidence."""
     with shown(quiet) as progress:
         explained = relmask.explain_files(
-            relmask.load(run, device=device),
+            relmask.open_model(run, device=device),
             inputs,
             out,
             target=target,
             composite=composite,
+            tables=table,
             progress=progress,
         )
     for file, reason in explained.failed:
@@ -42,5 +54,7 @@ def explain(
     if as_json:
         typer.echo(json.dumps(asdict(explained), default=str, indent=2))
     else:
-        typer.echo((explained.rules + "\n\n" if table else "") + str(explained))
+        for file, kept in explained.tables:
+            typer.echo(f"{file}\n{kept}\n")
+        typer.echo(explained)
     raise typer.Exit(1 if explained.failed else 0)

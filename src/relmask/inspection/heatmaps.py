@@ -32,12 +32,14 @@ class Explained:
         images: pictures in all.
         failed: file and reason of those that could not be read.
         rules: layer, operator and rule, a line each.
+        tables: file, and what each layer kept of its relevance, of every picture; empty if not asked for.
     """
 
     out: Path
     images: int
     failed: tuple[tuple[str, str], ...]
     rules: str
+    tables: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.images - len(self.failed)} heatmaps, {len(self.failed)} failed\nResults in {self.out}"
@@ -50,6 +52,7 @@ def explain_files(
     *,
     target: str | None = None,
     composite: str | None = None,
+    tables: bool = False,
     progress: Progress = silent,
 ) -> Explained:
     """Write a heatmap for every picture, clean ones too, and explanations.csv.
@@ -58,11 +61,12 @@ def explain_files(
     scale: full colour is a hundred times the density of one logit spread evenly over the model's input.
 
     Args:
-        run: a trained run.
+        run: a trained run, or a model that `open_model` opened.
         inputs: folders, with all that is below them, globs, and single files.
         out: folder of the results.
         target: the class to explain; None takes the one with the highest logit in each picture.
         composite: rules instead of the run's own, by name.
+        tables: also list for every picture what each layer kept of its relevance.
         progress: called after every picture.
 
     Raises:
@@ -80,6 +84,7 @@ def explain_files(
     items = find_items(inputs, skip=(out / HEATMAPS,))
     rows: list[list[object]] = []
     failed: list[tuple[str, str]] = []
+    kept: list[tuple[str, str]] = []
     for item in items:
         heatmap = f"{HEATMAPS}/{item.name}.png"
         try:
@@ -90,12 +95,14 @@ def explain_files(
             rows.append([printable(item.path), "", "", "", "", reason])
         else:
             explained = _explained(reader, image, None if target is None else classes.index(target))
+            if tables:
+                kept.append((str(item.path), _table(reader, image, explained.k)))
             _draw(out / heatmap, image, explained.relevance, 100 / reader.spec.size**2)
             figures = (f"{explained.logit:.6g}", f"{explained.relevance.max():.6g}")
             rows.append([printable(item.path), classes[explained.k], *figures, printable(heatmap), ""])
         progress("explain", len(rows), len(items))
     write_csv(out / "explanations.csv", COLUMNS, rows)
-    return Explained(out, len(items), tuple(failed), reader.explainer.table)
+    return Explained(out, len(items), tuple(failed), reader.explainer.table, tuple(kept))
 
 
 class _Explained(NamedTuple):
@@ -110,6 +117,11 @@ def _explained(reader: Reader, image: NDArray[np.float32], target: int | None) -
     logits = reader.logits(images).amax(0)
     k = int(logits.argmax()) if target is None else target
     return _Explained(k, float(logits[k]), reader.explain(image, images, places, k))
+
+
+def _table(reader: Reader, image: NDArray[np.float32], k: int) -> str:
+    images, _ = reader.cut(image)
+    return str(reader.explainer.ledger(reader.normalise(images.to(reader.device)), k))
 
 
 def _draw(path: Path, image: NDArray[np.float32], relevance: NDArray[np.float32], limit: float) -> None:

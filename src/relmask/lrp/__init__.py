@@ -7,8 +7,14 @@ Knows networks and tensors, no images, files or masks.
 """
 
 from relmask.lrp import composites
+from relmask.lrp.affine import stabilise
+from relmask.lrp.attribution import LRP
 from relmask.lrp.compiler import Explainer, Explanation, compile
 from relmask.lrp.composites import Composite, first_layer, kind, module
+from relmask.lrp.ledger import Entry, Ledger
+from relmask.lrp.neurons import Neuron, strongest
+from relmask.lrp.operators import Operator, Outline, Step, sum_to
+from relmask.lrp.operators import operator as register
 from relmask.lrp.rules import (
     AlphaBeta,
     Epsilon,
@@ -25,18 +31,25 @@ from relmask.lrp.rules import (
 from relmask.lrp.targets import Contrast, Target
 
 __all__ = [
+    "LRP",
     "AlphaBeta",
     "Composite",
     "Contrast",
+    "Entry",
     "Epsilon",
     "Explainer",
     "Explanation",
     "Flat",
     "Gamma",
+    "Ledger",
     "Magnitude",
+    "Neuron",
+    "Operator",
+    "Outline",
     "Ratio",
     "Rule",
     "Sharing",
+    "Step",
     "Target",
     "WSquare",
     "ZBox",
@@ -46,4 +59,8 @@ __all__ = [
     "first_layer",
     "kind",
     "module",
+    "register",
+    "stabilise",
+    "strongest",
+    "sum_to",
 ]

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from relmask.lrp.linear import Linear
 
 EPSILON = 1e-6
 
@@ -72,104 +73,12 @@ SQUARES = Squared()
 ONES = Constant()
 
 
-class Linear(Protocol):
-    """How a weight acts on an input: the linear part of a convolution, of a matrix product."""
-
-    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
-        """W x + b, with x zero-padded by `pads` (as F.pad counts them) first."""
-        ...
-
-    def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
-        """W^T s, in the input's `shape`."""
-        ...
-
-    def shift(self, total: Tensor, bias: Tensor) -> Tensor:
-        """An output plus bias."""
-        ...
-
-    def halves(self, x: Tensor) -> Tensor:
-        """max(x, 0) and -min(x, 0) side by side in the channels: cat(W, -W) acts on them as W on x."""
-        ...
-
-    def whole(self, halves: Tensor) -> Tensor:
-        """The sum of both halves, in x's shape."""
-        ...
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """Convolution in one to three dimensions, (N, C, ...) to (N, O, ...)."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-
-    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
-        """W x + b."""
-        convolve = (F.conv1d, F.conv2d, F.conv3d)[weight.ndim - 3]
-        padded = F.pad(x, tuple(pads)) if pads else x
-        return convolve(padded, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-
-    def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
-        """W^T s, in the input's `shape`."""
-        convolve = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[weight.ndim - 3]
-        # The largest output padding reaches past every input that a strided convolution can have had.
-        rest = tuple(step - 1 for step in self.stride)
-        x = convolve(s, weight, None, self.stride, self.padding, rest, self.groups, self.dilation)
-        if pads:
-            x = F.pad(x, [-pad for pad in pads])
-        for axis, step in enumerate(self.stride, start=2):
-            x = x.narrow(axis, 0, shape[axis]) if step > 1 else x
-        return x
-
-    def shift(self, total: Tensor, bias: Tensor) -> Tensor:
-        """An output plus bias."""
-        return total + bias.view(-1, *(1 for _ in self.stride))
-
-    def halves(self, x: Tensor) -> Tensor:
-        """max(x, 0) and -min(x, 0) side by side, group by group."""
-        grouped = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:])
-        return torch.cat((grouped.clamp(min=0), -grouped.clamp(max=0)), 2).flatten(1, 2)
-
-    def whole(self, halves: Tensor) -> Tensor:
-        """The sum of both halves."""
-        images, _, *places = halves.shape
-        return halves.reshape(images, self.groups, 2, -1, *places).sum(2).flatten(1, 2)
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Matrix product over the last axis, (..., C) to (..., O)."""
-
-    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
-        """W x + b."""
-        return F.linear(x, weight, bias)
-
-    def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
-        """W^T s."""
-        return s @ weight
-
-    def shift(self, total: Tensor, bias: Tensor) -> Tensor:
-        """An output plus bias."""
-        return total + bias
-
-    def halves(self, x: Tensor) -> Tensor:
-        """max(x, 0) and -min(x, 0) side by side."""
-        return torch.cat((x.clamp(min=0), -x.clamp(max=0)), -1)
-
-    def whole(self, halves: Tensor) -> Tensor:
-        """The sum of both halves."""
-        positive, negative = halves.chunk(2, -1)
-        return positive + negative
-
-
 class Layer(nn.Module):
     """The weights of one affine layer, in all the parts that its rule asks for, made once.
 
     Args:
         linear: how the weight acts.
-        weight: (O, C / groups, ...), input channels second.
+        weight: as `linear` takes it.
         bias: (O,) or None.
         parts: what to make of them.
         halves: the rule is written for x >= 0, and x may be negative: share over max(x, 0) and -min(x, 0).
@@ -195,7 +104,7 @@ class Layer(nn.Module):
         self.silent = silent
         self.index = {part: i for i, part in enumerate(parts)}
         for part, i in self.index.items():
-            both = torch.cat((weight, -weight), 1) if halves and part != PLAIN else weight
+            both = linear.mirror(weight) if halves and part != PLAIN else weight
             self.register_buffer(f"weight_{i}", part(both), persistent=False)
             self.register_buffer(f"bias_{i}", None if bias is None else part(bias), persistent=False)
 
@@ -214,6 +123,7 @@ class Affine:
         self.x = x
         self.pads = pads
         self._totals: dict[Part, Tensor] = {}
+        self._halves: Tensor | None = None
 
     @property
     def silent(self) -> bool:
@@ -233,11 +143,11 @@ class Affine:
 
     def inputs(self, part: Part) -> Tensor:
         """What a part acts on: x, or its two halves where the rule wants no negative input."""
-        return self._halves if self._halved(part) else self.x
-
-    @cached_property
-    def _halves(self) -> Tensor:
-        return self.layer.linear.halves(self.x)
+        if not self._halved(part):
+            return self.x
+        if self._halves is None:
+            self._halves = self.layer.linear.halves(self.x)
+        return self._halves
 
     def total(self, part: Part) -> Tensor:
         """Sum of a part's contributions, and of its bias where that takes a share, for every output."""
@@ -258,7 +168,7 @@ class Affine:
 
     def weigh(self, part: Part, s: Tensor) -> Tensor:
         """x_j * sum_i w_ij s_i for the entries w of a part."""
-        weighed = self.inputs(part) * self.back(part, s)
+        weighed = self.back(part, s).mul_(self.inputs(part))  # in place, for it was just made
         return self.layer.linear.whole(weighed) if self._halved(part) else weighed
 
     def share(self, part: Part, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
@@ -270,7 +180,13 @@ class Affine:
             epsilon: what keeps denominators from zero.
             sign: of all contributions, +1 or -1, where it is known.
         """
-        return self.weigh(part, relevance / stabilise(self.total(part), epsilon, sign))
+        return self.weigh(part, relevance / self.stabilised(self.total(part), epsilon, sign))
+
+    def stabilised(self, total: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
+        """A denominator; where a layer is silent below zero, a cheaper one that is right above."""
+        if self.silent and not sign:
+            return total.clamp(min=0).add_(epsilon)
+        return stabilise(total, epsilon, sign)
 
     def _halved(self, part: Part) -> bool:
         return self.layer.halves and part != PLAIN

@@ -8,7 +8,6 @@ from torch.fx import Node
 
 from relmask.lrp.graph import Captured
 from relmask.lrp.operators import LAYERS, OPERATORS, holds_tensors, tensor_inputs
-from relmask.lrp.operators.activations import SOFTMAX
 
 
 class Facts:
@@ -33,7 +32,7 @@ class Facts:
         found: set[Node] = set()
         for node in self.nodes:
             known = OPERATORS.get(node.target)
-            if node.target in SOFTMAX or (known and known.gates):
+            if known and known.gates:
                 found.add(node)
             elif known and known.zeros == "its output's":
                 sources = [source for source in tensor_inputs(node) if source in self.depends]
@@ -100,7 +99,7 @@ class Facts:
             inputs = tensor_inputs(node)
             known = OPERATORS.get(node.target)
             kept = node.target is operator.getitem or (known is not None and known.keeps_sign(node))
-            given = node.target in SOFTMAX or (known is not None and known.positive(node))
+            given = known is not None and known.positive(node)
             if given or (kept and inputs and found.issuperset(inputs)):
                 found.add(node)
         return found

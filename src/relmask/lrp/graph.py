@@ -1,7 +1,7 @@
 """From a model to the graph that the compiler walks: exported, constants computed, batch norm folded."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,17 +10,26 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind
 from torch.fx import Graph, Node
+from torch.utils import _pytree as pytree
 
-from relmask.errors import UnsupportedModel
+from relmask.errors import UnsupportedModel, UsageError
+from relmask.lrp.decompositions import decompositions
+from relmask.lrp.places import mark_outputs, outputs
 from relmask.lrp.rewrites import (
     absorb_pads,
     compute_constants,
     drop_unused,
     fold_norms,
     keep_indices,
+    known,
     loosen_views,
+    name_gates,
+    name_linear,
+    spell_padding,
     understood,
 )
+
+Output = int | str
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Captured:
         constants: nodes whose value does not depend on the image.
         image: the input (N, C, ...).
         logits: the output (N, K).
+        outputs: of modules, by their paths; a module that ran again has `@1` behind it.
         fit: for which images.
     """
 
@@ -72,25 +82,34 @@ class Captured:
     constants: Mapping[Node, Tensor]
     image: Node
     logits: Node
+    outputs: Mapping[str, Node]
     fit: Fit
 
 
-def capture(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Captured:
+def capture(
+    model: nn.Module, example: Tensor, axes: tuple[int, ...], output: Output | None = None
+) -> Captured:
     """Export a model in evaluation mode and prepare its graph.
 
     Args:
         model: a copy that nobody else uses.
         example: (N, C, ...).
         axes: which axes of the example to leave open, as far as the model allows.
+        output: which of several outputs, by its position or its key.
 
     Raises:
-        UnsupportedModel: torch.export cannot trace it, or it does not return one tensor (N, K).
+        UnsupportedModel: torch.export cannot trace it, or it does not return one tensor (N, K) or (N,).
+        UsageError: no such output, or none chosen of several.
     """
     program = _export(model, example, axes)
-    image, logits = _ends(program)
+    image = _image(program)
     graph, constants = program.graph, _constants(program)
-    graph.output_node().args = ((logits,),)
+    graph.output_node().args = ((_logits(program, image, output),),)
+    mark_outputs(graph)
     compute_constants(graph, constants)
+    spell_padding(graph)
+    name_gates(graph)
+    name_linear(graph, constants)
     fold_norms(graph, constants)
     absorb_pads(graph, constants)
     keep_indices(graph)
@@ -104,23 +123,13 @@ def capture(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Capture
         {node: value for node, value in constants.items() if node.users},
         image,
         graph.output_node().all_input_nodes[0],
+        outputs(graph),
         Fit(
             tuple(size if isinstance(size, int) else None for size in sizes),
             tuple(guards or ()),
             str(image.target),
         ),
     )
-
-
-def path(node: Node) -> str:
-    """Path of the module that a node came from, as in `named_modules()`."""
-    entries = list((node.meta.get("nn_module_stack") or {}).values())
-    return str(entries[-1][0]) if entries else ""
-
-
-def place(node: Node) -> str:
-    """Module and operator, for messages."""
-    return f"{path(node) or '(model)'}: {node.target}"
 
 
 def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> ExportedProgram:
@@ -130,7 +139,7 @@ def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Exporte
             warnings.simplefilter("ignore")  # torch's own, about its own internals
             program = export(model, (example.clone(),), dynamic_shapes=(sizes,) if sizes else None)
             if not understood(program.graph):
-                program = program.run_decompositions({})
+                program = program.run_decompositions(dict(decompositions(known())))
     except Exception as error:  # whatever a model's own code can raise
         raise UnsupportedModel(
             f"torch.export cannot trace {type(model).__name__}: {error}\n"
@@ -139,21 +148,53 @@ def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> Exporte
     return program
 
 
-def _ends(program: ExportedProgram) -> tuple[Node, Node]:
-    signature = program.graph_signature
-    nodes = {node.name: node for node in program.graph.nodes}
-    if len(signature.user_inputs) != 1 or len(signature.user_outputs) != 1:
+def _image(program: ExportedProgram) -> Node:
+    names = program.graph_signature.user_inputs
+    if len(names) != 1:
         raise UnsupportedModel(
-            "The model must take one tensor of images and return one tensor of logits; it takes "
-            f"{len(signature.user_inputs)} and returns {len(signature.user_outputs)}. "
-            "Wrap it in a module that does."
+            f"The model must take one tensor of images; it takes {len(names)} inputs. "
+            "Wrap it in a module that fixes the others."
         )
-    image, logits = (nodes[str(end)] for end in (*signature.user_inputs, *signature.user_outputs))
-    value: Any = logits.meta.get("val")
+    image: Node = next(node for node in program.graph.nodes if node.name == names[0])
+    return image
+
+
+def _logits(program: ExportedProgram, image: Node, output: Output | None) -> Node:
+    """The chosen output (N, K); a single logit (N,) becomes (N, 1)."""
+    returned = _returned(program)
+    if output is not None:
+        try:
+            returned = returned[output]
+        except (KeyError, IndexError, TypeError):
+            reason = f"The model has no output {output!r}; it returns {_choices(returned)}."
+            raise UsageError(reason) from None
+    chosen: Any = returned
+    value = chosen.meta.get("val") if isinstance(chosen, Node) else None
+    if isinstance(value, Tensor) and value.ndim == 1 and value.shape[0] == image.meta["val"].shape[0]:
+        with program.graph.inserting_before(program.graph.output_node()):
+            column: Node = program.graph.call_function(torch.ops.aten.unsqueeze.default, (chosen, 1))
+        column.meta = {**chosen.meta, "val": value.unsqueeze(1)}
+        return column
     if not isinstance(value, Tensor) or value.ndim != 2:
-        found = tuple(value.shape) if isinstance(value, Tensor) else value
+        found = tuple(value.shape) if isinstance(value, Tensor) else _choices(returned)
         raise UnsupportedModel(f"The model must return logits (N, K); it returns {found}.")
-    return image, logits
+    node: Node = chosen
+    return node
+
+
+def _returned(program: ExportedProgram) -> Any:  # noqa: ANN401 - as nested as the model returns it
+    """What the model returns, with nodes in place of tensors."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    leaves = [nodes.get(str(name), name) for name in program.graph_signature.user_outputs]
+    return pytree.tree_unflatten(leaves, program.call_spec.out_spec)
+
+
+def _choices(returned: Any) -> str:  # noqa: ANN401 - as nested as the model returns it
+    if isinstance(returned, Mapping):
+        return f"{len(returned)} outputs: choose output={' or '.join(map(repr, returned))}"
+    if isinstance(returned, Sequence):
+        return f"{len(returned)} outputs: choose output=0 to {len(returned) - 1}"
+    return f"{returned}"
 
 
 def _constants(program: ExportedProgram) -> dict[Node, Tensor]:

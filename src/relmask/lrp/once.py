@@ -4,11 +4,16 @@ from torch import Tensor, nn
 
 from relmask.lrp.compiler import Explanation, compile
 from relmask.lrp.composites import Composite
+from relmask.lrp.graph import Output
 from relmask.lrp.targets import Target
 
 
 def explain(
-    model: nn.Module, images: Tensor, composite: str | Composite = "relmask", target: Target = None
+    model: nn.Module,
+    images: Tensor,
+    composite: str | Composite = "relmask",
+    target: Target = None,
+    output: Output | None = None,
 ) -> Explanation:
     """Explain what a classifier says of some images; to explain more of them, `compile` once.
 
@@ -17,6 +22,7 @@ def explain(
         images: as the model takes them.
         composite: the name of a preset, or a `Composite`.
         target: what to explain: None for the predicted class, a class, one for each image, or a `Contrast`.
+        output: which one to explain of a model that returns several, by its position or its key.
 
     Returns:
         Logits, relevance in the images' shape, and the share of it that was conserved.
@@ -24,7 +30,7 @@ def explain(
     Raises:
         UnsupportedOperator: operators without a rule; all of them are named.
         UnsupportedModel: softmax at the end, no (N, K) output, or a model that torch.export cannot trace.
-        UsageError: no such composite, or one without a rule for some layers.
+        UsageError: no such composite or output, or a composite without a rule for some layers.
 
     Example:
         >>> import torch
@@ -33,4 +39,4 @@ def explain(
         >>> bool((explanation.relevance.sum() - explanation.logits[0, 1]).abs() < 1e-4)
         True
     """
-    return compile(model, images, composite).explain(images, target)
+    return compile(model, images, composite, output=output).explain(images, target)

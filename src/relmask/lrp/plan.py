@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch.fx import Node
 
 from relmask.errors import UnsupportedModel, UnsupportedOperator, UsageError
 from relmask.lrp.affine import PLAIN, Layer
 from relmask.lrp.composites import Composite, Place
 from relmask.lrp.facts import Facts
-from relmask.lrp.graph import path, place
 from relmask.lrp.operators import LAYERS, OPERATORS, arguments, tensor_inputs
 from relmask.lrp.operators.activations import LOG_SOFTMAX
+from relmask.lrp.places import line, path, place
 from relmask.lrp.rules import Ratio, Rule, Sharing
 from relmask.lrp.steps import Apply, Call, Instruction, Pick, Ref
 
@@ -27,11 +26,11 @@ class Plan:
 
     Args:
         steps: in the order in which they run.
-        table: (layer, operator, rule) of every node that has a rule.
+        known: (layer, operator, rule) of every step, "" where there is no rule to choose.
     """
 
     steps: tuple[Instruction, ...]
-    table: tuple[tuple[str, str, str], ...]
+    known: Mapping[str, tuple[str, str, str]]
 
 
 def plan(facts: Facts, composite: Composite) -> Plan:
@@ -55,10 +54,12 @@ def plan(facts: Facts, composite: Composite) -> Plan:
             steps.append(Pick(node.name, source.name, index))
         else:
             steps.append(_call(node, rules, facts))
-    table = tuple(
-        (place.path or "(model)", place.operator, str(rules[node])) for node, place in places.items()
-    )
-    return Plan(tuple(steps), table)
+    known = {node.name: _row(node, rules.get(node)) for node in facts.nodes}
+    return Plan(tuple(steps), known)
+
+
+def _row(node: Node, rule: Rule | Sharing | None) -> tuple[str, str, str]:
+    return path(node) or "(model)", str(node.target), "" if rule is None else str(rule)
 
 
 def _refuse(facts: Facts) -> None:
@@ -69,8 +70,10 @@ def _refuse(facts: Facts) -> None:
             "sigmoid saturate, and softmax mixes the classes. Pass the model without that last step."
         )
     if facts.unsupported:
-        places = "\n".join(f"  {place(node)}" for node in facts.unsupported)
-        raise UnsupportedOperator(f"No rule for:\n{places}\nAdd them: docs/how-to/operator.md")
+        places = "\n".join(f"  {place(node)}\n    {line(node)}".rstrip() for node in facts.unsupported)
+        raise UnsupportedOperator(
+            f"No rule for:\n{places}\nAdd them with relmask.lrp.register: docs/how-to/operator.md"
+        )
     if facts.captured.image not in facts.reached:
         raise UnsupportedModel(
             "The logits do not depend on the image, or only through gates that get no relevance."
@@ -144,5 +147,13 @@ def _call(node: Node, rules: Chosen, facts: Facts) -> Call:
 
 
 def _refs(argument: Any) -> Any:  # noqa: ANN401 - as deep as arguments go
-    """An argument with `Ref`s in place of nodes."""
-    return torch.fx.map_arg(argument, lambda node: Ref(node.name))  # type: ignore[arg-type, return-value]
+    """An argument with `Ref`s in place of nodes, and plain lists in place of fx's own."""
+    if isinstance(argument, Node):
+        return Ref(argument.name)
+    if isinstance(argument, list):
+        return [_refs(part) for part in argument]
+    if isinstance(argument, tuple):
+        return tuple(_refs(part) for part in argument)
+    if isinstance(argument, Mapping):
+        return {name: _refs(part) for name, part in argument.items()}
+    return argument

@@ -1,13 +1,16 @@
 """The compiled graph: one walk forwards that keeps what the way back needs, one walk back."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from relmask.lrp.composites import Composite
 from relmask.lrp.facts import Facts
 from relmask.lrp.graph import Captured
+from relmask.lrp.ledger import Entry, Ledger
 from relmask.lrp.plan import plan
 from relmask.lrp.steps import Apply, Instruction, Tape
 
@@ -25,8 +28,10 @@ class Program(nn.Module):
 
     def __init__(self, captured: Captured, composite: Composite) -> None:
         super().__init__()
-        chosen = plan(Facts(captured), composite)
-        self.steps, self.table = chosen.steps, chosen.table
+        facts = Facts(captured)
+        chosen = plan(facts, composite)
+        self.steps, self.known = chosen.steps, chosen.known
+        self.outputs = {name: node.name for name, node in captured.outputs.items() if node in facts.reached}
         self.layers = nn.ModuleList(step for step in chosen.steps if isinstance(step, Apply))
         self.fit = captured.fit
         self.image, self.logits = captured.image.name, captured.logits.name
@@ -36,6 +41,11 @@ class Program(nn.Module):
         for name, value in constants.items():
             self.register_buffer(f"constant_{name}", value, persistent=False)
         self.finished_forward, self.finished_back = _last_uses(self.steps)
+
+    @property
+    def table(self) -> tuple[tuple[str, str, str], ...]:
+        """(layer, operator, rule) of every step that has a rule."""
+        return tuple(row for row in self.known.values() if row[2])
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tape]:
         """Logits (N, K), and what the way back needs."""
@@ -51,13 +61,49 @@ class Program(nn.Module):
         """Relevance of the images, given that of the logits. Uses up the tape."""
         relevance: dict[str, Any] = {self.logits: start}
         for step in reversed(self.steps):
-            if step.name in relevance:
-                for source, part in step.back(tape, relevance.pop(step.name)):
-                    relevance[source] = _added(relevance.get(source), part)
-            for name in self.finished_back.get(step.name, ()):
-                del tape.values[name]
+            self._pass(step, tape, relevance)
         arrived: Tensor = relevance[self.image]
         return arrived
+
+    def inner(self, tape: Tape, start: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+        """Relevance at the outputs of modules; it is followed no further than to the last of them."""
+        relevance: dict[str, Any] = {self.logits: start}
+        wanted = {self.outputs[name] for name in names}
+        found: dict[str, Tensor] = {}
+        for step in reversed(self.steps):
+            if step.name in wanted:
+                found[step.name] = relevance[step.name]
+            if len(found) == len(wanted):
+                break
+            self._pass(step, tape, relevance)
+        return {name: found[self.outputs[name]] for name in names}
+
+    def ledger(self, tape: Tape, start: Tensor) -> Ledger:
+        """What every step kept of the relevance that arrived."""
+        relevance: dict[str, Any] = {self.logits: start}
+        whole, entries = float(start.sum()) or math.nan, list[Entry]()
+        for step in reversed(self.steps):
+            arrived = _sum(relevance.get(step.name)) / whole
+            reached, before = step.name in relevance, sum(map(_sum, relevance.values()))
+            self._pass(step, tape, relevance)
+            if reached:
+                passed = arrived + (sum(map(_sum, relevance.values())) - before) / whole
+                entries.append(Entry(*self.known[step.name], arrived, passed))
+        return Ledger(tuple(reversed(entries)), _sum(relevance[self.image]) / whole)
+
+    def _pass(self, step: Instruction, tape: Tape, relevance: dict[str, Any]) -> None:
+        """Let a step pass on what arrived at it, if something did, and let go what is needed no more."""
+        if step.name in relevance:
+            for source, part in step.back(tape, relevance.pop(step.name)):
+                relevance[source] = _added(relevance.get(source), part)
+        for name in self.finished_back.get(step.name, ()):
+            del tape.values[name]
+
+
+def _sum(relevance: Any) -> float:  # noqa: ANN401 - a tensor, one per output of a node, or nothing
+    if isinstance(relevance, dict):
+        return sum(map(_sum, relevance.values()))
+    return 0.0 if relevance is None else float(relevance.sum(dtype=torch.float64))
 
 
 def _added(known: Any, part: Any) -> Any:  # noqa: ANN401 - a tensor, or one per output of a node

@@ -9,13 +9,21 @@ from torch._ops import OpOverload
 from torch.fx import Graph, Node
 
 from relmask.lrp.operators import LAYERS, OPERATORS, arguments, holds_tensors, tensor_inputs
-from relmask.lrp.operators.activations import SOFTMAX
+from relmask.lrp.operators.activations import LOG_SOFTMAX
 from relmask.lrp.operators.table import aten
+from relmask.lrp.places import replace
 
 Constants = dict[Node, Tensor]
 
 NORMS = {aten._native_batch_norm_legit_no_training.default, aten.batch_norm.default}
+NAMED_PADDING = {
+    aten.conv1d.padding: aten.conv1d.default,
+    aten.conv2d.padding: aten.conv2d.default,
+    aten.conv3d.padding: aten.conv3d.default,
+}
 PADS = {aten.pad.default, aten.constant_pad_nd.default}
+CAPS = {aten.relu6.default, aten.hardtanh.default, aten.clamp.default}
+PRODUCTS = {aten.mm.default, aten.matmul.default, aten.addmm.default}
 VIEWS = {aten.view.default, aten._unsafe_view.default}
 POOLS = {
     aten.max_pool1d.default: aten.max_pool1d_with_indices.default,
@@ -24,14 +32,19 @@ POOLS = {
 }
 
 
+def known() -> set[object]:
+    """Operators that are in the tables or rewritten here."""
+    return {*OPERATORS, *LAYERS, *NORMS, *POOLS, *PRODUCTS, *NAMED_PADDING, *LOG_SOFTMAX}
+
+
 def understood(graph: Graph) -> bool:
     """Is every operator known as it is, and does none of them change its input?
 
     If not, torch.export can decompose the graph first, which takes it longer than exporting.
     """
-    known = OPERATORS.keys() | LAYERS.keys() | NORMS | POOLS.keys() | SOFTMAX
+    targets = known()
     nodes = [node for node in graph.nodes if isinstance(node.target, OpOverload) and holds_tensors(node)]
-    return all(node.target in known and not node.target._schema.is_mutable for node in nodes)
+    return all(node.target in targets and not node.target._schema.is_mutable for node in nodes)
 
 
 def loosen_views(graph: Graph) -> None:
@@ -50,7 +63,7 @@ def compute_constants(graph: Graph, constants: Constants) -> None:
             value = node.target(*args, **kwargs)
             if isinstance(value, Tensor):
                 with graph.inserting_before(node):
-                    node.replace_all_uses_with(_constant(graph, f"{node.name}_value", value, constants))
+                    replace(node, _constant(graph, f"{node.name}_value", value, constants))
 
 
 def fold_norms(graph: Graph, constants: Constants) -> None:
@@ -69,7 +82,7 @@ def fold_norms(graph: Graph, constants: Constants) -> None:
         else:
             whole = _elementwise(graph, source, norm, scale, shift, constants)
         for output in [norm] if norm.target == aten.batch_norm.default else list(norm.users):
-            output.replace_all_uses_with(whole)
+            replace(output, whole)
 
 
 def _scale_and_shift(norm: dict[str, Any], constants: Constants) -> tuple[Tensor, Tensor]:
@@ -93,7 +106,8 @@ def _fold(graph: Graph, layer: Node, scale: Tensor, shift: Tensor, constants: Co
     """Weight and bias of layer and norm in one."""
     options = arguments(layer)
     weight = constants[options["weight"]]
-    folded = weight.double() * scale.view(-1, *(1 for _ in weight.shape[1:]))
+    linear = LAYERS[layer.target].linear(weight.ndim, *list(options.values())[3:])
+    folded = linear.scale(weight.double(), scale)
     bias = shift if options["bias"] is None else shift + constants[options["bias"]].double() * scale
     with graph.inserting_before(layer):
         names = (
@@ -126,13 +140,59 @@ def _constant(graph: Graph, name: str, value: Tensor, constants: Constants) -> N
     return node
 
 
+def spell_padding(graph: Graph) -> None:
+    """Convolutions with padding "same" or "valid" get it in numbers; "same" adds what is odd behind."""
+    for layer in [node for node in graph.nodes if node.target in NAMED_PADDING]:
+        options = arguments(layer)
+        source, weight, bias, stride, padding, dilation, groups = options.values()
+        sizes = weight.meta["val"].shape[2:]
+        layer.target = NAMED_PADDING[layer.target]
+        layer.args = (source, weight, bias, stride, [0] * len(sizes), dilation, groups)
+        layer.kwargs = {}
+        if padding == "same":
+            each = list(dilation) * (len(sizes) // len(dilation))
+            totals = [step * (size - 1) for step, size in zip(each, sizes, strict=True)]
+            pads = [side for total in reversed(totals) for side in (total // 2, total - total // 2)]
+            layer.kwargs = {"pads": pads}
+
+
+def name_gates(graph: Graph) -> None:
+    """relu6(x + 3) / 6, written out as in MobileNetV3, becomes the gate that it is: a hard sigmoid."""
+    for node in [node for node in graph.nodes if node.target == aten.div.Tensor and node.args[1] == 6]:
+        capped = node.args[0]
+        if capped.target in CAPS and _limits(capped) == (0, 6):
+            shifted = capped.args[0]
+            if shifted.target == aten.add.Tensor and shifted.args[1] == 3 and not shifted.kwargs:
+                node.target, node.args = aten.hardsigmoid.default, (shifted.args[0],)
+
+
+def _limits(node: Node) -> tuple[Any, Any]:
+    options = list(arguments(node).values())
+    return (0, 6) if node.target == aten.relu6.default else (options[1], options[2])
+
+
+def name_linear(graph: Graph, constants: Constants) -> None:
+    """Products with a constant matrix become linear layers, which have rules."""
+    for product in [node for node in graph.nodes if node.target in PRODUCTS]:
+        *bias, x, matrix = product.args[:3]
+        if matrix not in constants or x in constants or constants[matrix].ndim != 2:
+            continue
+        if product.kwargs or (bias and (bias[0] not in constants or constants[bias[0]].ndim != 1)):
+            continue
+        with graph.inserting_before(product):
+            weight = _constant(graph, f"{product.name}_weight", constants[matrix].mT, constants)
+        product.target = aten.linear.default
+        product.args = (x, weight, *bias)
+
+
 def absorb_pads(graph: Graph, constants: Constants) -> None:
     """Zero-padding before a convolution becomes its argument `pads`: no relevance goes to the border."""
     for layer in graph.nodes:
-        if layer.target not in LAYERS or LAYERS[layer.target].kind != "convolution":
+        if layer.target not in LAYERS or not LAYERS[layer.target].pads:
             continue
         pad = layer.args[0]
-        if not constants.keys() >= set(tensor_inputs(layer)[1:]) or pad.target not in PADS:
+        constant = constants.keys() >= set(tensor_inputs(layer)[1:])
+        if not constant or pad.target not in PADS or "pads" in layer.kwargs:
             continue
         options = arguments(pad)
         widths, spatial = options["pad"], 2 * (layer.meta["val"].ndim - 2)
@@ -155,7 +215,7 @@ def keep_indices(graph: Graph) -> None:
             first = graph.call_function(operator.getitem, (indexed, 0))
         indexed.meta = {**pool.meta, "val": (pool.meta["val"], pool.meta["val"])}
         first.meta = dict(pool.meta)
-        pool.replace_all_uses_with(first)
+        replace(pool, first)
 
 
 def drop_unused(graph: Graph) -> None:

@@ -169,11 +169,11 @@ class Gamma(Rule):
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """X * (W + gamma W+)^T (R / (z + gamma z+)) where z > 0, the same with W-, z- where z < 0."""
         up, down = self._amplified
-        z, risen = layer.total(PLAIN), layer.total(up)
-        nothing = torch.zeros_like(relevance)
+        risen = layer.total(up)
+        if layer.silent:  # no relevance where z <= 0
+            return layer.weigh(up, relevance / layer.stabilised(risen))
+        z, nothing = layer.total(PLAIN), torch.zeros_like(relevance)
         gained = layer.weigh(up, torch.where(z > 0, relevance / stabilise(risen), nothing))
-        if layer.silent:
-            return gained
         fallen = (2 + self.gamma) * z - risen  # z + gamma z-, since gamma z+ = risen - z
         return gained + layer.weigh(down, torch.where(z < 0, relevance / stabilise(fallen), nothing))
 

@@ -127,9 +127,9 @@ class Call:
         outline = tape.outlines[self.name]
         if isinstance(outline, tuple):
             relevance = tuple(relevance.get(index) for index in range(len(outline)))
-        step = Step(relevance, recall(self.name), self.sharing)
+        step = Step(relevance, recall(self.name), self.sharing, self.carries)
         parts = self.operator.passes(step, *_filled(self.args, recall), **_filled(self.kwargs, recall))
-        for source, part, carries in zip(self.reads, parts, self.carries, strict=True):
+        for source, part, carries in zip(self.reads, parts, self.carries, strict=False):
             if carries and part is not None:
                 yield source, part
 

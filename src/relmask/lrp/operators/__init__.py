@@ -5,12 +5,32 @@ Takes a node's inputs, output and relevance; gives a relevance or None per tenso
 else is in `OPERATORS`.
 """
 
-from relmask.lrp.operators import activations, arithmetic, pooling, reductions, shapes
+from relmask.lrp.operators import (
+    activations,
+    arithmetic,
+    normalisation,
+    pooling,
+    products,
+    reductions,
+    resizing,
+    selection,
+    shapes,
+)
 from relmask.lrp.operators.arguments import arguments, holds_tensors, tensor_inputs
 from relmask.lrp.operators.layers import LAYERS
 from relmask.lrp.operators.table import OPERATORS, Operator, Outline, Step, operator, sum_to
 
-FAMILIES = (activations, arithmetic, pooling, reductions, shapes)
+FAMILIES = (
+    activations,
+    arithmetic,
+    normalisation,
+    pooling,
+    products,
+    reductions,
+    resizing,
+    selection,
+    shapes,
+)
 """Importing a family fills the table."""
 
 __all__ = [

@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.fx import Node
 
 from relmask.lrp.operators.arguments import arguments
-from relmask.lrp.operators.table import Passed, Step, always, aten, operator
+from relmask.lrp.operators.table import Outline, Passed, Step, always, aten, operator
 
-SOFTMAX = {aten.softmax.int, aten._softmax.default}
 LOG_SOFTMAX = {aten.log_softmax.int, aten._log_softmax.default}
 
 
@@ -54,6 +54,10 @@ def _not_below_zero(node: Node) -> bool:
 @operator(
     aten.leaky_relu.default,
     aten.elu.default,
+    aten.celu.default,
+    aten.selu.default,
+    aten.softshrink.default,
+    aten.hardshrink.default,
     aten.gelu.default,
     aten.silu.default,
     aten.mish.default,
@@ -68,7 +72,9 @@ def _not_below_zero(node: Node) -> bool:
 @operator(aten.softplus.default, aten.exp.default, recalls="nothing", positive=always)
 @operator(aten.sigmoid.default, aten.hardsigmoid.default, recalls="nothing", positive=always, gates=True)
 @operator(aten.pow.Tensor_Scalar, recalls="nothing", keeps_sign=always)
-@operator(aten.log.default, aten.neg.default, recalls="nothing")
+@operator(aten.rsqrt.default, aten.reciprocal.default, recalls="nothing", gates=True)
+@operator(aten.log.default, aten.neg.default, aten.rsub.Scalar, aten.threshold.default, recalls="nothing")
+@operator(aten.prelu.default, recalls="nothing", zeros="its output's")
 def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """All of it."""
     return (step.relevance,)
@@ -80,6 +86,10 @@ def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:
     aten.alias.default,
     aten.dropout.default,
     aten.feature_dropout.default,
+    aten.alpha_dropout.default,
+    aten.feature_alpha_dropout.default,
+    aten.to.dtype,
+    aten._to_copy.default,
     aten.contiguous.default,
     recalls="nothing",
     keeps_sign=always,
@@ -88,3 +98,9 @@ def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:
 def same(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """All of it: a copy."""
     return (step.relevance,)
+
+
+@operator(aten.glu.default, recalls="nothing")
+def glu(step: Step, x: Outline, dim: int = -1) -> Passed:
+    """All to the first half; the second half is its gate."""
+    return (torch.cat((step.relevance, torch.zeros_like(step.relevance)), dim),)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from relmask.lrp.affine import Convolution, Linear, Matrix
+from relmask.lrp.linear import Convolution, Linear, Matrix, TransposedConvolution
 from relmask.lrp.operators.table import aten
 
 
@@ -14,10 +14,17 @@ class LayerOperator:
     Args:
         kind: what composites call it.
         linear: `(weight's number of axes, *options)` to how the weight acts.
+        pads: the step can pad its input with zeros first.
     """
 
     kind: str
     linear: Callable[..., Linear]
+    pads: bool = False
+
+
+def _each(axes: int, value: Sequence[int]) -> tuple[int, ...]:
+    """One number per spatial axis."""
+    return tuple(value) if len(value) == axes - 2 else tuple(value) * (axes - 2)
 
 
 def _convolution(
@@ -27,10 +34,20 @@ def _convolution(
     dilation: Sequence[int] = (1,),
     groups: int = 1,
 ) -> Convolution:
-    def each(value: Sequence[int]) -> tuple[int, ...]:
-        return tuple(value) if len(value) == axes - 2 else tuple(value) * (axes - 2)
+    return Convolution(_each(axes, stride), _each(axes, padding), _each(axes, dilation), groups)
 
-    return Convolution(each(stride), each(padding), each(dilation), groups)
+
+def _transposed_convolution(
+    axes: int,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    rest: Sequence[int] = (0,),
+    groups: int = 1,
+    dilation: Sequence[int] = (1,),
+) -> TransposedConvolution:
+    return TransposedConvolution(
+        _each(axes, stride), _each(axes, padding), _each(axes, dilation), groups, _each(axes, rest)
+    )
 
 
 def _matrix(axes: int) -> Matrix:
@@ -38,8 +55,11 @@ def _matrix(axes: int) -> Matrix:
 
 
 LAYERS: dict[object, LayerOperator] = {
-    aten.conv1d.default: LayerOperator("convolution", _convolution),
-    aten.conv2d.default: LayerOperator("convolution", _convolution),
-    aten.conv3d.default: LayerOperator("convolution", _convolution),
+    aten.conv1d.default: LayerOperator("convolution", _convolution, pads=True),
+    aten.conv2d.default: LayerOperator("convolution", _convolution, pads=True),
+    aten.conv3d.default: LayerOperator("convolution", _convolution, pads=True),
+    aten.conv_transpose1d.default: LayerOperator("convolution", _transposed_convolution),
+    aten.conv_transpose2d.input: LayerOperator("convolution", _transposed_convolution),
+    aten.conv_transpose3d.input: LayerOperator("convolution", _transposed_convolution),
     aten.linear.default: LayerOperator("linear", _matrix),
 }

@@ -34,7 +34,7 @@ def mean(step: Step, x: Tensor, dim: Sequence[int] | None, keepdim: bool = False
     return (x * _spread(step.relevance / (stabilise(step.output) * count), x, dim, keepdim),)
 
 
-@operator(aten.amax.default, keeps_sign=always, zeros="its output's")
+@operator(aten.amax.default, aten.amin.default, keeps_sign=always, zeros="its output's")
 def amax(step: Step, x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Passed:
     """The winner takes all; equal winners share."""
     winners = (x == _spread(step.output, x, dim, keepdim)).to(x)

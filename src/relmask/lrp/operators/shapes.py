@@ -9,14 +9,8 @@ from torch.fx import Node
 from torch.nn import functional as F
 
 from relmask.lrp.operators.arguments import arguments
+from relmask.lrp.operators.selection import sent_back
 from relmask.lrp.operators.table import Passed, Step, always, aten, operator
-
-COPIED_BORDERS = {
-    ("reflect", 2): aten.reflection_pad1d_backward,
-    ("reflect", 4): aten.reflection_pad2d_backward,
-    ("replicate", 2): aten.replication_pad1d_backward,
-    ("replicate", 4): aten.replication_pad2d_backward,
-}
 
 MOVES = {"recalls": "nothing", "keeps_sign": always, "zeros": "its output's"}
 
@@ -111,15 +105,6 @@ def _no_negative_border(node: Node) -> bool:
 )
 def pad(step: Step, x: Tensor, widths: Sequence[int], *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """Without the border; what arrives at a border made of copies goes to what was copied."""
-    back = COPIED_BORDERS.get((arguments[0], len(widths))) if arguments else None
-    if back is None:
+    if not arguments or arguments[0] == "constant" or isinstance(arguments[0], int | float):
         return (F.pad(step.relevance, [-width for width in widths]),)
-    return (back(step.relevance, step.relevance.new_empty(()).expand(x.shape), widths),)
-
-
-@operator(aten.upsample_nearest2d.vec, **MOVES)
-def upsample_nearest(step: Step, x: Tensor, *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """What arrives at every copy."""
-    factors = arguments[1] if len(arguments) > 1 and arguments[1] else (None, None)
-    sizes = list(step.output.shape[2:])
-    return (aten.upsample_nearest2d_backward(step.relevance, sizes, list(x.shape), *factors),)
+    return (sent_back(lambda numbers: aten.pad(numbers, widths, *arguments), x, step.relevance),)

@@ -6,8 +6,10 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.fx import Node
 
+from relmask.errors import UsageError
 from relmask.lrp.rules import Sharing
 
 aten = torch.ops.aten
@@ -28,11 +30,13 @@ class Step:
         relevance: of the output; a tuple with one per output, or None, where an operator has several.
         output: of the forward pass; an `Outline` unless the operator needs values.
         sharing: the composite's rule for sums and averages.
+        carries: for each tensor input, whether relevance passes to it: not to constants, not to gates.
     """
 
     relevance: Any
     output: Any
     sharing: Sharing
+    carries: tuple[bool, ...]
 
 
 Recalls = Literal["all", "inputs", "output", "nothing"]
@@ -62,7 +66,8 @@ class Operator:
     """What the compiler knows of an operator.
 
     Args:
-        passes: `(step, *arguments)`, arguments as ATen orders them, to a relevance or None per tensor input.
+        passes: `(step, *arguments)`, arguments as ATen orders them, to a relevance or None per tensor input;
+            what is left out at the end is None.
         recalls: what it needs the values of; of all else it gets outlines.
         kind: "add" or "average" where a composite chooses how it shares.
         alone: a single input that relevance passes to gets all of it, and `passes` is not asked.
@@ -92,7 +97,18 @@ Function = TypeVar("Function", bound=Passes)
 
 
 def operator(*overloads: object, **facts: Any) -> Callable[[Function], Function]:  # noqa: ANN401 - Operator's fields
-    """Enter a function into the table, for each of the overloads; `facts` are the fields of `Operator`."""
+    """Enter a function into the table: how relevance passes an operator. What is known already is replaced.
+
+    Args:
+        overloads: operators as they stand in exported graphs, like `torch.ops.aten.erf.default`.
+        facts: the fields of `Operator` but for the function itself.
+
+    Raises:
+        UsageError: not an overload of an operator.
+    """
+    for overload in overloads:
+        if not isinstance(overload, OpOverload):
+            raise UsageError(f"{overload} is no overload of an operator, as torch.ops.aten.erf.default is.")
 
     def enter(passes: Function) -> Function:
         OPERATORS.update({overload: Operator(passes, **facts) for overload in overloads})
