@@ -129,13 +129,16 @@ class Reader:
 
     @torch.inference_mode()
     def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Relevance (N, S, S) of one class each, in logits a pixel, of images (N, 3, S, S) in [0, 1]."""
-        mirrors = MIRRORS if self.spec.mirrored else MIRRORS[:1]
+        """Relevance (N, S, S) of one class each, in logits a pixel, of images (N, 3, S, S) in [0, 1].
+
+        It is the mean over the image's four mirrors, which leaves what the grid of the strides puts into it
+        and keeps what the image does.
+        """
         parts = []
         for some, classes in zip(images.split(self.batch_size), targets.split(self.batch_size), strict=True):
             inputs, targeted = self.normalise(some.to(self.device)), classes.to(self.device)
             maps = [
-                self.explainer(inputs.flip(dims), targeted)[1].sum(1, True).flip(dims) for dims in mirrors
+                self.explainer(inputs.flip(dims), targeted)[1].sum(1, True).flip(dims) for dims in MIRRORS
             ]
             parts.append(torch.cat(maps, dim=1).mean(1).cpu())
         return torch.cat(parts)

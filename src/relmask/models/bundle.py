@@ -49,9 +49,6 @@ class Input(Frozen):
     windows: bool = Field(description="Are larger pictures cut into windows of that size, or resized to it?")
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    mirrored: bool = Field(
-        default=False, description="Is relevance averaged over the mirrors of what the model sees?"
-    )
     sigma: float = Field(ge=0, description="Smoothing of the relevance, in pixels of the picture.")
     intensity: Intensity
 

@@ -118,7 +118,6 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         windows=patch is not None,
         mean=mean,
         std=std,
-        mirrored=patch is not None,
         sigma=SIGMA,
         intensity=intensity,
     )
