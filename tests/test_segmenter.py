@@ -111,6 +111,15 @@ def test_the_mirror_of_a_picture_has_the_mirror_of_its_relevance(
     assert not torch.allclose(found, alone)
 
 
+def test_a_levelled_run_gives_the_same_in_other_light() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 1))
+    reader = Reader(model, spec().model_copy(update={"levelled": True}), "epsilon_gamma_box", CPU)
+    images, target = 0.5 * torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, dtype=torch.long)
+    torch.testing.assert_close(reader.normalise(images + 0.3), reader.normalise(images))
+    found, brighter = reader.relevance(images, target), reader.relevance(images + 0.3, target)
+    torch.testing.assert_close(brighter, found, atol=1e-4, rtol=1e-3)
+
+
 def test_a_clean_picture_gets_an_empty_mask_and_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     def explain(*_: object) -> None:
         raise AssertionError("a clean picture was explained")

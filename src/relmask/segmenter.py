@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from relmask import lrp
+from relmask.data.levelling import FLOOR, levelled
 from relmask.data.reading import Intensity, read_image
 from relmask.data.resizing import resize_map, to_tensor
 from relmask.data.tiles import Blend, Window, windows
@@ -119,6 +120,8 @@ class Reader:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) in [0, 1] as the model asks for them."""
+        if self.spec.levelled:
+            return levelled(images)
         return (images - self._mean) / self._std
 
     @torch.inference_mode()
@@ -199,6 +202,8 @@ class Reader:
 def composite_of(name: str, spec: Input) -> lrp.Composite:
     """The composite of a run; `epsilon_gamma_box` needs no range here, since the run knows its input's."""
     if name == lrp.composites.epsilon_gamma_box.__name__:
+        if spec.levelled:
+            return lrp.composites.epsilon_gamma_box(-1 / FLOOR, 1 / FLOOR)
         low = tuple((0 - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True))
         high = tuple((1 - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True))
         return lrp.composites.epsilon_gamma_box(low, high)

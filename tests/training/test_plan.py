@@ -88,6 +88,15 @@ def test_patches_keep_their_size_and_are_windows_of_larger_pictures(tmp_path: Pa
     assert planned(Settings(size=128), data=tmp_path).input.size == 128
 
 
+def test_only_networks_from_scratch_see_levelled_patches(tmp_path: Path) -> None:
+    (tmp_path / "patches.json").write_text(json.dumps({"size": 96}), encoding="utf-8")
+    scratch = Settings(backbone="vgg-narrow")
+    assert planned(scratch, data=tmp_path).input.levelled
+    assert not planned(scratch).input.levelled
+    assert not planned(data=tmp_path).input.levelled
+    assert not planned(scratch, data=tmp_path, own=True).input.levelled
+
+
 def test_what_the_user_chooses_holds() -> None:
     found = planned(Settings(epochs=3, batch_size=5, size=100, composite="epsilon_plus"))
     assert (found.schedule.epochs, found.schedule.batch_size) == (3, 5)

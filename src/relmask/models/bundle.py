@@ -49,6 +49,10 @@ class Input(Frozen):
     windows: bool = Field(description="Are larger pictures cut into windows of that size, or resized to it?")
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    levelled: bool = Field(
+        default=False,
+        description="Is each image normalised by its own mean and spread, instead of `mean` and `std`?",
+    )
     sigma: float = Field(ge=0, description="Smoothing of the relevance, in pixels of the picture.")
     intensity: Intensity
 

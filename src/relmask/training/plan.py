@@ -118,6 +118,7 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         windows=patch is not None,
         mean=mean,
         std=std,
+        levelled=patch is not None and entry is not None and not pretrained,
         sigma=SIGMA,
         intensity=intensity,
     )
