@@ -25,7 +25,7 @@ from relmask.training.labels import Labelled
 from relmask.training.pictures import Pictures
 from relmask.training.sources import CachedFeatures, Source
 
-FOLDS = 3
+FOLDS = 2
 EXPLAINED = 16
 """At most so many images of a class are explained to choose how far its masks reach."""
 
