@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relmask import lrp
-    from relmask.inspection import Explained, Outcome, explain_files, open_model, segment_files
+    from relmask.inspection import Explained, Outcome, explain_files, segment_files
     from relmask.lrp.once import explain
     from relmask.segmenter import Run, Segmentation, Segmenter, load
     from relmask.training.train import train
@@ -28,7 +28,6 @@ _HOMES = {
     "explain": "relmask.lrp.once",
     "explain_files": "relmask.inspection",
     "load": "relmask.segmenter",
-    "open_model": "relmask.inspection",
     "segment_files": "relmask.inspection",
     "train": "relmask.training.train",
 }
@@ -44,7 +43,6 @@ __all__ = [
     "explain_files",
     "load",
     "lrp",
-    "open_model",
     "segment_files",
     "train",
 ]

@@ -89,3 +89,13 @@ def test_a_broken_picture_is_listed(run: Run, tmp_path: Path) -> None:
     assert [Path(file).name for file, _ in explained.failed] == ["b.png"]
     assert [bool(row["error"]) for row in table(tmp_path / "out")] == [False, True]
     assert str(explained).startswith("1 heatmaps, 1 failed")
+
+
+def test_asked_for_tables_say_of_every_picture_what_each_layer_kept(run: Run, tmp_path: Path) -> None:
+    files = [lit(tmp_path / "in/a.png", "left"), lit(tmp_path / "in/b.png", "right")]
+    explained = explain_files(run, files, tmp_path / "out", tables=True)
+    assert [file for file, _ in explained.tables] == list(map(str, files))
+    lines = explained.tables[0][1].splitlines()
+    assert lines[0].split() == ["layer", "operator", "rule", "arrived", "passed", "lost"]
+    assert [line.split()[0] for line in lines[1:]] == ["0", "2", "all"]
+    assert not explain_files(run, files, tmp_path / "plain").tables

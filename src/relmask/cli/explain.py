@@ -2,26 +2,17 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import relmask
-from relmask.cli.options import Device, Inputs, Json, Out, Quiet
+from relmask.cli.options import Device, Inputs, Json, Out, Quiet, RunFolder
 from relmask.cli.progress import shown
 
 
 def explain(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN|MODEL",
-            help="Folder that `relmask train` wrote, or a model from torch.export.save (.pt2) that takes "
-            "colour pictures from 0 to 1.",
-            show_default=False,
-        ),
-    ],
+    run: RunFolder,
     inputs: Inputs,
     out: Out,
     target: Annotated[
@@ -41,7 +32,7 @@ def explain(
     """Draw heatmaps: where in each picture a class finds its evidence."""
     with shown(quiet) as progress:
         explained = relmask.explain_files(
-            relmask.open_model(run, device=device),
+            relmask.load(run, device=device),
             inputs,
             out,
             target=target,

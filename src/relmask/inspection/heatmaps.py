@@ -61,7 +61,7 @@ def explain_files(
     scale: full colour is a hundred times the density of one logit spread evenly over the model's input.
 
     Args:
-        run: a trained run, or a model that `open_model` opened.
+        run: a trained run.
         inputs: folders, with all that is below them, globs, and single files.
         out: folder of the results.
         target: the class to explain; None takes the one with the highest logit in each picture.
