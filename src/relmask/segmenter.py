@@ -134,8 +134,8 @@ class Reader:
     def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
         """Relevance (N, S, S) of one class each, in logits a pixel, of images (N, 3, S, S) in [0, 1].
 
-        It is the mean over the image's four mirrors, which leaves what the grid of the strides puts into it
-        and keeps what the image does.
+        It is the mean over the image's four mirrors, which averages out what the grid of the strides puts
+        into it and keeps what the image does.
         """
         parts = []
         for some, classes in zip(images.split(self.batch_size), targets.split(self.batch_size), strict=True):
