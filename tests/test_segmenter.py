@@ -59,8 +59,9 @@ def segmenter(
         groups=9,
         cross_fitted=False,
     )
-    reader = Reader(Colours(), spec(windows), "epsilon_plus", CPU, batch_size)
-    return Segmenter(reader, ("red", "green"), calibration, sigma)
+    smoothed = spec(windows).model_copy(update={"sigma": sigma})
+    reader = Reader(Colours(), smoothed, "epsilon_plus", CPU, batch_size)
+    return Segmenter(reader, ("red", "green"), calibration)
 
 
 def picture(

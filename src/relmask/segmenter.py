@@ -72,7 +72,12 @@ class Reader:
         composite: which rules explain it.
         device: where it runs.
         batch_size: images, or windows, at once.
+
+    Attributes:
+        mirrors: axes along which images are mirrored; relevance is the mean over them.
     """
+
+    mirrors = MIRRORS
 
     def __init__(
         self, model: nn.Module, spec: Input, composite: str, device: torch.device, batch_size: int = 8
@@ -140,11 +145,14 @@ class Reader:
         parts = []
         for some, classes in zip(images.split(self.batch_size), targets.split(self.batch_size), strict=True):
             inputs, targeted = self.normalise(some.to(self.device)), classes.to(self.device)
-            maps = [
-                self.explainer(inputs.flip(dims), targeted)[1].sum(1, True).flip(dims) for dims in MIRRORS
-            ]
+            maps = [self.attribute(inputs.flip(dims), targeted)[:, None].flip(dims) for dims in self.mirrors]
             parts.append(torch.cat(maps, dim=1).mean(1).cpu())
         return torch.cat(parts)
+
+    def attribute(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Relevance (N, S, S) of one class each, of images (N, 3, S, S) as the model asks for them."""
+        relevance: Tensor = self.explainer(inputs, targets)[1]
+        return relevance.sum(1)
 
     def cut(self, picture: FloatArray) -> tuple[Tensor, list[Window]]:
         """Input images (N, 3, S, S) of a picture (H, W, 3), and where its windows lie; none if resized.
@@ -168,6 +176,22 @@ class Reader:
         for k in classes:
             found.maps[k] = self.explain(picture, images, places, k)
         return found
+
+    def maps(
+        self, picture: FloatArray, images: Tensor, places: list[Window], passing: NDArray[np.bool_]
+    ) -> dict[int, FloatArray]:
+        """Relevance (H, W) of each class that some of the images pass, smoothed as masks want it.
+
+        Args:
+            picture: (H, W, 3).
+            images: what `cut` gave, N of them.
+            places: likewise.
+            passing: (N, K), which images to explain for which class.
+        """
+        return {
+            int(k): smooth(self.explain(picture, images, places, int(k), passing[:, k]), self.spec.sigma)
+            for k in np.flatnonzero(passing.any(axis=0))
+        }
 
     def explain(
         self,
@@ -217,16 +241,12 @@ class Segmenter:
         reader: the model.
         classes: defect classes, in the order of the logits.
         calibration: the thresholds.
-        sigma: smoothing of the relevance, in pixels of the picture.
     """
 
-    def __init__(
-        self, reader: Reader, classes: tuple[str, ...], calibration: Calibration, sigma: float = 0.0
-    ) -> None:
+    def __init__(self, reader: Reader, classes: tuple[str, ...], calibration: Calibration) -> None:
         self.reader = reader
         self.classes = classes
         self.calibration = calibration
-        self.sigma = sigma
 
     @property
     def intensity(self) -> Intensity:
@@ -251,14 +271,21 @@ class Segmenter:
     def _segment(
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: NDArray[np.float64]
     ) -> Segmentation:
-        logits = rows.max(axis=0)
-        passing = self.calibration.candidates(rows)
-        maps = {
-            int(k): smooth(self.reader.explain(picture, inputs, places, int(k), passing[:, k]), self.sigma)
-            for k in np.flatnonzero(passing.any(axis=0))
-        }
+        maps = self.reader.maps(picture, inputs, places, self.calibration.candidates(rows))
         height, width = picture.shape[:2]
-        mask = combine(maps, {k: self._thresholds[k] for k in maps}, (height, width))
+        return self.decide(rows.max(axis=0), maps, (height, width))
+
+    def decide(
+        self, logits: NDArray[np.float64], maps: Mapping[int, FloatArray], shape: tuple[int, int]
+    ) -> Segmentation:
+        """What the thresholds make of the evidence in a picture.
+
+        Args:
+            logits: (K,).
+            maps: smoothed relevance (H, W) of each class that passes its gate.
+            shape: (H, W).
+        """
+        mask = combine(maps, {k: self._thresholds[k] for k in maps}, shape)
         strongest = max(maps, key=lambda k: self.calibration.standardised(logits)[k]) if maps else None
         return Segmentation(
             mask=mask,
@@ -293,9 +320,7 @@ class Run:
         """
         if self.metadata.calibration is None:
             raise RunError(f"{self.path} has no thresholds. Choose them: relmask calibrate {self.path} DATA")
-        return Segmenter(
-            self.reader, self.metadata.classes, self.metadata.calibration, self.metadata.input.sigma
-        )
+        return Segmenter(self.reader, self.metadata.classes, self.metadata.calibration)
 
     def read(self, path: Path | str) -> FloatArray:
         """A file as an array (H, W, 3) in [0, 1], on the run's scale.

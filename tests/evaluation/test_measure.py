@@ -1,7 +1,6 @@
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +14,13 @@ from relmask.data.surfaces import write_surfaces
 from relmask.data.truth import read_truth
 from relmask.errors import DataError
 from relmask.evaluation.controls import CONTROLS, Control
-from relmask.evaluation.measure import Measured, Segmented, measure, measure_control
+from relmask.evaluation.measure import Measured, measure, measure_control
 from relmask.evaluation.metrics import Metrics, ThresholdScores
 from relmask.evaluation.results import write_results
+from relmask.segmenter import Segmentation
 
 CLASSES = ("pit", "crack", "patch")  # not the order of the index
 THRESHOLD = ThresholdScores(seed={"pit": 0.1}, extent={"pit": 0.05}, saw_masks=False)
-
-
-@dataclass(frozen=True)
-class Answer:
-    mask: NDArray[np.uint8]
-    relevance: NDArray[np.float32] | None
-    scores: Mapping[str, float]
-    score: float
-    label: str
 
 
 @pytest.fixture(scope="module")
@@ -40,26 +31,26 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 
 def in_order(
-    index: Index, answer: Callable[[NDArray[np.uint8]], Answer]
-) -> Callable[..., Sequence[Segmented]]:
+    index: Index, answer: Callable[[NDArray[np.uint8]], Segmentation]
+) -> Callable[..., Sequence[Segmentation]]:
     """A segmenter that knows the true masks of the test split, and answers in its own order of classes."""
     own = np.array([0, *(CLASSES.index(name) + 1 for name in index.classes)], np.uint8)
     truths = iter([own[read_truth(sample, index)] for sample in index.part("test")])
     return lambda images: [answer(next(truths)) for _ in images]
 
 
-def perfect(truth: NDArray[np.uint8]) -> Answer:
+def perfect(truth: NDArray[np.uint8]) -> Segmentation:
     scores = {name: float((truth == k).any()) for k, name in enumerate(CLASSES, start=1)}
     defect = bool(truth.any())
     relevance = (truth > 0).astype(np.float32) if defect else None
-    return Answer(truth, relevance, scores, float(defect), "defect" if defect else "clean")
+    return Segmentation(truth, relevance, scores, float(defect), "defect" if defect else "clean", ())
 
 
-def blind(truth: NDArray[np.uint8]) -> Answer:
-    return Answer(np.zeros_like(truth), None, dict.fromkeys(CLASSES, 0.1), 0.1, "clean")
+def blind(truth: NDArray[np.uint8]) -> Segmentation:
+    return Segmentation(np.zeros_like(truth), None, dict.fromkeys(CLASSES, 0.1), 0.1, "clean", ())
 
 
-def measured(index: Index, answer: Callable[[NDArray[np.uint8]], Answer]) -> Measured:
+def measured(index: Index, answer: Callable[[NDArray[np.uint8]], Segmentation]) -> Measured:
     segment = in_order(index, answer)
     return measure(segment, index.part("test"), index, classes=CLASSES, intensity=Intensity())
 
@@ -90,7 +81,7 @@ def test_masks_that_are_all_empty_score_zero_but_spare_the_clean(index: Index) -
 def test_the_worst_case_comes_first_and_faultless_ones_are_no_worst_cases(index: Index) -> None:
     turns = iter(range(1000))
 
-    def sometimes_blind(truth: NDArray[np.uint8]) -> Answer:
+    def sometimes_blind(truth: NDArray[np.uint8]) -> Segmentation:
         return blind(truth) if next(turns) % 2 else perfect(truth)
 
     worst = measured(index, sometimes_blind).cases.worst

@@ -51,6 +51,26 @@ def test_the_floor_of_a_bin_is_the_lowest_score_in_it(score: float) -> None:
         assert to_bins(np.nextafter(np.array([floor]), np.float32(-np.inf)))[0] <= number
 
 
+def test_the_best_iou_is_that_of_the_best_of_all_thresholds(images: Images) -> None:
+    def iou(threshold: float) -> float:
+        masks = [scores >= threshold for scores, _ in images]
+        both = sum((mask & truth).sum() for mask, (_, truth) in zip(masks, images, strict=True))
+        return float(both / sum((mask | truth).sum() for mask, (_, truth) in zip(masks, images, strict=True)))
+
+    threshold, best = ranked(images).best_iou()
+    tried = np.unique(np.concatenate([scores.ravel() for scores, _ in images]))
+    assert best == pytest.approx(max(map(iou, tried)), abs=1e-3)
+    assert iou(threshold) == pytest.approx(best)
+
+
+def test_images_without_a_map_lower_the_best_iou_and_get_no_mask(images: Images) -> None:
+    ranking = Ranking()
+    ranking.add(None, images[1][1])
+    assert ranking.best_iou() == (float("inf"), 0.0)
+    ranking.add(images[1][1].astype(np.float32), images[1][1])
+    assert ranking.best_iou() == (1.0, 0.5)
+
+
 def test_average_precision_equals_scikit_learn(images: Images) -> None:
     scores, truth = (np.concatenate([part.ravel() for part in side]) for side in zip(*images, strict=True))
     assert ranked(images).average_precision() == pytest.approx(

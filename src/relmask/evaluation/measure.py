@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,35 +18,10 @@ from relmask.evaluation.cases import Case, Cases
 from relmask.evaluation.controls import Control
 from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
 from relmask.evaluation.ranking import ThresholdSearch
+from relmask.segmenter import Segmentation
 
 Image = NDArray[np.float32]
-
-
-class Segmented(Protocol):
-    """What evaluation needs of a segmentation; `relmask.segmenter.Segmentation` has it."""
-
-    @property
-    def mask(self) -> NDArray[np.uint8]:
-        """(H, W), 0 = background, k = k-th class."""
-
-    @property
-    def relevance(self) -> NDArray[np.float32] | None:
-        """(H, W) of the strongest class, None where it was not computed."""
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        """Probability of each class."""
-
-    @property
-    def score(self) -> float:
-        """Probability of any defect."""
-
-    @property
-    def label(self) -> str:
-        """`defect` or `clean`."""
-
-
-Segment = Callable[[Sequence[Image]], Sequence[Segmented]]
+Segment = Callable[[Sequence[Image]], Sequence[Segmentation]]
 
 
 @dataclass(frozen=True)
@@ -142,23 +116,6 @@ def measure(
     return Measured(tally, cases, seconds / len(tally.outcomes), failed)
 
 
-@dataclass(frozen=True)
-class _Thresholded:
-    """A control's segmentation: no classes, one threshold."""
-
-    mask: NDArray[np.uint8]
-    relevance: NDArray[np.float32]
-    score: float
-
-    @property
-    def label(self) -> str:
-        return "defect" if self.mask.any() else "clean"
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        return {}
-
-
 def measure_control(
     control: Control, samples: Sequence[Sample], index: Index, *, intensity: Intensity, batch_size: int = 8
 ) -> tuple[float, Measured]:
@@ -179,12 +136,16 @@ def measure_control(
         threshold, _ = search.best()
         stored = (np.load(Path(folder) / f"{number}.npy") for number in range(len(kept)))
 
-        def segment(images: Sequence[Image]) -> list[_Thresholded]:
-            maps = [next(stored) for _ in images]
-            return [_Thresholded((m >= threshold).astype(np.uint8), m, float(m.max())) for m in maps]
+        def segment(images: Sequence[Image]) -> list[Segmentation]:
+            return [_thresholded(next(stored), threshold) for _ in images]
 
         measured = measure(segment, kept, index, classes=None, intensity=intensity, batch_size=batch_size)
     return threshold, measured
+
+
+def _thresholded(scores: NDArray[np.float32], threshold: float) -> Segmentation:
+    mask = (scores >= threshold).astype(np.uint8)
+    return Segmentation(mask, scores, {}, float(scores.max()), "defect" if mask.any() else "clean", ())
 
 
 def _naming(classes: Sequence[str] | None, index: Index) -> tuple[tuple[str, ...], NDArray[np.uint8]]:

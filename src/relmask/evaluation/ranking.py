@@ -80,6 +80,18 @@ class Ranking:
         found = np.cumsum(inside)
         return Curve(found / max(1, found[-1]), found / np.maximum(1, found + np.cumsum(outside)))
 
+    def best_iou(self) -> tuple[float, float]:
+        """The threshold t, for masks `scores >= t`, with the highest IoU, and that IoU.
+
+        Only a ceiling may be chosen so. Without a defect, or where no threshold meets one: (infinity, 0).
+        """
+        predicted = np.cumsum((self._inside + self._outside)[::-1])[::-1]
+        both = np.cumsum(self._inside[::-1])[::-1]
+        iou = both / np.maximum(1, predicted + self._inside.sum() - both)
+        iou[: to_bins(np.array([-np.inf]))[0] + 1] = 0  # images without a map never have a mask
+        at = int(np.flatnonzero(iou == iou.max())[-1])
+        return (bin_floor(at), float(iou[at])) if iou[at] else (float("inf"), 0.0)
+
     def region_overlap(self) -> Curve:
         """False-positive rate and the mean share of each region that is found (PRO), at every threshold."""
         outside, overlap = np.cumsum(self._falling(self._outside)), np.cumsum(self._falling(self._overlap))

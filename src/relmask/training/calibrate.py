@@ -1,6 +1,7 @@
 """Choose a run's thresholds from image-level labels alone."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,15 +139,11 @@ def thresholds(
     chosen: dict[str, ClassThresholds] = {}
     for k, name in enumerate(classes):
         gate = float(gates.logits[k])
-        maps = explained.positives(k, gate)
-        windows = explained.reader.spec.windows
         chosen[name] = ClassThresholds(
             usual=float(gates.usual[k]),
             spread=float(gates.spread[k]),
             gate=gate,
-            seed=0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
-            extent=absolute_extent(maps) if windows and maps else choose_extent(maps),
-            extent_of="absolute" if windows and maps else "peak",
+            **reach(explained, k, gate, rate),
             slope=per_class[k][0],
             offset=per_class[k][1],
         )
@@ -163,6 +160,17 @@ def thresholds(
         groups=len({group for group, is_in in zip(scores.groups, negative, strict=True) if is_in}),
         cross_fitted=cross_fitted,
     )
+
+
+def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, Any]:
+    """Where masks of class k begin and end: `seed`, `extent` and `extent_of` of its thresholds."""
+    maps = explained.positives(k, gate)
+    windows = explained.reader.spec.windows
+    return {
+        "seed": 0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
+        "extent": absolute_extent(maps) if windows and maps else choose_extent(maps),
+        "extent_of": "absolute" if windows and maps else "peak",
+    }
 
 
 def _seed(peaks: NDArray[np.float64], rate: float) -> float:
