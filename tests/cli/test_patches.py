@@ -40,7 +40,7 @@ def test_files_that_cannot_be_read_exit_with_1(folder: Path) -> None:
     arguments = [str(folder / "data"), "-o", str(folder / "out"), "--size", "16"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1
-    assert "c.png: is no picture" in result.stdout
+    assert "c.png: is no picture" in result.stderr
     found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert found["labels"] == {"ok": 1, "pit": 1}
     assert list(found["failed"]) == ["c.png"]

@@ -1,10 +1,8 @@
 import csv
-import io
 import json
 import resource
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 import relmask
 from relmask.cli import COMMANDS, app
-from relmask.cli.progress import Lines, bars
+from relmask.cli.description import Description
 from relmask.errors import ImageError, OutError, RunError, UsageError
 from tests.inspection.fakes import FakeRun, picture
 
@@ -33,13 +31,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRun:
     return fake
 
 
-def test_help_lists_every_command_with_a_line() -> None:
-    result = relmask_("--help")
+def test_relmask_alone_explains_itself() -> None:
+    result = relmask_()
     assert result.exit_code == 0
-    for command in COMMANDS:
-        assert command.__name__ in result.stdout
-        assert command.__doc__
-        assert command.__doc__.split()[0] in result.stdout
+    assert result.stdout == relmask_("--help").stdout
+    assert "good and bad pictures into pixel masks" in result.stdout
+    assert "relmask train parts/ -o run" in result.stdout
+    words = " ".join(result.stdout.split())
+    for title, commands in COMMANDS.items():
+        assert f"{title}:" in result.stdout
+        for command in commands:
+            summary = Description.of(command).text.partition("\n\n")[0]
+            assert f"{command.__name__} {summary}" in words
 
 
 def test_help_needs_no_heavy_library_and_is_instant() -> None:
@@ -59,23 +62,19 @@ def test_the_version_is_told() -> None:
     assert relmask_("--version").stdout == f"relmask {relmask.__version__}\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
-def test_every_option_is_explained(command: object) -> None:
-    name = command.__name__  # type: ignore[attr-defined]
-    group = typer_command(name)
-    for parameter in group.params:
-        assert getattr(parameter, "help", None), f"{name} {parameter.name} has no help"
+def test_what_cannot_be_parsed_is_a_usage_error_with_an_example() -> None:
+    result = relmask_("segment")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Usage: relmask segment [OPTIONS] RUN INPUT...\n" in result.stderr
+    assert "Example: relmask segment run new/ -o masks\n" in result.stderr
+    assert "Error: Missing argument 'RUN'." in result.stderr
 
 
-def typer_command(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a private class of typer's
-    import typer.main
-
-    return typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-
-
-def test_arguments_that_are_missing_are_a_usage_error() -> None:
-    assert relmask_("segment").exit_code == 2
-    assert relmask_("no-such-command").exit_code == 2
+def test_a_misspelt_command_is_guessed() -> None:
+    result = relmask_("segmnt")
+    assert result.exit_code == 2
+    assert "Did you mean 'segment'?" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -142,30 +141,6 @@ def test_segment_finds_files_by_several_inputs(run: FakeRun, tmp_path: Path) -> 
     assert (tmp_path / "out/masks/b/1.png").exists()
 
 
-def test_lines_tell_start_and_end_and_little_between() -> None:
-    stream = io.StringIO()
-    lines = Lines(stream, seconds=3600)
-    for done in range(0, 101):
-        lines("segment", done, 100, note="fine" if done == 100 else "")
-    lines("other", 3, 3)
-    lines("other", 1, 7)
-    first, last, other, again = stream.getvalue().splitlines()
-    assert first == "segment 0/100"
-    assert last.startswith("segment 100/100, ")
-    assert last.endswith("/s, fine")
-    assert (other, again) == ("other 3/3", "other 1/7")
-
-
-def test_lines_tell_rate_and_time_left() -> None:
-    stream = io.StringIO()
-    lines = Lines(stream, seconds=0)
-    lines("segment", 50, 100)
-    time.sleep(0.01)
-    lines("segment", 60, 100)
-    assert stream.getvalue().splitlines()[1].startswith("segment 60/100, ")
-    assert stream.getvalue().endswith(" s left\n")
-
-
 def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(path: Path, **options: object) -> None:
         warnings.warn("look out", stacklevel=2)
@@ -176,14 +151,3 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         warnings.simplefilter("default")
         result = relmask_("segment", "run", "in", "-o", "out")
     assert result.stderr == "relmask: warning: look out\nrelmask: no\n"
-
-
-def test_bars_show_every_task(capsys: pytest.CaptureFixture[str]) -> None:
-    with bars() as progress:
-        for done in range(4):
-            progress("segment", done, 3, "fine")
-        progress("other", 1, 7)
-    shown = capsys.readouterr().err
-    assert "segment" in shown
-    assert "3/3" in shown
-    assert "1/7" in shown

@@ -1,72 +1,71 @@
 """The command line: arguments in, one call of the library, text or JSON and an exit code out.
 
-A command is a plain function in the module of its name. None imports the library before it runs, so that
-`--help` answers at once.
+A command is a plain function in the module of its name, listed in COMMANDS. None imports the library before
+it runs, so that `--help` answers at once. Its docstring is its help (see `Description`), the options that
+several commands have come from `options`, progress goes through `progress.shown`, and it ends with
+`printing.show`, and `printing.finish` where inputs can fail. tests/cli/test_conventions.py holds every
+command to this.
 """
 
-import warnings
-from typing import Annotated, Any, TextIO
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 import relmask
 from relmask.cli.calibrate import calibrate
 from relmask.cli.data import data
 from relmask.cli.demo import demo
+from relmask.cli.description import Description
 from relmask.cli.evaluate import evaluate
 from relmask.cli.explain import explain
 from relmask.cli.patches import patches
 from relmask.cli.segment import segment
+from relmask.cli.shell import Command, Shell, stop_on_sigterm
 from relmask.cli.train import train
-from relmask.errors import RelmaskError
 
-COMMANDS = (demo, data, patches, train, segment, explain, calibrate, evaluate)
-GO_ON = {
-    "train": "The same command with --resume goes on where this one stopped.",
-    "segment": "The same command goes on where this one stopped.",
+COMMANDS = {
+    "Start here": (demo, data),
+    "Make masks": (train, segment, calibrate),
+    "Judge them": (evaluate, explain),
+    "Prepare": (patches,),
 }
+"""Every command, under the title of its group in the help."""
 
+HELP = """\
+relmask turns a folder of good and bad pictures into pixel masks. You sort pictures by class, like parts/ok
+and parts/scratch, and draw no masks: it trains a classifier, explains each decision with Layer-wise
+Relevance Propagation, and turns the relevance into masks.
 
-class Shell(TyperGroup):
-    """Turns what stops a command into a message on stderr and an exit code."""
+\b
+First steps:
+  relmask demo                               see it work on synthetic parts
+  relmask data parts/                        what is in it, what is wrong with it
+  relmask train parts/ -o run                a classifier and its thresholds
+  relmask segment run new/ -o masks          a mask for every new picture
+  relmask evaluate run parts/ -o evaluation  figures, where true masks are known
+"""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - types private to typer
-        """Run the command."""
-        try:
-            with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
-                return super().invoke(ctx)
-        except RelmaskError as error:
-            typer.echo(f"relmask: {error}", err=True)
-            raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt as error:
-            hint = GO_ON.get(ctx.invoked_subcommand or "", "")
-            typer.echo(f"relmask: interrupted. {hint}".rstrip(), err=True)
-            raise typer.Exit(130) from error
+EPILOG = """\
+`relmask COMMAND --help` explains a command, with examples.
 
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    typer.echo(f"relmask: warning: {message}", err=True)
-
+Results go to stdout, progress and errors to stderr. Exit codes: 0 all done; 1 finished, but some inputs
+failed; 2 usage; 3 DATA, RUN or OUT cannot be used; 130 interrupted.
+"""
 
 app = typer.Typer(
     cls=Shell,
     name="relmask",
-    help="Pixel masks from image-level labels.",
-    no_args_is_help=True,
+    help=HELP,
+    epilog=EPILOG,
+    invoke_without_command=True,
+    rich_markup_mode=None,  # plain text: narrow, for screen readers and log files too
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in COMMANDS:
-    app.command()(command)
+for title, commands in COMMANDS.items():
+    for command in commands:
+        words = Description.of(command)
+        app.command(cls=Command, help=words.text, epilog=words.epilog, rich_help_panel=title)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,14 +75,17 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _options(
+def _explain_itself(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
     """Run the command line."""
+    stop_on_sigterm()
     app()

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 import relmask
-from relmask.cli.options import Data, Device, Json, Quiet, RunFolder
+from relmask.cli.options import BatchSize, Data, Device, Json, Quiet, RunFolder
+from relmask.cli.printing import show
 from relmask.cli.progress import shown
 
 
@@ -15,28 +16,40 @@ def calibrate(
     false_alarms: Annotated[
         float | None,
         typer.Option(
-            min=0, max=0.99, help="Share of the clean pictures that may get a mask. Default: the run's."
+            metavar="SHARE",
+            min=0,
+            max=0.99,
+            help="Share of the clean pictures that may get a mask. Default: the run's.",
         ),
     ] = None,
     masks: Annotated[
         bool, typer.Option("--masks", help="Let the true masks of DATA say how far masks reach.")
     ] = False,
     device: Device = "auto",
+    batch_size: BatchSize = 8,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Choose the thresholds of a run anew, without training."""
+    """Choose the thresholds of a run anew, without training.
+
+    When stopped: the run keeps the thresholds that it had; the same command starts again.
+
+    Example:
+        relmask calibrate run parts/ --false-alarms 0.03
+        relmask calibrate run parts/ --masks      # with true masks, where a few are there
+    """
     from relmask.training.recalibrate import recalibrate
 
     with shown(quiet) as progress:
         found = recalibrate(
-            relmask.load(run, device=device), data, false_alarms=false_alarms, masks=masks, progress=progress
+            relmask.load(run, device=device, batch_size=batch_size),
+            data,
+            false_alarms=false_alarms,
+            masks=masks,
+            progress=progress,
         )
-    if as_json:
-        typer.echo(found.model_dump_json(indent=2))
-    else:
-        for name, thresholds in found.classes.items():
-            typer.echo(
-                f"{name}: gate {thresholds.gate:.3g}, seed {thresholds.seed:.3g}, "
-                f"extent {thresholds.extent:.3g} of {thresholds.extent_of}"
-            )
+    lines = (
+        f"{name}: gate {t.gate:.3g}, seed {t.seed:.3g}, extent {t.extent:.3g} of {t.extent_of}"
+        for name, t in found.classes.items()
+    )
+    show(found, as_json, lines)

@@ -1,12 +1,12 @@
 """`relmask data`: what is in DATA."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
-from relmask.cli.options import Clean, Data, Json, Quiet, Seed
+from relmask.cli.options import Clean, Data, Json, Quiet, Resplit, Seed, Workers
+from relmask.cli.printing import show
 from relmask.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -16,20 +16,25 @@ if TYPE_CHECKING:
 def data(
     data: Data,
     clean: Clean = None,
-    resplit: Annotated[
-        Literal["grouped", "random"] | None, typer.Option(help="Show new splits instead of those of DATA.")
-    ] = None,
+    resplit: Resplit = None,
     seed: Seed = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that read pictures.")] = 2,
+    workers: Workers = 2,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Count classes, groups and splits; find broken files and the same part in two splits."""
+    """Count classes, groups and splits; find broken files and the same part in two splits.
+
+    When stopped: nothing was written; the same command starts again.
+
+    Example:
+        relmask data parts/
+        relmask data parts/index.csv --resplit grouped --seed 1
+    """
     from relmask.data.survey import survey
 
     with shown(quiet) as progress:
         found = survey(data, clean, resplit=resplit, seed=seed, workers=workers, progress=progress)
-    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(_lines(found)))
+    show(found.as_dict(), as_json, _lines(found))
     raise typer.Exit(1 if found.broken else 0)
 
 

@@ -7,22 +7,29 @@ import typer
 
 import relmask
 from relmask.cli.evaluate import lines
-from relmask.cli.options import Device, Quiet, Seed
+from relmask.cli.options import Device, Json, Out, Quiet, Seed
+from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
 
 FALSE_ALARMS = 0.03  # of clean pictures; the demo promises a mask in at most 5 % of them
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.")] = Path(
-        "demo"
-    ),
-    images: Annotated[int, typer.Option(min=60, help="Pictures to make.")] = 360,
+    out: Out = Path("demo"),
+    images: Annotated[int, typer.Option(metavar="N", min=60, help="Pictures to make.")] = 360,
     device: Device = "auto",
     seed: Seed = 0,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """See it work: make pictures, train, segment, evaluate, report; minutes on two cores."""
+    """See it work: make pictures, train, segment, evaluate, report; minutes on two cores.
+
+    When stopped: the same command goes on where this one stopped.
+
+    Example:
+        relmask demo
+        relmask demo -o elsewhere --seed 1
+    """
     from relmask.data.index import read_index
     from relmask.data.surfaces import write_surfaces
     from relmask.evaluation.controls import CONTROLS, random_head
@@ -53,6 +60,6 @@ def demo(
         metrics = evaluate(run, index, "test", out / "evaluation", controls=controls, progress=progress)
     with whole(out / "report.html") as part:
         part.write_bytes((out / "evaluation" / "report.html").read_bytes())
-    typer.echo(f"{outcome}\n")
-    typer.echo("\n".join(lines(metrics)))
-    typer.echo(f"\nLook at {out / 'report.html'}, {out / 'masks'} and {run_folder / 'report.html'}")
+    look = f"\nLook at {out / 'report.html'}, {out / 'masks'} and {run_folder / 'report.html'}"
+    show(metrics, as_json, [f"{outcome}\n", *lines(metrics), look])
+    finish(f"{file}: {reason}" for file, reason in outcome.failed)

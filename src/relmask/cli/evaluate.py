@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Quiet, RunFolder
+from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Quiet, RunFolder, Split
+from relmask.cli.printing import show
 from relmask.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ def evaluate(
     run: RunFolder,
     data: Data,
     out: Out,
-    split: Annotated[
-        str, typer.Option(metavar="NAME", help="train, val or test; the run's own split decides.")
-    ] = "test",
+    split: Split = "test",
     controls: Annotated[
         bool, typer.Option("--controls", help="Score darkness and a local Otsu threshold beside the run.")
     ] = False,
@@ -29,7 +28,14 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare masks with true ones: metrics.json, curves, worst cases, a report."""
+    """Compare masks with true ones: metrics.json, curves, worst cases, a report.
+
+    When stopped: nothing was written; the same command starts again.
+
+    Example:
+        relmask evaluate run parts/ -o evaluation
+        relmask evaluate run parts/ -o evaluation --controls --json > figures.json
+    """
     from relmask.data.index import read_index
     from relmask.evaluation.controls import CONTROLS
     from relmask.evaluation.evaluate import evaluate as evaluate_run
@@ -47,10 +53,7 @@ def evaluate(
             controls=CONTROLS if controls else (),
             progress=progress,
         )
-    if as_json:
-        typer.echo(metrics.model_dump_json(indent=2))
-    else:
-        typer.echo("\n".join([*lines(metrics), f"Report: {out / 'report.html'}"]))
+    show(metrics, as_json, [*lines(metrics), f"Report: {out / 'report.html'}"])
 
 
 def lines(metrics: "Metrics") -> Iterator[str]:

@@ -1,14 +1,23 @@
 """`relmask explain`: why the model says what it says."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 import relmask
-from relmask.cli.options import Device, Inputs, Json, Out, Quiet, RunFolder
+from relmask.cli.options import BatchSize, Device, Inputs, Json, Out, Quiet, RunFolder
+from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
+
+COMPOSITES = (
+    "relmask",
+    "relmask_fine",
+    "epsilon_plus",
+    "epsilon_plus_flat",
+    "epsilon_alpha2_beta1",
+    "epsilon_alpha2_beta1_flat",
+    "epsilon_gamma_box",
+)
 
 
 def explain(
@@ -20,19 +29,32 @@ def explain(
         typer.Option(metavar="CLASS", help="Default: the one with the highest logit in a picture."),
     ] = None,
     composite: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Rules instead of the run's, like epsilon_plus.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Rules instead of the run's, like epsilon_plus.",
+            autocompletion=lambda: COMPOSITES,
+        ),
     ] = None,
     table: Annotated[
         bool, typer.Option("--table", help="Print what each layer kept of the relevance.")
     ] = False,
     device: Device = "auto",
+    batch_size: BatchSize = 8,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw heatmaps: where in each picture a class finds its evidence."""
+    """Draw heatmaps: where in each picture a class finds its evidence.
+
+    When stopped: heatmaps that are done stay; the same command makes all of them anew.
+
+    Example:
+        relmask explain run new/001.png -o heatmaps
+        relmask explain run new/ -o heatmaps --target scratch --composite epsilon_plus
+    """
     with shown(quiet) as progress:
         explained = relmask.explain_files(
-            relmask.load(run, device=device),
+            relmask.load(run, device=device, batch_size=batch_size),
             inputs,
             out,
             target=target,
@@ -40,12 +62,5 @@ def explain(
             tables=table,
             progress=progress,
         )
-    for file, reason in explained.failed:
-        typer.echo(f"{file}: {reason}", err=True)
-    if as_json:
-        typer.echo(json.dumps(asdict(explained), default=str, indent=2))
-    else:
-        for file, kept in explained.tables:
-            typer.echo(f"{file}\n{kept}\n")
-        typer.echo(explained)
-    raise typer.Exit(1 if explained.failed else 0)
+    show(explained, as_json, [*(f"{file}\n{kept}\n" for file, kept in explained.tables), explained])
+    finish(f"{file}: {reason}" for file, reason in explained.failed)

@@ -1,7 +1,7 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share; a parameter of one of these names is one of these."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,11 +19,9 @@ RunFolder = Annotated[
 ]
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="Folders, globs and single pictures.", show_default=False),
+    typer.Argument(metavar="INPUT", help="Folders, globs and single pictures.", show_default=False),
 ]
-Out = Annotated[
-    Path, typer.Option("--out", "-o", metavar="OUT", help="Folder of the results.", show_default=False)
-]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder of the results.")]
 Clean = Annotated[
     str | None,
     typer.Option(
@@ -31,10 +29,27 @@ Clean = Annotated[
         help="Class without defects. Default: ok, good, free, normal or clean, if there.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or another that torch knows.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that read pictures, besides the main one.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Pictures that go through the network together.")]
+Split = Annotated[
+    Literal["train", "val", "test"],
+    typer.Option(help="Part of DATA; for pictures that the run knows its own split decides."),
+]
+Resplit = Annotated[
+    Literal["grouped", "random"] | None,
+    typer.Option(help="Draw new splits, by group or by picture, instead of those of DATA."),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="auto, cpu, cuda, or another that torch knows.",
+        autocompletion=lambda: ["auto", "cpu", "cuda"],
+    ),
+]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn.")]
+Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Threads that read pictures.")]
+BatchSize = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Pictures that go through the network together.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew in an OUT with other results.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

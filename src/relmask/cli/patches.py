@@ -1,12 +1,12 @@
 """`relmask patches`: labelled windows of pictures with masks."""
 
-import json
-from dataclasses import asdict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relmask.cli.options import Clean, Data, Json, Out, Overwrite, Quiet
+from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -16,17 +16,29 @@ if TYPE_CHECKING:
 def patches(
     data: Data,
     out: Out,
-    size: Annotated[int, typer.Option(help="Side of a patch in pixels.", show_default=False)],
-    stride: Annotated[int | None, typer.Option(help="Step from patch to patch. Default: the size.")] = None,
+    size: Annotated[int, typer.Option(metavar="PX", help="Side of a patch in pixels.")],
+    stride: Annotated[
+        int | None, typer.Option(metavar="PX", help="Step from patch to patch. Default: the size.")
+    ] = None,
     min_defect: Annotated[
-        int | None, typer.Option(help="Fewest pixels of a class that make a defect. Default: half the size.")
+        int | None,
+        typer.Option(
+            metavar="PX", help="Fewest pixels of a class that make a defect. Default: half the size."
+        ),
     ] = None,
     clean: Clean = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Cut labelled patches out of pictures with masks, to train on."""
+    """Cut labelled patches out of pictures with masks, to train on.
+
+    When stopped: the same command goes on; patches that are done are used again.
+
+    Example:
+        relmask patches roads/ -o patches --size 96
+        relmask train patches -o run
+    """
     from relmask.data.patches import cut_patches
 
     with shown(quiet) as progress:
@@ -40,19 +52,18 @@ def patches(
             overwrite=overwrite,
             progress=progress,
         )
-    typer.echo(json.dumps(asdict(cut), indent=2, default=str) if as_json else _text(cut))
-    raise typer.Exit(1 if cut.failed else 0)
+    show(cut, as_json, _lines(cut))
+    finish(cut.failed.values())
 
 
-def _text(cut: "Patches") -> str:
-    lines = [f"{sum(cut.labels.values())} patches in {cut.out}"]
-    lines += [f"  {label}: {count}" for label, count in cut.labels.items()]
-    lines += [f"  {split}: {count}" for split, count in cut.splits.items()]
+def _lines(cut: "Patches") -> Iterator[str]:
+    yield f"{sum(cut.labels.values())} patches in {cut.out}"
+    yield from (f"  {label}: {count}" for label, count in cut.labels.items())
+    yield from (f"  {split}: {count}" for split, count in cut.splits.items())
     for count, what in (
         (cut.dropped, "windows left out: too few defect pixels to be defective, too many to be clean"),
         (len(cut.small), "pictures left out: smaller than a patch"),
         (len(cut.unmasked), "defective pictures left out: no mask"),
-        (len(cut.failed), "pictures or masks that cannot be read:"),
     ):
-        lines += [f"{count} {what}"] if count else []
-    return "\n".join([*lines, *(f"  {reason}" for reason in cut.failed.values())])
+        if count:
+            yield f"{count} {what}"

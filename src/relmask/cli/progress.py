@@ -1,5 +1,6 @@
 """How far the work is, on stderr: a bar in a terminal, now and then a line elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -8,13 +9,16 @@ from typing import TextIO
 
 from relmask.progress import Progress, silent
 
+MOST = 300
+"""Seconds between two lines of a long task."""
+
 
 @contextmanager
 def shown(quiet: bool = False) -> Iterator[Progress]:
     """Give what the library reports its progress to."""
     if quiet:
         yield silent
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown"):
         with bars() as progress:
             yield progress
     else:
@@ -22,7 +26,12 @@ def shown(quiet: bool = False) -> Iterator[Progress]:
 
 
 class Lines:
-    """A line at the start and the end of every task, and one every `seconds` between."""
+    """A line at the start and the end of every task, and between them ever fewer, so that logs stay short.
+
+    Args:
+        stream: where to.
+        seconds: from the first line of a task to the next; later a tenth of the time since, at most MOST.
+    """
 
     def __init__(self, stream: TextIO, seconds: float = 10) -> None:
         self._stream = stream
@@ -36,7 +45,7 @@ class Lines:
         first = self._begun[:2] != (task, total)
         if first:
             self._begun = (task, total, now, done)
-        elif done < total and now - self._told < self._seconds:
+        elif done < total and now - self._told < self._pause(now):
             return
         self._told = now
         _, _, begin, before = self._begun
@@ -46,6 +55,9 @@ class Lines:
             parts.append(f"{rate:.3g}/s")
             parts += [f"{_duration((total - done) / rate)} left"] if done < total else []
         print(", ".join([*parts, *([note] if note else [])]), file=self._stream, flush=True)
+
+    def _pause(self, now: float) -> float:
+        return max(self._seconds, min(MOST, (now - self._begun[2]) / 10))
 
 
 @contextmanager

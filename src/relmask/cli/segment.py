@@ -1,13 +1,12 @@
 """`relmask segment`: pictures to masks."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 import relmask
 from relmask.cli.options import BatchSize, Device, Inputs, Json, Out, Overwrite, Quiet, RunFolder
+from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
 
 
@@ -27,7 +26,14 @@ def segment(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a mask for every picture, and results.csv."""
+    """Write a mask for every picture, and results.csv.
+
+    When stopped: the same command goes on where this one stopped.
+
+    Example:
+        relmask segment run new/ -o masks
+        relmask segment run monday/ 'tuesday/*.png' -o masks --relevance
+    """
     with shown(quiet) as progress:
         outcome = relmask.segment_files(
             relmask.load(run, device=device, batch_size=batch_size),
@@ -39,7 +45,5 @@ def segment(
             overwrite=overwrite,
             progress=progress,
         )
-    for file, reason in outcome.failed:
-        typer.echo(f"{file}: {reason}", err=True)
-    typer.echo(json.dumps(asdict(outcome), default=str, indent=2) if as_json else outcome)
-    raise typer.Exit(0 if outcome.complete else 1)
+    show(outcome, as_json, [outcome])
+    finish(f"{file}: {reason}" for file, reason in outcome.failed)

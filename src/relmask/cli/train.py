@@ -1,55 +1,79 @@
 """`relmask train`: labelled pictures to a run."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
 import relmask
-from relmask.cli.options import Clean, Data, Device, Json, Out, Overwrite, Quiet, Seed
+from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Overwrite, Quiet, Resplit, Seed
+from relmask.cli.printing import show
 from relmask.cli.progress import shown
+
+Backbone = Literal[
+    "efficientnet-lite0",
+    "vgg-narrow",
+    "vgg11",
+    "vgg11-bn",
+    "vgg16",
+    "vgg16-bn",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+]
 
 
 def train(
     data: Data,
     out: Out,
     backbone: Annotated[
-        str,
-        typer.Option(
-            help="efficientnet-lite0, vgg-narrow, vgg11, vgg11-bn, vgg16, vgg16-bn, resnet18, resnet34, "
-            "resnet50."
-        ),
+        Backbone,
+        typer.Option(metavar="NAME", help=f"{', '.join(get_args(Backbone))}."),
     ] = "efficientnet-lite0",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Default: 6 of 50 batches, from scratch 12.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Of 50 batches. Default: 6; with --finetune 12, from scratch 20."
+        ),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(min=32, help="Side of the model's input in pixels. Default: 256, or a patch's."),
+        typer.Option(
+            metavar="PX", min=32, help="Side of the model's input in pixels. Default: 256, or a patch's."
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="Weights of the backbone: safetensors, or a state dict with torchvision's names."),
+        typer.Option(
+            metavar="FILE",
+            help="Weights of the backbone: safetensors, or a state dict with torchvision's names.",
+        ),
     ] = None,
     finetune: Annotated[bool, typer.Option("--finetune", help="Train the backbone, too.")] = False,
     clean: Clean = None,
-    resplit: Annotated[
-        Literal["grouped", "random"] | None,
-        typer.Option(help="Draw new splits, by group or by picture, instead of those of DATA."),
-    ] = None,
+    resplit: Resplit = None,
     false_alarms: Annotated[
-        float, typer.Option(min=0, max=0.99, help="Share of the clean pictures that may get a mask.")
+        float,
+        typer.Option(
+            metavar="SHARE", min=0, max=0.99, help="Share of the clean pictures that may get a mask."
+        ),
     ] = 0.01,
     seed: Seed = 0,
-    batch_size: Annotated[int, typer.Option(min=2, help="Pictures in a batch.")] = 16,
+    batch_size: BatchSize = 16,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped training was.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a classifier from image-level labels, and choose its thresholds."""
+    """Train a classifier from image-level labels, and choose its thresholds.
+
+    When stopped: the same command with --resume goes on after the last whole epoch.
+
+    Example:
+        relmask train parts/ -o run
+        relmask train parts/ -o run --backbone resnet18 --weights resnet18.pth --seed 1
+    """
     with shown(quiet) as progress:
         run = relmask.train(
             data,
@@ -69,7 +93,5 @@ def train(
             overwrite=overwrite,
             progress=progress,
         )
-    if as_json:
-        typer.echo(json.dumps({"run": str(run.path), **run.metadata.model_dump(mode="json")}, indent=2))
-    else:
-        typer.echo(f"Run in {run.path}. What it learned: {run.path / 'report.html'}")
+    told = {"run": str(run.path), **run.metadata.model_dump(mode="json")}
+    show(told, as_json, [f"Run in {run.path}. What it learned: {run.path / 'report.html'}"])
