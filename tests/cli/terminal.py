@@ -9,12 +9,12 @@ import sys
 import termios
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Self
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[=>]")
 CTRL_C = b"\x03"
+_IN_TERMINAL = "import os, sys; os.login_tty(int(sys.argv[1])); os.execvp(sys.argv[2], sys.argv[2:])"
 
 
 class Terminal:
@@ -37,12 +37,8 @@ class Terminal:
         self._controller, terminal = pty.openpty()
         termios.tcsetwinsize(terminal, (40, columns))
         self._process = subprocess.Popen(
-            [str(argument) for argument in arguments],
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-            start_new_session=True,
-            preexec_fn=partial(os.login_tty, os.dup(terminal)),
+            [sys.executable, "-c", _IN_TERMINAL, str(terminal), *map(str, arguments)],
+            pass_fds=(terminal,),
             env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
         )
         os.close(terminal)

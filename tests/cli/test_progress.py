@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import pytest
 
-from relmask.cli import progress
 from relmask.cli.progress import MOST, Lines, bars, shown
 
 
@@ -36,7 +35,7 @@ def test_lines_tell_rate_and_time_left() -> None:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
@@ -77,10 +76,11 @@ class Terminal(io.StringIO):
 def test_a_terminal_without_control_codes_gets_lines(
     term: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.delenv("TERM", raising=False)
     if term:
         monkeypatch.setenv("TERM", term)
     with shown() as told:
         told("segment", 3, 3)
-    assert sys.stderr.getvalue() == "segment 3/3\n"  # type: ignore[attr-defined]
+    assert terminal.getvalue() == "segment 3/3\n"

@@ -88,4 +88,4 @@ def _explain_itself(
 def main() -> None:
     """Run the command line."""
     stop_on_sigterm()
-    app()
+    app(prog_name="relmask")  # also for `python -m relmask`

@@ -59,7 +59,9 @@ class Shell(TyperGroup):
         panels: dict[str, list[tuple[str, str]]] = {}
         for name, command in self.commands.items():
             summary = (command.help or "").partition("\n\n")[0]
-            panels.setdefault(command.rich_help_panel or "Commands", []).append((name, summary))
+            panels.setdefault(getattr(command, "rich_help_panel", None) or "Commands", []).append(
+                (name, summary)
+            )
         widest = max(len(name) for name in self.commands)
         for panel, rows in panels.items():
             with formatter.section(panel):

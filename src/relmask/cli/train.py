@@ -72,7 +72,7 @@ def train(
 
     Example:
         relmask train parts/ -o run
-        relmask train parts/ -o run --backbone resnet18 --weights resnet18.pth --seed 1
+        relmask train parts/ -o run --backbone resnet18 --weights resnet18.pth
     """
     with shown(quiet) as progress:
         run = relmask.train(

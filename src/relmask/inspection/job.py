@@ -145,8 +145,8 @@ def segment_files(
         todo = _todo(items, journal, out)
         resumed = len(items) - len(todo)
         done = resumed
-        progress("segment", done, len(items))
         try:
+            progress("segment", done, len(items))
             for batch in _ahead(_batches(todo, run.segmenter.intensity, batch_size)):
                 for item, outcome in _segmented(run.segmenter, batch):
                     journal.add(item.path, results.write(item, outcome))
