@@ -40,6 +40,7 @@ class Segmentation:
         score: probability of any defect.
         label: "defect" where the mask holds a pixel, else "clean".
         components: connected parts of the mask, largest first.
+        maps: relevance (H, W) of every class that was explained.
     """
 
     mask: NDArray[np.uint8]
@@ -48,6 +49,7 @@ class Segmentation:
     score: float
     label: str
     components: tuple[Component, ...]
+    maps: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass
@@ -296,6 +298,7 @@ class Segmenter:
             score=float(self.calibration.defect_probability(logits[None])[0]),
             label="defect" if mask.any() else "clean",
             components=find_components(mask, self.classes),
+            maps={self.classes[k]: relevance for k, relevance in maps.items()},
         )
 
     @cached_property
@@ -321,6 +324,10 @@ class Run:
         if self.metadata.calibration is None:
             raise RunError(f"{self.path} has no thresholds. Choose them: relmask calibrate {self.path} DATA")
         return Segmenter(self.reader, self.metadata.classes, self.metadata.calibration)
+
+    def with_calibration(self, calibration: Calibration) -> "Run":
+        """The same run with other thresholds; nothing is written."""
+        return Run(self.path, self.metadata.model_copy(update={"calibration": calibration}), self.reader)
 
     def read(self, path: Path | str) -> FloatArray:
         """A file as an array (H, W, 3) in [0, 1], on the run's scale.

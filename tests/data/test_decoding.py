@@ -1,4 +1,5 @@
 import io
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from relmask.data.decoding import SUFFIXES, image_size, is_deep, read_pixels
+from relmask.data.decoding import SUFFIXES, image_size, is_deep, pixels_to_decode, read_pixels
 from relmask.errors import ImageError
 from tests.data.pictures import write_png16
 
@@ -228,3 +229,38 @@ def test_any_damage_ends_in_pixels_or_an_image_error(
 def test_the_usual_suffixes_are_known() -> None:
     assert {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".mpo", ".pgm", ".jp2"} <= SUFFIXES
     assert not SUFFIXES & {".csv", ".txt", ".pdf", ".eps", ".xml"}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".gif", ".bmp"])
+def test_the_header_tells_how_many_pixels_there_are(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(COLOUR).save(tmp_path / f"a{suffix}")
+    assert pixels_to_decode(tmp_path / f"a{suffix}") == 35
+
+
+@pytest.mark.parametrize("values", [DEEP, GREY.astype(np.float64), DEEP[..., :1].repeat(12, 2)])
+def test_the_header_of_a_deep_tiff_tells_it_too(tmp_path: Path, values: NDArray[Any]) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", values, compression="zlib", planarconfig="contig")
+    assert pixels_to_decode(tmp_path / "a.tif") == max(35, values.size // 4)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzma"])
+def test_a_tiff_that_swells_is_refused_before_it_is_decoded(tmp_path: Path, compression: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4000, 4000, 3), np.uint16), compression=compression)
+    data = (tmp_path / "a.tif").read_bytes()
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tags = file.pages[0].tags  # type: ignore[union-attr]
+        places = [tags[name].valueoffset for name in ("ImageWidth", "ImageLength", "RowsPerStrip")]
+        formats = ["<H" if tags[name].dtype.value == 3 else "<I" for name in ("ImageWidth", "ImageLength")]
+    changed = bytearray(data)
+    for place, kind in zip(places, [*formats, "<I"], strict=True):
+        struct.pack_into(kind, changed, place, 5)
+    (tmp_path / "a.tif").write_bytes(changed)
+    with pytest.raises(ImageError, match=r"more data than its header says"):
+        pixels_to_decode(tmp_path / "a.tif")
+
+
+def test_what_is_no_picture_has_no_pixels_to_decode(tmp_path: Path) -> None:
+    for name in ("a.png", "a.tif"):
+        (tmp_path / name).write_bytes(b"no picture at all")
+        with pytest.raises(ImageError, match="no picture"):
+            pixels_to_decode(tmp_path / name)

@@ -48,6 +48,15 @@ def test_what_is_not_connected_to_a_seed_is_left_out() -> None:
     assert outline(relevance, thresholds()).tolist() == [[True, True, False, False, False]]
 
 
+def test_parts_under_the_least_area_are_left_out() -> None:
+    relevance = np.array([[0.9, 0.0, 0.0, 0.9], [0.0, 0.9, 0.0, 0.9], [0.0, 0.0, 0.0, 0.9]], np.float32)
+    parts = thresholds().model_copy(update={"min_area": 3})
+    # The diagonal counts as one part of two pixels.
+    assert outline(relevance, parts).sum() == 3
+    assert outline(relevance, parts.model_copy(update={"min_area": 2})).sum() == 5
+    assert not outline(relevance, parts.model_copy(update={"min_area": 4})).any()
+
+
 def test_a_share_of_the_peak_follows_the_picture_and_an_absolute_extent_does_not() -> None:
     relevance = np.array([[1, 0.6, 0.3]], np.float32)
     for scale, of_peak, absolute in ((1, 2, 2), (2, 2, 3)):

@@ -1,8 +1,11 @@
 """From a picture file to its pixels, whatever a camera, a scanner or a colleague made of it."""
 
+import lzma
+import math
 import sys
 import warnings
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,6 +80,30 @@ def image_size(path: Path) -> tuple[int, int]:
     except Exception:
         height, width = read_pixels(path).shape[:2]
         return height, width
+
+
+def pixels_to_decode(path: Path) -> int:
+    """How many pixels decoding the file holds at once, from its header: nothing is decoded into memory.
+
+    It is what a program that takes files from strangers asks before `read_pixels`: the size of the picture,
+    more where a TIFF has many channels or tiles larger than itself.
+
+    Raises:
+        ImageError: the file is no picture, or a TIFF whose compressed data hold more than its header says.
+    """
+    try:
+        try:
+            with opened(path) as image:
+                if not _is_deep_tiff(image):
+                    return image.width * image.height
+        except UnidentifiedImageError:
+            if not _is_tiff(path):
+                raise
+        return _tiff_pixels(path)
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{path}: {_reason(error)}") from error
 
 
 def is_deep(path: Path) -> bool:
@@ -182,6 +209,35 @@ def _decode_tiff(path: Path) -> Pixels:
     if pixels.ndim == 3:
         pixels = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, 0]
     return _narrowed(_turned(pixels, int(tag.value) if tag is not None else 1))
+
+
+def _tiff_pixels(path: Path) -> int:
+    """Of a TIFF that tifffile will decode, which takes whatever a compressed part of the file swells to."""
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        held = max(page.imagewidth * page.imagelength, math.prod(page.chunks) // 4, math.prod(page.shape) // 4)
+        if page.compression in _INFLATED:
+            most = math.prod(page.chunks) * page.dtype.itemsize
+            for data, _ in file.filehandle.read_segments(page.dataoffsets, page.databytecounts):
+                if data and len(_INFLATED[page.compression](data, most + 1)) > most:
+                    raise ImageError(f"{path}: holds more data than its header says. Save it again.")
+        return int(held)
+
+
+def _inflate(data: bytes, most: int) -> bytes:
+    return zlib.decompressobj().decompress(data, most)
+
+
+def _unpack_lzma(data: bytes, most: int) -> bytes:
+    return lzma.LZMADecompressor().decompress(data, most)
+
+
+_INFLATED: dict[int, Callable[[bytes, int], bytes]] = {
+    8: _inflate,  # Deflate by the names that TIFF has for it
+    32946: _inflate,
+    50013: _inflate,
+    34925: _unpack_lzma,
+}
 
 
 def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

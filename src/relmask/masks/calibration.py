@@ -28,6 +28,7 @@ class ClassThresholds(BaseModel):
     )
     slope: float = Field(description="Of the probability: sigmoid(slope * logit + offset).")
     offset: float
+    min_area: int = Field(default=0, ge=0, description="Parts of fewer pixels are left out of the mask.")
 
     def probability(self, logit: float) -> float:
         """Chance that the class is in an image, where both answers are as likely beforehand."""
@@ -48,6 +49,7 @@ class Calibration(BaseModel):
     slope: float = Field(description="Of the probability of any defect, from the highest standardised logit.")
     offset: float
     saw_masks: bool = Field(description="Did a true mask help to choose a threshold?")
+    by_hand: bool = Field(default=False, description="Did a person move a threshold after looking at masks?")
     negatives: int = Field(description="Clean images, or images without the class, that were used.")
     groups: int = Field(description="Groups that they belong to.")
     cross_fitted: bool = Field(

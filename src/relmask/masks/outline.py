@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 from skimage.filters import apply_hysteresis_threshold
 
 from relmask.masks.calibration import ClassThresholds
@@ -28,7 +28,7 @@ def outline(relevance: FloatArray, thresholds: ClassThresholds) -> NDArray[np.bo
         thresholds: of the class.
 
     Returns:
-        The mask, empty where nothing exceeds the seed.
+        The mask, empty where nothing exceeds the seed; parts (8-connected) under the least area are left out.
     """
     peak = float(relevance.max(initial=0.0))
     if peak <= thresholds.seed:
@@ -36,7 +36,15 @@ def outline(relevance: FloatArray, thresholds: ClassThresholds) -> NDArray[np.bo
     low = thresholds.reach(peak)
     high = max(thresholds.seed, low)
     mask: NDArray[np.bool_] = apply_hysteresis_threshold(relevance, low, min(high, np.nextafter(peak, 0)))
-    return mask
+    return _without_small(mask, thresholds.min_area) if thresholds.min_area > 1 else mask
+
+
+def _without_small(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
+    parts, _ = label(mask, structure=np.ones((3, 3)))
+    large = np.bincount(parts.ravel()) >= min_area
+    large[0] = False
+    kept: NDArray[np.bool_] = large[parts]
+    return kept
 
 
 def combine(
