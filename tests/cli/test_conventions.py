@@ -40,7 +40,9 @@ SHARED = {
 }
 """A parameter of this name is this option, so that it means the same and is spelt the same everywhere."""
 
-WITHOUT: dict[str, dict[str, str]] = {}
+WITHOUT: dict[str, dict[str, str]] = {
+    "serve": {"as_json": "it prints its address and no result", "quiet": "it shows no progress"},
+}
 """Command -> common option that it lacks -> why."""
 
 each_command = pytest.mark.parametrize("function", EVERY, ids=lambda function: function.__name__)

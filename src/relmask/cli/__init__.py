@@ -20,6 +20,7 @@ from relmask.cli.evaluate import evaluate
 from relmask.cli.explain import explain
 from relmask.cli.patches import patches
 from relmask.cli.segment import segment
+from relmask.cli.serve import serve
 from relmask.cli.shell import Command, Shell, stop_on_sigterm
 from relmask.cli.train import train
 
@@ -27,6 +28,7 @@ COMMANDS = {
     "Start here": (demo, data),
     "Make masks": (train, segment, calibrate),
     "Judge them": (evaluate, explain),
+    "Use them": (serve,),
     "Prepare": (patches,),
 }
 """Every command, under the title of its group in the help."""

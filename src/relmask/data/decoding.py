@@ -215,7 +215,8 @@ def _tiff_pixels(path: Path) -> int:
     """Of a TIFF that tifffile will decode, which takes whatever a compressed part of the file swells to."""
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
-        held = max(page.imagewidth * page.imagelength, math.prod(page.chunks) // 4, math.prod(page.shape) // 4)
+        values = max(math.prod(page.chunks), math.prod(page.shape))
+        held = max(page.imagewidth * page.imagelength, values // 4)
         if page.compression in _INFLATED:
             most = math.prod(page.chunks) * page.dtype.itemsize
             for data, _ in file.filehandle.read_segments(page.dataoffsets, page.databytecounts):

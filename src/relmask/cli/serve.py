@@ -1,0 +1,72 @@
+"""`relmask serve`: a run behind HTTP, with a page to review pictures."""
+
+from typing import Annotated
+
+import typer
+
+import relmask
+from relmask.cli.options import BatchSize, Device, RunFolder
+from relmask.errors import UsageError
+
+
+def serve(
+    run: RunFolder,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; the default is this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RELMASK_TOKEN",
+            metavar="TOKEN",
+            help="That requests must bring. Needed to listen on other addresses.",
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Serve other machines without a token.")
+    ] = False,
+    max_mb: Annotated[float, typer.Option(metavar="N", min=0.01, help="Largest request, in megabytes.")] = 64,
+    max_mp: Annotated[
+        float, typer.Option(metavar="N", min=0.01, help="Largest picture, in megapixels.")
+    ] = 64,
+    max_requests: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Requests at a time; further ones get 503.")
+    ] = 32,
+    timeout: Annotated[
+        float, typer.Option(metavar="N", min=0.1, help="Seconds that a request may take.")
+    ] = 60,
+    device: Device = "auto",
+    batch_size: BatchSize = 8,
+) -> None:
+    """Serve a run: a web page to review pictures, and an HTTP API.
+
+    When stopped: requests that are at work are still answered; nothing else is kept.
+
+    Example:
+        relmask serve run
+        relmask serve run --host 0.0.0.0 --token "$RELMASK_TOKEN"
+    """
+    try:
+        from relmask.serve import Limits, Settings
+        from relmask.serve import serve as serve_run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("relmask"):
+            raise
+        raise UsageError(
+            f"There is no {error.name} here. Install it: pip install 'relmask[serve]'"
+        ) from error
+
+    settings = Settings(
+        host=host,
+        port=port,
+        token=token,
+        insecure=insecure,
+        limits=Limits(megabytes=max_mb, megapixels=max_mp, requests=max_requests, seconds=timeout),
+    )
+
+    def announce(url: str) -> None:
+        page = f"{url}/#token={token}" if token else url
+        typer.echo(f"Serving {run} at {page} (Ctrl-C stops)")
+
+    serve_run(relmask.load(run, device=device, batch_size=batch_size), settings, announce)

@@ -1,0 +1,141 @@
+"""The routes: each is one call of the service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Literal
+
+from fastapi import FastAPI, File, Form, HTTPException, Request, Response, UploadFile
+from fastapi.responses import JSONResponse
+from pydantic import TypeAdapter, ValidationError
+
+import relmask
+from relmask.errors import OutError, RelmaskError, UsageError
+from relmask.report import class_colours
+from relmask.segmenter import Run
+from relmask.serve.encoding import Wanted
+from relmask.serve.guard import Guard
+from relmask.serve.schemas import Answer, Chosen, Class, Failed, Health, Problem, RunInfo, Taken
+from relmask.serve.service import Sent, Service
+from relmask.serve.settings import Settings
+
+CHOSEN = TypeAdapter(dict[str, Chosen])
+REFUSALS: dict[int | str, dict[str, object]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in {
+        401: "No token, or another one.",
+        408: "It did not arrive in time.",
+        413: "Too many bytes or pixels.",
+        422: "A picture that cannot be read, or a field that is wrong.",
+        503: "Busy; the header Retry-After says when to try again.",
+    }.items()
+}
+
+
+def create_app(run: Run, settings: Settings) -> FastAPI:
+    """The service as an ASGI application.
+
+    Args:
+        run: to serve.
+        settings: whom it serves, and how much it takes.
+
+    Raises:
+        RunError: the run has no thresholds.
+    """
+    service = Service(run, settings.limits)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop()
+
+    app = FastAPI(
+        title="relmask",
+        version=relmask.__version__,
+        description="Pixel masks from image-level labels.",
+        lifespan=lifespan,
+        docs_url=None,  # its page loads from elsewhere
+        redoc_url=None,
+    )
+    app.add_middleware(Guard, settings=settings)
+
+    @app.exception_handler(RelmaskError)
+    async def refused(request: Request, error: RelmaskError) -> JSONResponse:
+        status = 422 if isinstance(error, UsageError) else 507 if isinstance(error, OutError) else 500
+        return JSONResponse({"detail": str(error)}, status)
+
+    @app.get("/health")
+    async def health() -> Health:
+        """Is the service up? Needs no token."""
+        return Health()
+
+    @app.get("/run", responses={401: REFUSALS[401]})
+    async def describe() -> RunInfo:
+        """Classes, thresholds and limits."""
+        return _described(service, settings)
+
+    @app.post("/segment", response_model=Answer, responses=REFUSALS)
+    async def segment(
+        images: Annotated[list[UploadFile], File(description="One picture or several.")],
+        mask: Annotated[Literal["png", "rle", "none"], Form(description="How masks are told.")] = "png",
+        relevance: Annotated[bool, Form(description="Relevance maps too?")] = False,
+        side: Annotated[
+            int | None, Form(ge=1, description="Longest side of relevance maps; none keeps the picture's.")
+        ] = None,
+        thresholds: Annotated[
+            str | None, Form(description="JSON: class to its seed, extent and min_area, for these pictures.")
+        ] = None,
+    ) -> Response:
+        """Segment pictures. One that fails alone is refused; among others it has an entry with its error."""
+        if len(images) > settings.limits.images:
+            raise HTTPException(413, f"At most {settings.limits.images} pictures a request.")
+        sent = [Sent(image.filename or f"image {k}", image.file) for k, image in enumerate(images, start=1)]
+        found = await service.segment(sent, Wanted(mask, relevance, side), _chosen(thresholds))
+        if all(isinstance(entry, Failed) for entry in found):
+            reasons = [f"{entry.name}: {entry.error}" for entry in found if isinstance(entry, Failed)]
+            raise HTTPException(next(e.status for e in found if isinstance(e, Failed)), "\n".join(reasons))
+        return Response(Answer(images=found).model_dump_json(), media_type="application/json")
+
+    @app.put("/thresholds", responses=REFUSALS)
+    def save(chosen: dict[str, Chosen]) -> RunInfo:
+        """Write thresholds into the run, and use them from now on."""
+        service.save(chosen)
+        return _described(service, settings)
+
+    return app
+
+
+def _chosen(thresholds: str | None) -> dict[str, Chosen] | None:
+    if not thresholds:
+        return None
+    try:
+        return CHOSEN.validate_json(thresholds)
+    except ValidationError as error:
+        raise HTTPException(422, f"thresholds: {error.errors()[0]['msg']}") from error
+
+
+def _described(service: Service, settings: Settings) -> RunInfo:
+    metadata, calibration = service.run.metadata, service.calibration
+    colours = class_colours(len(metadata.classes))[1:]
+    limits = settings.limits
+    return RunInfo(
+        name=service.run.path.resolve().name,
+        version=relmask.__version__,
+        classes=[
+            Class(
+                name=name, colour=tuple(int(value) for value in colour), thresholds=calibration.classes[name]
+            )
+            for name, colour in zip(metadata.classes, colours, strict=True)
+        ],
+        clean=metadata.clean,
+        saw_masks=calibration.saw_masks,
+        by_hand=calibration.by_hand,
+        formats=["png"],
+        limits=Taken(
+            bytes=limits.bytes,
+            pixels=limits.pixels,
+            images=limits.images,
+            requests=limits.requests,
+            seconds=limits.seconds,
+        ),
+    )

@@ -1,0 +1,86 @@
+"""A segmentation as JSON can hold it."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from relmask.data.resizing import resize_map
+from relmask.report import class_colours
+from relmask.segmenter import Segmentation
+from relmask.serve.schemas import Part, Relevance, Runs, Segmented
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an answer holds besides label, scores and parts.
+
+    Attributes:
+        mask: how the mask is told.
+        relevance: of the explained classes too?
+        side: longest side of the relevance; larger maps are made smaller. None keeps the picture's size.
+    """
+
+    mask: Literal["png", "rle", "none"] = "png"
+    relevance: bool = False
+    side: int | None = None
+
+
+def encode(name: str, found: Segmentation, classes: Sequence[str], wanted: Wanted) -> Segmented:
+    """What is known of the picture of that name."""
+    height, width = found.mask.shape
+    return Segmented(
+        name=name,
+        width=width,
+        height=height,
+        label="defect" if found.label == "defect" else "clean",
+        score=found.score,
+        scores=dict(found.scores),
+        components=[Part(label=part.label, area=part.area, box=part.box) for part in found.components],
+        png=_png(found.mask, len(classes)) if wanted.mask == "png" else None,
+        rle=_runs(found.mask, classes) if wanted.mask == "rle" else None,
+        relevance=_relevance(found.maps, wanted.side) if wanted.relevance and found.maps else None,
+    )
+
+
+def _png(mask: NDArray[np.uint8], classes: int) -> str:
+    picture = Image.fromarray(mask)
+    picture.putpalette(class_colours(classes).tobytes())
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _runs(mask: NDArray[np.uint8], classes: Sequence[str]) -> list[Runs]:
+    size = (mask.shape[0], mask.shape[1])
+    present = np.flatnonzero(np.bincount(mask.ravel())[1:]).tolist()
+    return [Runs(label=classes[k], size=size, counts=run_lengths(mask == k + 1)) for k in present]
+
+
+def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
+    """COCO's uncompressed run lengths of a mask (H, W).
+
+    >>> run_lengths(np.array([[True, False, False], [True, False, True]]))
+    [0, 2, 3, 1]
+    """
+    flat = mask.ravel(order="F")
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    lengths = np.diff(np.concatenate([[0], changes, [flat.size]]))
+    return [0, *lengths.tolist()] if flat.size and flat[0] else lengths.tolist()
+
+
+def _relevance(maps: Mapping[str, NDArray[np.float32]], side: int | None) -> Relevance:
+    height, width = next(iter(maps.values())).shape
+    factor = min(1.0, side / max(height, width)) if side else 1.0
+    height, width = max(1, round(height * factor)), max(1, round(width * factor))
+    encoded = {}
+    for name, values in maps.items():
+        resized = resize_map(torch.from_numpy(values)[None], height, width)[0].numpy()
+        encoded[name] = base64.b64encode(resized.astype("<f4", copy=False).tobytes()).decode("ascii")
+    return Relevance(height=height, width=width, classes=encoded)

@@ -1,0 +1,123 @@
+"""What goes in and comes out, as OpenAPI tells it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from relmask.masks.calibration import ClassThresholds
+
+Base64 = Annotated[str, Field(description="Bytes as base64.")]
+
+
+class Record(BaseModel):
+    """A record that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Chosen(Record):
+    """Thresholds of a class that a person can move."""
+
+    seed: float = Field(ge=0, description="In logits a pixel; where there is more relevance a mask begins.")
+    extent: float = Field(gt=0, description="How far the mask reaches, as the run's `extent_of` says.")
+    min_area: int = Field(default=0, ge=0, description="Parts of fewer pixels are left out.")
+
+
+class Part(Record):
+    """One connected part of a mask."""
+
+    label: str
+    area: int = Field(description="In pixels.")
+    box: tuple[int, int, int, int] = Field(description="Left, top, right, bottom; the last two are outside.")
+
+
+class Runs(Record):
+    """The mask of one class as COCO's uncompressed run lengths."""
+
+    label: str
+    size: tuple[int, int] = Field(description="Height and width.")
+    counts: list[int] = Field(description="Column by column, beginning with the count of zeros.")
+
+
+class Relevance(Record):
+    """Relevance of the classes that were explained, in logits a pixel."""
+
+    height: int
+    width: int
+    classes: Mapping[str, Base64] = Field(description="height x width float32, little endian, row by row.")
+
+
+class Segmented(Record):
+    """What the run says of a picture."""
+
+    name: str
+    width: int
+    height: int
+    label: Literal["defect", "clean"] = Field(description="defect where the mask holds a pixel.")
+    score: float = Field(description="Probability of any defect.")
+    scores: Mapping[str, float] = Field(description="Probability of each class.")
+    components: list[Part] = Field(description="Connected parts of the mask, largest first.")
+    png: Base64 | None = Field(
+        description="Mask as palette PNG of the picture's size, k = k-th class; with mask=png."
+    )
+    rle: list[Runs] | None = Field(description="Mask of each class that is in it; with mask=rle.")
+    relevance: Relevance | None = Field(description="Null unless asked for, and of pictures judged clean.")
+
+
+class Failed(Record):
+    """Why a picture could not be segmented."""
+
+    name: str
+    status: int = Field(description="As if it had been sent alone.")
+    error: str
+
+
+class Answer(Record):
+    """One entry for each picture, in their order."""
+
+    images: list[Segmented | Failed]
+
+
+class Class(Record):
+    """A defect class."""
+
+    name: str
+    colour: tuple[int, int, int] = Field(description="Red, green and blue of its masks.")
+    thresholds: ClassThresholds
+
+
+class Taken(Record):
+    """How much the service takes."""
+
+    bytes: int = Field(description="Of the body of a request.")
+    pixels: int = Field(description="Of a picture.")
+    images: int = Field(description="In a request.")
+    requests: int = Field(description="At a time.")
+    seconds: float = Field(description="That a request may take.")
+
+
+class RunInfo(Record):
+    """What is served."""
+
+    name: str
+    version: str = Field(description="Of relmask.")
+    classes: list[Class] = Field(description="In the order of the mask's values, from 1.")
+    clean: str | None = Field(description="Name of the class without defects.")
+    saw_masks: bool = Field(description="Did a true mask help to choose a threshold?")
+    by_hand: bool = Field(description="Did a person move a threshold?")
+    formats: list[str] = Field(description="That masks can be exported in.")
+    limits: Taken
+
+
+class Health(Record):
+    """The service is up."""
+
+    status: Literal["UP"] = "UP"
+    model_class: Literal["relmask"] = "relmask"
+
+
+class Problem(Record):
+    """Why a request was refused."""
+
+    detail: str

@@ -1,0 +1,173 @@
+"""A run at work: pictures from requests to answers, and thresholds that can be moved."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from relmask.data.decoding import SUFFIXES, pixels_to_decode
+from relmask.errors import ImageError, UsageError
+from relmask.masks.calibration import Calibration
+from relmask.models.bundle import save_metadata
+from relmask.segmenter import Run, Segmenter
+from relmask.serve.encoding import Wanted, encode
+from relmask.serve.schemas import Chosen, Failed, Segmented
+from relmask.serve.settings import Limits
+from relmask.serve.worker import FloatArray, Work, Worker
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A picture that a client sent.
+
+    Attributes:
+        name: as the client calls it.
+        file: its content.
+    """
+
+    name: str
+    file: BinaryIO
+
+
+class Service:
+    """What the routes call.
+
+    Args:
+        run: with thresholds.
+        limits: what a picture may take.
+
+    Raises:
+        RunError: the run has no thresholds.
+    """
+
+    def __init__(self, run: Run, limits: Limits) -> None:
+        self.run = run
+        self._limits = limits
+        self._segmenter = run.segmenter
+        self._worker = Worker(run.reader.batch_size, max(limits.pixels, 2**24))
+
+    def start(self) -> None:
+        """Begin to work; the first picture will not wait for the model to be compiled."""
+        _ = self.run.reader.explainer
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Finish the pictures that are at work."""
+        self._worker.stop()
+
+    @property
+    def calibration(self) -> Calibration:
+        """The thresholds in use."""
+        return self._segmenter.calibration
+
+    async def segment(
+        self, pictures: Sequence[Sent], wanted: Wanted, chosen: Mapping[str, Chosen] | None = None
+    ) -> list[Segmented | Failed]:
+        """An answer for each picture, in their order.
+
+        Args:
+            pictures: that were sent.
+            wanted: what the answers hold.
+            chosen: thresholds instead of the run's, for these pictures.
+
+        Raises:
+            UsageError: thresholds of a class that the run does not know.
+        """
+        segmenter = self._with(chosen) if chosen else self._segmenter
+        with _folder() as folder:
+            prepared = await asyncio.to_thread(self._prepare, pictures, folder, segmenter, wanted)
+            works = [work for work in prepared if isinstance(work, Work)]
+            for work in works:
+                self._worker.submit(work)
+            try:
+                futures = [asyncio.wrap_future(work.future) for work in works]
+                answers = iter(await asyncio.gather(*futures, return_exceptions=True))
+            finally:
+                for work in works:
+                    work.future.cancel()
+        found: list[Segmented | Failed] = []
+        for picture, item in zip(pictures, prepared, strict=True):
+            answer = next(answers) if isinstance(item, Work) else item
+            if isinstance(answer, ImageError):
+                answer = Failed(name=picture.name, status=422, error=str(answer))
+            if isinstance(answer, BaseException):
+                raise answer
+            found.append(answer)
+        return found
+
+    def save(self, chosen: Mapping[str, Chosen]) -> Calibration:
+        """Write thresholds into the run, and use them from now on.
+
+        Raises:
+            UsageError: a class that the run does not know.
+            OutError: the run cannot be written.
+        """
+        segmenter = self._with(chosen)
+        metadata = self.run.metadata.model_copy(update={"calibration": segmenter.calibration})
+        save_metadata(self.run.path, metadata)
+        self.run = Run(self.run.path, metadata, self.run.reader)
+        self._segmenter = segmenter
+        return segmenter.calibration
+
+    def _with(self, chosen: Mapping[str, Chosen]) -> Segmenter:
+        before = self._segmenter
+        if unknown := sorted(chosen.keys() - set(before.classes)):
+            raise UsageError(
+                f"The run knows no class {', '.join(unknown)}. It knows: {', '.join(before.classes)}."
+            )
+        classes = {
+            name: thresholds.model_copy(update=chosen[name].model_dump()) if name in chosen else thresholds
+            for name, thresholds in before.calibration.classes.items()
+        }
+        calibration = before.calibration.model_copy(update={"classes": classes, "by_hand": True})
+        return Segmenter(before.reader, before.classes, calibration, before.sigma)
+
+    def _prepare(
+        self, pictures: Sequence[Sent], folder: Path, segmenter: Segmenter, wanted: Wanted
+    ) -> list[Work | Failed]:
+        """Work for every picture whose header says that it may be decoded."""
+        prepared: list[Work | Failed] = []
+        for number, picture in enumerate(pictures):
+            path = folder / f"{number}{_suffix(picture.name)}"
+            with path.open("wb") as file:
+                shutil.copyfileobj(picture.file, file)
+            try:
+                pixels = pixels_to_decode(path)
+            except ImageError as error:
+                prepared.append(Failed(name=picture.name, status=422, error=_without(path, error)))
+                continue
+            if pixels > self._limits.pixels:
+                reason = (
+                    f"has {pixels / 1e6:.0f} megapixels, {self._limits.megapixels:g} are allowed. Cut it up."
+                )
+                prepared.append(Failed(name=picture.name, status=413, error=reason))
+                continue
+            finish = partial(encode, picture.name, classes=segmenter.classes, wanted=wanted)
+            prepared.append(Work(pixels, partial(self._read, path), segmenter, finish))
+        return prepared
+
+    def _read(self, path: Path) -> FloatArray:
+        try:
+            return self.run.read(path)
+        except ImageError as error:
+            raise ImageError(_without(path, error)) from error
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="relmask-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _suffix(name: str) -> str:
+    suffix = PurePath(name).suffix.lower()
+    return suffix if suffix in SUFFIXES else ""
+
+
+def _without(path: Path, error: ImageError) -> str:
+    return str(error).removeprefix(f"{path}: ")

@@ -1,0 +1,113 @@
+"""A run that sees red and green: relevance is the colour itself, so that every mask is known beforehand."""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+import relmask
+from relmask.data.reading import Intensity
+from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.models.bundle import Input, Metadata, save_metadata
+from relmask.segmenter import Reader, Run
+from relmask.serve import Server, Settings
+from tests.test_segmenter import Colours
+
+SIZE = 32
+CLASSES = ("red stain", "green")
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Run:
+    """A picture is a defect where more than 4 pixels' worth of a colour is in it."""
+    spec = Input(size=SIZE, windows=True, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    thresholds = ClassThresholds(
+        usual=0, spread=1, gate=4, seed=0.5, extent=0.3, extent_of="absolute", slope=1, offset=-4
+    )
+    metadata = Metadata(
+        relmask=relmask.__version__,
+        architecture=None,
+        classes=CLASSES,
+        clean="ok",
+        input=spec,
+        composite="epsilon_plus",
+        calibration=Calibration(
+            classes=dict.fromkeys(CLASSES, thresholds),
+            false_alarms=0.01,
+            slope=1,
+            offset=-4,
+            saw_masks=False,
+            negatives=9,
+            groups=9,
+            cross_fitted=False,
+        ),
+        split="grouped",
+        data="parts",
+        fingerprint="0",
+        settings={},
+        command="relmask train parts",
+    )
+    run = tmp_path / "run"
+    save_metadata(run, metadata)
+    return Run(run, metadata, Reader(Colours(), spec, "epsilon_plus", torch.device("cpu"), batch_size=4))
+
+
+def picture(
+    spots: Mapping[int, tuple[slice, slice]] | None = None, height: int = SIZE, width: int = SIZE
+) -> NDArray[np.uint8]:
+    """Black, with full spots of one colour channel each."""
+    image = np.zeros((height, width, 3), np.uint8)
+    for channel, (rows, columns) in (spots or {}).items():
+        image[rows, columns, channel] = 255
+    return image
+
+
+RED = {0: (slice(2, 8), slice(3, 13))}
+GREEN = {1: (slice(20, 24), slice(5, 9))}
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """The image as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="PNG")
+    return file.getvalue()
+
+
+def sent(*images: NDArray[np.uint8] | bytes) -> list[tuple[str, tuple[str, bytes]]]:
+    """What httpx takes as `files`, named 0.png, 1.png ..."""
+    contents = [image if isinstance(image, bytes) else png(image) for image in images]
+    return [("images", (f"{number}.png", content)) for number, content in enumerate(contents)]
+
+
+@contextmanager
+def serving(run: Run, settings: Settings | None = None) -> Iterator[httpx.Client]:
+    """The run behind a real server on a free port of this machine, and a client for it."""
+    started = threading.Event()
+    server = Server(run, settings or Settings(port=0), announce=lambda url: started.set())
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert started.wait(60)
+        headers = {"authorization": f"Bearer {settings.token}"} if settings and settings.token else {}
+        with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)

@@ -1,0 +1,284 @@
+import base64
+import io
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import relmask
+from relmask.models.bundle import read_metadata
+from relmask.segmenter import Run
+from relmask.serve import Limits, Settings
+from tests.serve.conftest import CLASSES, GREEN, RED, picture, sent, serving
+
+
+@pytest.fixture
+def client(colours: Run) -> Iterator[httpx.Client]:
+    with serving(colours) as client:
+        yield client
+
+
+def decoded(runs: dict[str, Any]) -> NDArray[np.bool_]:
+    """A mask from COCO's run lengths."""
+    values = np.repeat(np.arange(len(runs["counts"])) % 2 == 1, runs["counts"])
+    return values.reshape(runs["size"], order="F")
+
+
+def only(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    [entry] = answer.json()["images"]
+    found: dict[str, Any] = entry
+    return found
+
+
+def test_the_answer_is_what_the_library_says(trained: Run, parts: Path) -> None:
+    paths = sorted((parts / "images").iterdir())[::2]
+    files = [("images", (path.name, path.read_bytes())) for path in paths]
+    with serving(trained) as client:
+        answer = client.post("/segment", files=files, data={"relevance": "true"})
+        assert answer.status_code == 200
+        rle = client.post("/segment", files=files, data={"mask": "rle"}).json()["images"]
+    labels = set()
+    for path, entry, runs in zip(paths, answer.json()["images"], rle, strict=True):
+        expected = trained.segment(path)
+        labels.add(expected.label)
+        mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(entry["png"]))))
+        assert np.array_equal(mask, expected.mask)
+        assert entry["name"] == path.name
+        assert (entry["height"], entry["width"]) == mask.shape
+        assert entry["label"] == expected.label
+        assert entry["score"] == pytest.approx(expected.score, abs=1e-5)
+        assert entry["scores"] == pytest.approx(dict(expected.scores), abs=1e-5)
+        assert [part["area"] for part in entry["components"]] == [c.area for c in expected.components]
+        assert (entry["relevance"] is None) == (expected.relevance is None)
+        if expected.relevance is not None:
+            assert set(entry["relevance"]["classes"]) == set(expected.maps)
+            for name, values in expected.maps.items():
+                data = base64.b64decode(entry["relevance"]["classes"][name])
+                found = np.frombuffer(data, "<f4").reshape(mask.shape)
+                np.testing.assert_allclose(found, values, rtol=1e-3, atol=1e-6)
+        combined = np.zeros_like(mask)
+        for one in runs["rle"]:
+            combined[decoded(one)] = trained.metadata.classes.index(one["label"]) + 1
+        assert np.array_equal(combined, expected.mask)
+    assert labels == {"defect", "clean"}
+
+
+def test_masks_lie_where_the_colours_are(client: httpx.Client) -> None:
+    entry = only(client.post("/segment", files=sent(picture(RED | GREEN)), data={"mask": "rle"}))
+    found = {runs["label"]: decoded(runs) for runs in entry["rle"]}
+    assert np.array_equal(found["red stain"], picture(RED)[..., 0] > 0)
+    assert np.array_equal(found["green"], picture(GREEN)[..., 1] > 0)
+    assert [part["area"] for part in entry["components"]] == [60, 16]
+    assert entry["png"] is None
+    assert entry["relevance"] is None
+
+
+def test_a_clean_picture_has_an_empty_mask_and_no_relevance(client: httpx.Client) -> None:
+    entry = only(client.post("/segment", files=sent(picture()), data={"relevance": "true"}))
+    assert entry["label"] == "clean"
+    assert entry["components"] == []
+    assert entry["relevance"] is None
+    assert not np.asarray(Image.open(io.BytesIO(base64.b64decode(entry["png"])))).any()
+
+
+def test_large_relevance_comes_smaller_if_asked(client: httpx.Client) -> None:
+    files = sent(picture(RED, 96, 160))
+    relevance = only(client.post("/segment", files=files, data={"relevance": "true", "side": "40"}))[
+        "relevance"
+    ]
+    assert (relevance["height"], relevance["width"]) == (24, 40)
+    values = np.frombuffer(base64.b64decode(relevance["classes"]["red stain"]), "<f4").reshape(24, 40)
+    assert values[1, 1] > 0.4 > 0.1 > abs(values[12:, 12:]).max()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no picture"),
+        (b"not a picture", "no picture"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "picture"),
+        (b"II*\0" + b"\xff" * 60, "PNG, JPEG or TIFF"),
+        (b"GIF89a" + b"\xff" * 60, "PNG, JPEG or TIFF"),
+    ],
+)
+def test_a_broken_picture_is_refused_with_its_reason(
+    client: httpx.Client, content: bytes, reason: str
+) -> None:
+    answer = client.post("/segment", files=sent(content))
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("0.png: ")
+    assert reason in answer.json()["detail"]
+
+
+def test_a_picture_cut_short_is_refused(client: httpx.Client) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    [(_, (_, whole))] = sent(noise)
+    answer = client.post("/segment", files=sent(whole[: len(whole) // 2]))
+    assert answer.status_code == 422
+    assert "decoded" in answer.json()["detail"]
+
+
+def test_a_broken_picture_among_others_does_not_spoil_them(client: httpx.Client) -> None:
+    answer = client.post("/segment", files=sent(picture(RED), b"broken", picture()))
+    assert answer.status_code == 200
+    red, broken, clean = answer.json()["images"]
+    assert (red["label"], clean["label"]) == ("defect", "clean")
+    assert (broken["name"], broken["status"]) == ("1.png", 422)
+    assert "no picture" in broken["error"]
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG whose header claims that size, with next to no data."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    data = b"IDAT" + zlib.compress(b"\0" * 100)
+    rest = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    return b"\x89PNG\r\n\x1a\n" + chunk + rest
+
+
+@pytest.mark.parametrize("side", [9_000, 60_000])
+def test_too_many_pixels_are_refused_by_the_header_alone(
+    client: httpx.Client, colours: Run, monkeypatch: pytest.MonkeyPatch, side: int
+) -> None:
+    monkeypatch.setattr(Run, "read", lambda *_: pytest.fail("it was decoded"))
+    answer = client.post("/segment", files=sent(claiming(side, side)))
+    if side == 9_000:
+        assert answer.status_code == 413
+        assert "81 megapixels, 64 are allowed" in answer.json()["detail"]
+    else:  # more than Pillow itself opens
+        assert answer.status_code == 422
+        assert "0.png" in answer.json()["detail"]
+
+
+def test_too_many_bytes_are_refused_whether_they_are_announced_or_not(colours: Run) -> None:
+    with serving(colours, Settings(port=0, limits=Limits(megabytes=0.1))) as client:
+        large = b"x" * 200_000
+        announced = client.post("/segment", files=sent(large))
+        request = client.build_request("POST", "/segment", files=sent(large))
+        body = request.read()
+
+        def pieces() -> Iterator[bytes]:
+            yield from (body[start : start + 1000] for start in range(0, len(body), 1000))
+
+        kind = {"content-type": request.headers["content-type"]}
+        unannounced = client.post("/segment", content=pieces(), headers=kind)
+        for answer in (announced, unannounced):
+            assert answer.status_code == 413
+            assert "larger than 0.1 MB" in answer.json()["detail"]
+        assert client.post("/segment", files=sent(picture())).status_code == 200
+
+
+def test_too_many_pictures_are_refused(colours: Run) -> None:
+    with serving(colours, Settings(port=0, limits=Limits(images=2))) as client:
+        assert client.post("/segment", files=sent(*[picture()] * 3)).status_code == 413
+        assert client.post("/segment", files=sent(*[picture()] * 2)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"mask": "jpg"}, "mask"),
+        ({"side": "0"}, "side"),
+        ({"relevance": "perhaps"}, "relevance"),
+        ({"thresholds": "{"}, "thresholds"),
+        ({"thresholds": '{"green": {"seed": -1, "extent": 0.1}}'}, "thresholds"),
+        ({"thresholds": '{"green": {"seed": NaN, "extent": 0.1}}'}, "thresholds"),
+        ({"thresholds": '{"blue": {"seed": 1, "extent": 0.1}}'}, "blue"),
+    ],
+)
+def test_a_wrong_field_is_named(client: httpx.Client, data: dict[str, str], field: str) -> None:
+    answer = client.post("/segment", files=sent(picture(RED)), data=data)
+    assert answer.status_code == 422
+    assert field in answer.text
+
+
+def test_a_request_without_pictures_is_refused(client: httpx.Client) -> None:
+    assert client.post("/segment").status_code == 422
+    assert client.post("/segment", data={"images": "no file"}).status_code == 422
+    broken = client.post(
+        "/segment", content=b"--", headers={"content-type": "multipart/form-data; boundary=a"}
+    )
+    assert broken.status_code in (400, 422)
+
+
+def test_thresholds_can_be_tried_without_saving_them(client: httpx.Client) -> None:
+    image = picture(RED | GREEN)
+    high = {"red stain": {"seed": 2, "extent": 0.3}, "green": {"seed": 0.5, "extent": 0.3, "min_area": 16}}
+    tried = only(client.post("/segment", files=sent(image), data={"thresholds": json.dumps(high)}))
+    assert [part["label"] for part in tried["components"]] == ["green"]
+    high["green"]["min_area"] = 17
+    tried = only(client.post("/segment", files=sent(image), data={"thresholds": json.dumps(high)}))
+    assert tried["label"] == "clean"
+    assert len(only(client.post("/segment", files=sent(image)))["components"]) == 2
+
+
+def test_saved_thresholds_are_in_the_run_and_in_use(client: httpx.Client, colours: Run) -> None:
+    before = client.get("/run").json()
+    assert [entry["name"] for entry in before["classes"]] == list(CLASSES)
+    assert not before["by_hand"]
+    chosen = {"green": {"seed": 0.25, "extent": 0.5, "min_area": 40}}
+    answer = client.put("/thresholds", json=chosen)
+    assert answer.status_code == 200
+    assert answer.json()["by_hand"]
+    written = read_metadata(colours.path).calibration
+    assert written is not None
+    assert written.by_hand
+    assert not written.saw_masks
+    green = written.classes["green"]
+    assert (green.seed, green.extent, green.min_area, green.gate) == (0.25, 0.5, 40, 4)
+    assert written.classes["red stain"].seed == 0.5
+    assert only(client.post("/segment", files=sent(picture(GREEN))))["label"] == "clean"
+
+
+def test_thresholds_that_make_no_sense_are_not_saved(client: httpx.Client, colours: Run) -> None:
+    before = (colours.path / "relmask.json").read_bytes()
+    senseless: list[Any] = [
+        {"blue": {"seed": 1, "extent": 1}},
+        {"green": {"seed": 1, "extent": 0}},
+        [],
+        "text",
+    ]
+    for chosen in senseless:
+        assert client.put("/thresholds", json=chosen).status_code == 422
+    assert (colours.path / "relmask.json").read_bytes() == before
+
+
+def test_a_run_that_cannot_be_written_says_so(
+    client: httpx.Client, colours: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    answer = client.put("/thresholds", json={"green": {"seed": 1, "extent": 1}})
+    assert answer.status_code == 507
+    assert "disk is full" in answer.json()["detail"]
+    assert client.get("/run").json()["classes"][1]["thresholds"]["seed"] == 0.5
+
+
+def test_health_and_openapi_tell_what_there_is(client: httpx.Client) -> None:
+    assert client.get("/health").json()["status"] == "UP"
+    described = client.get("/openapi.json").json()
+    assert described["info"]["version"] == relmask.__version__
+    responses = described["paths"]["/segment"]["post"]["responses"]
+    assert {"200", "401", "408", "413", "422", "503"} <= responses.keys()
+    assert "components" in described["components"]["schemas"]["Segmented"]["properties"]
+    assert client.get("/docs").status_code == 404
+
+
+def test_nothing_is_left_behind(
+    client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    client.post("/segment", files=sent(picture(RED), b"broken"))
+    assert not list((tmp_path / "temporary").iterdir())

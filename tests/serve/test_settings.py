@@ -1,0 +1,23 @@
+import pytest
+
+from relmask.errors import UsageError
+from relmask.serve import Settings
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
+def test_this_machine_is_served_without_a_token(host: str) -> None:
+    assert Settings(host=host).is_local
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.2", "example.org", "", "127.0.0.1.example.org"])
+def test_others_need_a_token_or_to_be_told_twice(host: str) -> None:
+    with pytest.raises(UsageError, match="--token"):
+        Settings(host=host)
+    Settings(host=host, token="secret")
+    Settings(host=host, insecure=True)
+
+
+@pytest.mark.parametrize("token", ["", "  ", "two words", "schlüssel", "a\nb", " a"])
+def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
+    with pytest.raises(UsageError, match="ASCII"):
+        Settings(token=token)
