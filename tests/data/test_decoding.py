@@ -248,12 +248,11 @@ def test_a_tiff_that_swells_is_refused_before_it_is_decoded(tmp_path: Path, comp
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4000, 4000, 3), np.uint16), compression=compression)
     data = (tmp_path / "a.tif").read_bytes()
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        tags = file.pages[0].tags  # type: ignore[union-attr]
-        places = [tags[name].valueoffset for name in ("ImageWidth", "ImageLength", "RowsPerStrip")]
-        formats = ["<H" if tags[name].dtype.value == 3 else "<I" for name in ("ImageWidth", "ImageLength")]
+        page: Any = file.pages[0]
+        tags = [page.tags[name] for name in ("ImageWidth", "ImageLength", "RowsPerStrip")]
     changed = bytearray(data)
-    for place, kind in zip(places, [*formats, "<I"], strict=True):
-        struct.pack_into(kind, changed, place, 5)
+    for tag in tags:
+        struct.pack_into("<H" if tag.dtype.value == 3 else "<I", changed, tag.valueoffset, 5)
     (tmp_path / "a.tif").write_bytes(changed)
     with pytest.raises(ImageError, match=r"more data than its header says"):
         pixels_to_decode(tmp_path / "a.tif")

@@ -215,11 +215,12 @@ def _tiff_pixels(path: Path) -> int:
     """Of a TIFF that tifffile will decode, which takes whatever a compressed part of the file swells to."""
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
+        content: Any = file.filehandle
         values = max(math.prod(page.chunks), math.prod(page.shape))
         held = max(page.imagewidth * page.imagelength, values // 4)
         if page.compression in _INFLATED:
             most = math.prod(page.chunks) * page.dtype.itemsize
-            for data, _ in file.filehandle.read_segments(page.dataoffsets, page.databytecounts):
+            for data, _ in content.read_segments(page.dataoffsets, page.databytecounts):
                 if data and len(_INFLATED[page.compression](data, most + 1)) > most:
                     raise ImageError(f"{path}: holds more data than its header says. Save it again.")
         return int(held)

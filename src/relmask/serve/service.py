@@ -125,7 +125,7 @@ class Service:
             for name, thresholds in before.calibration.classes.items()
         }
         calibration = before.calibration.model_copy(update={"classes": classes, "by_hand": True})
-        return Segmenter(before.reader, before.classes, calibration, before.sigma)
+        return Segmenter(before.reader, before.classes, calibration)
 
     def _prepare(
         self, pictures: Sequence[Sent], folder: Path, segmenter: Segmenter, wanted: Wanted
