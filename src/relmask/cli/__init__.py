@@ -13,6 +13,7 @@ import typer
 
 import relmask
 from relmask.cli.calibrate import calibrate
+from relmask.cli.compare import compare
 from relmask.cli.data import data
 from relmask.cli.demo import demo
 from relmask.cli.description import Description
@@ -27,7 +28,7 @@ from relmask.cli.train import train
 COMMANDS = {
     "Start here": (demo, data),
     "Make masks": (train, segment, calibrate),
-    "Judge them": (evaluate, explain),
+    "Judge them": (evaluate, compare, explain),
     "Use them": (serve,),
     "Prepare": (patches,),
 }

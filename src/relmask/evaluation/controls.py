@@ -57,11 +57,10 @@ def otsu(image: Image, tiles: int = 6) -> ScoreMap:
 CONTROLS = (Control("darkness", darkness), Control("otsu", otsu))
 
 
-def random_head(reader: Reader, seed: int = 0) -> Control:
-    """The relevance of the same network with a head that was never trained: does the mask need the training?
+def untrained(reader: Reader, seed: int = 0) -> Reader:
+    """The same network with a head that was never trained; `reader` stays as it is.
 
-    Source: Adebayo et al., "Sanity checks for saliency maps" (NeurIPS 2018). The class with the highest logit
-    is explained. Of a model that is not relmask's own, the last layer with weights counts as head.
+    Of a model that is not relmask's own, the last layer with weights counts as head.
     """
     model = copy.deepcopy(reader.model)
     with torch.random.fork_rng():
@@ -70,13 +69,22 @@ def random_head(reader: Reader, seed: int = 0) -> Control:
             model.start_again()
         else:
             _last_layer(model).reset_parameters()
-    untrained = Reader(model, reader.spec, reader.composite, reader.device, reader.batch_size)
+    return Reader(model, reader.spec, reader.composite, reader.device, reader.batch_size)
+
+
+def random_head(reader: Reader, seed: int = 0) -> Control:
+    """The relevance of the same network with a head that was never trained: does the mask need the training?
+
+    Source: Adebayo et al., "Sanity checks for saliency maps" (NeurIPS 2018). The class with the highest logit
+    is explained.
+    """
+    fresh = untrained(reader, seed)
 
     def score(image: Image) -> ScoreMap:
-        images, places = untrained.cut(image)
-        logits = untrained.logits(images).amax(0)
+        images, places = fresh.cut(image)
+        logits = fresh.logits(images).amax(0)
         strongest = int(logits.argmax())
-        relevance = untrained.explain(image, images, places, strongest)
+        relevance = fresh.explain(image, images, places, strongest)
         evidence: ScoreMap = relevance * np.sign(float(logits[strongest]))
         return evidence
 

@@ -1,0 +1,100 @@
+"""`relmask compare`: methods side by side on one split."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Overwrite, Quiet, Resplit, Seed
+from relmask.cli.printing import show
+from relmask.cli.progress import shown
+from relmask.cli.train import Backbone
+
+if TYPE_CHECKING:
+    from relmask.evaluation.compare import Row
+
+
+def compare(
+    data: Data,
+    out: Out,
+    methods: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Default: all that apply; a wrong name lists them."),
+    ] = None,
+    patches: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=8, help="Learn from patches of N pixels; whole pictures are judged."),
+    ] = None,
+    minutes: Annotated[
+        float,
+        typer.Option(min=0.001, help="For a method's training and pictures; slow ones do less in them."),
+    ] = 20.0,
+    backbone: Annotated[
+        Backbone, typer.Option(metavar="NAME", help="Of relmask's classifier, as in train.")
+    ] = "efficientnet-lite0",
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Of classifiers, as in train.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(metavar="N", min=32, help="Side of the model's input, as in train.")
+    ] = None,
+    batch_size: BatchSize = 16,
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="Of training: 32-true, bf16-mixed, ... as Fabric names them.")
+    ] = "32-true",
+    clean: Clean = None,
+    resplit: Resplit = None,
+    false_alarms: Annotated[
+        float, typer.Option(min=0, max=0.99, help="Share of the clean pictures that may get a mask.")
+    ] = 0.01,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge relmask, other explanations and detectors on one split, in one table.
+
+    OUT gets comparison.json, comparison.csv and comparison.html. Masks of test pictures are needed.
+
+    When stopped: the same command goes on where this one stopped; other methods can be added to the same OUT.
+
+    Example:
+        relmask compare parts/ -o comparison
+        relmask compare roads/ -o comparison --patches 96 --backbone vgg-narrow
+        relmask compare parts/ -o comparison --methods relmask,one-class,darkness --minutes 5
+    """
+    from relmask.evaluation.compare import compare as compare_methods
+
+    with shown(quiet) as progress:
+        rows = compare_methods(
+            data,
+            out,
+            [name.strip() for name in methods.split(",")] if methods else (),
+            overwrite=overwrite,
+            progress=progress,
+            patches=patches,
+            minutes=minutes,
+            backbone=backbone,
+            epochs=epochs,
+            size=size,
+            batch_size=batch_size,
+            precision=precision,
+            clean=clean,
+            resplit=resplit,
+            false_alarms=false_alarms,
+            seed=seed,
+            device=device,
+        )
+    result = {"out": out, "rows": [row.model_dump(mode="json") for row in rows]}
+    show(result, as_json, [*_lines(rows), f"Page: {out / 'comparison.html'}"])
+
+
+def _lines(rows: Sequence["Row"]) -> Iterator[str]:
+    width = max(len(row.method) for row in rows)
+    yield f"{'method':{width}}  thresholds    IoU  mean IoU     F1  F1 2px  AUROC  empty on clean"
+    for row in rows:
+        scores = (row.pixel.iou, row.mean_iou, row.pixel.f1, row.pixel.f1_tol2)
+        figures = (*scores, row.image.auroc, row.clean.empty_share)
+        cells = "  ".join(f"{'-' if value is None else f'{value:.3f}':>6}" for value in figures)
+        yield f"{row.method:{width}}  {row.threshold:10}  {cells}"
