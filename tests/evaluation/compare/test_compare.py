@@ -1,4 +1,5 @@
 import csv
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,19 @@ from typer.testing import CliRunner
 
 from relmask.cli import app
 from relmask.errors import DataError, OutError, UsageError
-from relmask.evaluation.compare import METHODS, ROWS, Row, attributions, compare
+from relmask.evaluation.compare import METHODS, ROWS, Row, compare
 from relmask.evaluation.compare.looks import Looks
 from relmask.evaluation.compare.settings import Settings
 from relmask.segmenter import Reader
 from tests.conftest import shorten
 
-FAST = {"size": 64, "epochs": 1, "false_alarms": 0.4, "backbone": "vgg-narrow", "batch_size": 4}
+FAST: dict[str, Any] = {
+    "size": 64,
+    "epochs": 1,
+    "false_alarms": 0.4,
+    "backbone": "vgg-narrow",
+    "batch_size": 4,
+}
 SOME = ("relmask", "relmask/epsilon_plus", "darkness", "random-head", "one-class", "seibold", "forest")
 
 
@@ -174,7 +181,7 @@ def test_unknown_methods_and_settings_are_named(parts: Path, tmp_path: Path) -> 
 def test_without_captum_the_extra_is_named_before_anything_is_trained(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attributions.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     result = CliRunner().invoke(app, ["compare", str(parts), "-o", str(tmp_path / "out"), "-q"])
     assert result.exit_code == 2
     assert "pip install 'relmask[compare]'" in result.stderr
