@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relmask import lrp
-    from relmask.inspection import Explained, Outcome, explain_files, segment_files
+    from relmask.inspection import Converted, Explained, Outcome, convert_files, explain_files, segment_files
     from relmask.lrp.once import explain
     from relmask.segmenter import Run, Segmentation, Segmenter, load
     from relmask.training.train import train
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Converted": "relmask.inspection",
     "Explained": "relmask.inspection",
     "Outcome": "relmask.inspection",
     "Run": "relmask.segmenter",
     "Segmentation": "relmask.segmenter",
     "Segmenter": "relmask.segmenter",
+    "convert_files": "relmask.inspection",
     "explain": "relmask.lrp.once",
     "explain_files": "relmask.inspection",
     "load": "relmask.segmenter",
@@ -33,12 +35,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "Converted",
     "Explained",
     "Outcome",
     "Run",
     "Segmentation",
     "Segmenter",
     "__version__",
+    "convert_files",
     "explain",
     "explain_files",
     "load",

@@ -61,3 +61,8 @@ def reason(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "no permission. Choose another folder, or ask for write access."
     return f"{error.strerror or error}."
+
+
+def printable(text: str | Path) -> str:
+    """The text with what no encoding knows, as in odd file names, replaced."""
+    return os.fsencode(text).decode("utf-8", "replace")

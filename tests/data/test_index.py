@@ -108,7 +108,7 @@ def test_mvtec_is_read_without_its_splits_and_with_its_masks(tmp_path: Path) -> 
         "test/hole/000.png": ({"hole"}, None),
         "test/cut/a.png": ({"cut"}, None),
     }
-    masks = {s.name: s.mask.name for s in index.samples if s.mask}
+    masks = {s.name: s.mask.name for s in index.samples if isinstance(s.mask, Path)}
     assert masks == {"test/hole/000.png": "000_mask.png", "test/cut/a.png": "a.png"}
 
 

@@ -37,7 +37,7 @@ def test_without_a_new_share_the_runs_own_holds(run: Run, parts: Path) -> None:
 
 def test_a_few_masks_may_say_how_far_masks_reach(run: Run, parts: Path) -> None:
     plain = recalibrate(run, parts, false_alarms=0.45)
-    found = recalibrate(run, parts, false_alarms=0.45, masks=True)
+    found = recalibrate(run, parts, false_alarms=0.45, masks=parts)
     assert found.saw_masks
     assert run.metadata.calibration == found
     for name, thresholds in found.classes.items():
@@ -49,7 +49,7 @@ def test_masks_that_are_not_there_are_not_claimed_to_be_seen(run: Run, parts: Pa
     write_csv(tmp_path / "index.csv", ("image", "label", "group"), rows)
     before = run.metadata.calibration
     with pytest.raises(DataError, match="has a mask"):
-        recalibrate(run, tmp_path / "index.csv", masks=True)
+        recalibrate(run, tmp_path / "index.csv", masks=tmp_path / "index.csv")
     assert relmask.load(run.path).metadata.calibration == before
 
 

@@ -14,6 +14,7 @@ import typer
 import relmask
 from relmask.cli.calibrate import calibrate
 from relmask.cli.compare import compare
+from relmask.cli.convert import convert
 from relmask.cli.data import data
 from relmask.cli.demo import demo
 from relmask.cli.description import Description
@@ -29,7 +30,7 @@ COMMANDS = {
     "Start here": (demo, data),
     "Make masks": (train, segment, calibrate),
     "Judge them": (evaluate, compare, explain),
-    "Use them": (serve,),
+    "Use them": (convert, serve),
     "Prepare": (patches,),
 }
 """Every command, under the title of its group in the help."""

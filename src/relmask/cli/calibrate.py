@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Data, Device, Json, Quiet, RunFolder
+from relmask.cli.options import BatchSize, Data, Device, Json, Masks, Quiet, RunFolder
 from relmask.cli.printing import show
 from relmask.cli.progress import shown
 
@@ -22,9 +22,7 @@ def calibrate(
             help="Share of the clean pictures that may get a mask. Default: the run's.",
         ),
     ] = None,
-    masks: Annotated[
-        bool, typer.Option("--masks", help="Let the true masks of DATA say how far masks reach.")
-    ] = False,
+    masks: Masks = None,
     device: Device = "auto",
     batch_size: BatchSize = 8,
     as_json: Json = False,
@@ -32,11 +30,14 @@ def calibrate(
 ) -> None:
     """Choose the thresholds of a run anew, without training.
 
+    With --masks, true masks say how far masks reach; name DATA itself to take those that it names.
+
     When stopped: the run keeps the thresholds that it had; the same command starts again.
 
     Example:
         relmask calibrate run parts/ --false-alarms 0.03
-        relmask calibrate run parts/ --masks      # with true masks, where a few are there
+        relmask calibrate run parts/ --masks parts/     # with the true masks of DATA, where a few are there
+        relmask calibrate run parts/ --masks export.json    # with masks that a person corrected
     """
     from relmask.training.recalibrate import recalibrate
 

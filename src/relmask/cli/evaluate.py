@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Quiet, RunFolder, Split
+from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Masks, Out, Quiet, RunFolder, Split
 from relmask.cli.printing import show
 from relmask.cli.progress import shown
 
@@ -22,6 +22,7 @@ def evaluate(
     controls: Annotated[
         bool, typer.Option("--controls", help="Score darkness and a local Otsu threshold beside the run.")
     ] = False,
+    masks: Masks = None,
     clean: Clean = None,
     device: Device = "auto",
     batch_size: BatchSize = 8,
@@ -35,16 +36,20 @@ def evaluate(
     Example:
         relmask evaluate run parts/ -o evaluation
         relmask evaluate run parts/ -o evaluation --controls --json > figures.json
+        relmask evaluate run parts/ -o evaluation --masks corrected/annotations.xml
     """
     from relmask.data.index import read_index
     from relmask.evaluation.controls import CONTROLS
     from relmask.evaluation.evaluate import evaluate as evaluate_run
+    from relmask.formats.corrected import corrected
 
     with shown(quiet) as progress:
         trained = relmask.load(run, device=device, batch_size=batch_size)
         index = read_index(data, clean)
         if clean is None and trained.metadata.clean in index.classes:
             index = read_index(data, trained.metadata.clean)
+        if masks:
+            index = corrected(index, masks)
         metrics = evaluate_run(
             trained,
             index,

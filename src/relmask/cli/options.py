@@ -53,3 +53,21 @@ BatchSize = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew in an OUT with other results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Masks = Annotated[
+    Path | None,
+    typer.Option(
+        "--masks",
+        metavar="PATH",
+        help="True masks: what CVAT, Label Studio, LabelMe, COCO, YOLO or VOC hold, unpacked, or a folder "
+        "of PNG files. Pictures are found by their names.",
+    ),
+]
+ImageRoot = Annotated[
+    str,
+    typer.Option(metavar="ROOT", help="What Label Studio finds the pictures below: a path, or a URL."),
+]
+
+
+def names_in(text: str) -> list[str]:
+    """Names that are joined by commas."""
+    return [name for part in text.split(",") if (name := part.strip())]

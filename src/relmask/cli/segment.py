@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Device, Inputs, Json, Out, Overwrite, Quiet, RunFolder
+from relmask.cli.options import (
+    BatchSize,
+    Device,
+    ImageRoot,
+    Inputs,
+    Json,
+    Out,
+    Overwrite,
+    Quiet,
+    RunFolder,
+    names_in,
+)
 from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
 
@@ -15,8 +26,14 @@ def segment(
     inputs: Inputs,
     out: Out,
     formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="Of the masks, joined by commas.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAMES",
+            help="Besides png: voc, coco, yolo, labelme, label-studio, cvat; several joined by commas.",
+        ),
     ] = "png",
+    image_root: ImageRoot = "",
     relevance: Annotated[
         bool, typer.Option("--relevance", help="Write relevance maps too, as float32 TIFF.")
     ] = False,
@@ -33,13 +50,15 @@ def segment(
     Example:
         relmask segment run new/ -o masks
         relmask segment run monday/ 'tuesday/*.png' -o masks --relevance
+        relmask segment run new/ -o masks --format cvat,coco      # to correct, to train on
     """
     with shown(quiet) as progress:
         outcome = relmask.segment_files(
             relmask.load(run, device=device, batch_size=batch_size),
             inputs,
             out,
-            formats=[name.strip() for name in formats.split(",")],
+            formats=names_in(formats),
+            image_root=image_root,
             relevance=relevance,
             batch_size=batch_size,
             overwrite=overwrite,

@@ -31,6 +31,7 @@ SUFFIXES = frozenset(
 _FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
 _GREY = ("1", "L")
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+_LOSSY = ("JPEG", "MPO")
 _ORIENTATION = 0x0112
 _BITS_PER_SAMPLE = 258
 # Pillow keeps the high byte of 16-bit colours. Read in the other byte order, the file yields the low one.
@@ -61,6 +62,21 @@ def read_pixels(path: Path) -> Pixels:
     if not pixels.size:
         raise ImageError(f"{path}: has no pixels.")
     return pixels
+
+
+def read_values(path: Path) -> tuple[NDArray[np.integer], bool]:
+    """Values (H, W) of a mask's file, turned by EXIF orientation, and whether it is compressed with loss.
+
+    Palettes give their indices, colours the highest of red, green and blue; transparency is dropped. Raises
+    whatever a damaged file leads a decoder to.
+    """
+    with opened(path) as image:
+        lossy = image.format in _LOSSY
+        array = np.asarray(_plain(turned(image)))
+    if array.ndim == 3:
+        different = not lossy and (array != array[:, :, :1]).any()
+        array = array.max(axis=2) if different else array[:, :, 0]
+    return array if array.dtype == np.uint8 else array.astype(np.int64), lossy
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -157,6 +173,13 @@ def _array(image: Image.Image) -> Pixels:
     if image.mode in ("P", "PA", "La", "RGBa"):
         image = image.convert("RGBA")
     return np.asarray(image.convert("RGB"))
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Palette masks keep their indices; colours and grey with transparency lose the latter."""
+    if image.mode in ("1", "L", "P", *_DEEP_GREY):
+        return image
+    return image.convert("L" if image.mode in ("LA", "La") else "RGB")
 
 
 def _is_tiff(path: Path) -> bool:

@@ -6,6 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from relmask.data.layouts import (
     Entry,
@@ -22,6 +26,17 @@ from relmask.errors import DataError
 CLEAN_NAMES = ("ok", "good", "free", "normal", "clean")
 
 
+class Drawing(Protocol):
+    """A mask that is kept as what was drawn."""
+
+    def draw(self, classes: Sequence[str], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """(H, W), 0 = background, k = k-th class.
+
+        Raises:
+            ImageError: it cannot be drawn at this size, or with these classes.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One labelled picture.
@@ -32,7 +47,7 @@ class Sample:
         labels: defect classes in the picture; empty = clean.
         group: pictures of one group (the same part, say) must not cross a split; the name if none is given.
         split: "train", "val", "test", or None if not yet drawn.
-        mask: a true mask; only `data.truth` opens it.
+        mask: a true mask, a file or what an annotation tool drew; only `data.truth` opens it.
     """
 
     path: Path
@@ -40,7 +55,7 @@ class Sample:
     labels: frozenset[str]
     group: str
     split: str | None = None
-    mask: Path | None = None
+    mask: Path | Drawing | None = None
 
 
 @dataclass(frozen=True)

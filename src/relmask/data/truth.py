@@ -1,21 +1,33 @@
 """True masks. This is the one place that opens their files: training and segmentation never come here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from relmask.data.decoding import image_size, opened, turned
-from relmask.data.index import Index, Sample
+from relmask.data.decoding import image_size, read_values
+from relmask.data.index import Drawing, Index, Sample
 from relmask.errors import ImageError
-
-_LOSSY = ("JPEG", "MPO")
 
 
 def has_truth(sample: Sample) -> bool:
-    """Whether it is known where the defects are: clean, or with a mask file."""
-    return not sample.labels or (sample.mask is not None and sample.mask.is_file())
+    """Whether it is known where the defects are: clean, or with a mask."""
+    if isinstance(sample.mask, Path):
+        return not sample.labels or sample.mask.is_file()
+    return not sample.labels or sample.mask is not None
+
+
+def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
+    """The same index with these true masks instead of those that DATA names.
+
+    Args:
+        index: the pictures.
+        masks: by name of the sample, files or what annotation tools drew. Other samples have none.
+    """
+    samples = tuple(replace(sample, mask=masks.get(sample.name)) for sample in index.samples)
+    return replace(index, samples=samples)
 
 
 def read_truth(sample: Sample, index: Index) -> NDArray[np.uint8]:
@@ -23,17 +35,22 @@ def read_truth(sample: Sample, index: Index) -> NDArray[np.uint8]:
 
     Where DATA has a classes.csv, it says what a value means; else any non-zero pixel is the sample's one
     label. A JPEG mask counts as non-zero from half of the range on, since compression leaves traces around
-    edges. A clean sample is all background; its mask file, if it has one, is not opened.
+    edges. A clean sample is all background; its mask file, if it has one, is not opened. What an annotation
+    tool drew tells its classes itself.
 
     Raises:
         ImageError: no mask, one that cannot be read, one of another size than the picture (as its EXIF
             orientation turns it; the mask is turned by its own), a value or several labels that classes.csv
-            does not explain.
+            does not explain, a defect that was drawn on a clean sample.
     """
     size = image_size(sample.path)
+    if sample.mask is not None and not isinstance(sample.mask, Path):
+        return _drawn(sample, sample.mask, index.classes, size)
     if not sample.labels:
         return np.zeros(size, np.uint8)
-    values, lossy = _read_values(sample)
+    if sample.mask is None:
+        raise ImageError(f"{sample.path}: no mask says where its defects are. Name one in the mask column.")
+    values, lossy = _read_values(sample.mask)
     if values.shape != size:
         raise ImageError(
             f"{sample.mask}: the mask has {values.shape[1]}x{values.shape[0]} pixels, but {sample.path} has "
@@ -55,33 +72,25 @@ def read_truth(sample: Sample, index: Index) -> NDArray[np.uint8]:
     return inside * np.uint8(index.classes.index(label) + 1)
 
 
-def _read_values(sample: Sample) -> tuple[NDArray[np.int64], bool]:
-    if sample.mask is None:
-        raise ImageError(f"{sample.path}: no mask says where its defects are. Name one in the mask column.")
-    try:
-        with opened(sample.mask) as image:
-            lossy = image.format in _LOSSY
-            array = np.asarray(_plain(turned(image)))
-    except Exception as error:  # decoders raise whatever a damaged file leads them to
+def _drawn(sample: Sample, mask: Drawing, classes: Sequence[str], size: tuple[int, int]) -> NDArray[np.uint8]:
+    truth = mask.draw(classes, size)
+    if not sample.labels and truth.any():
+        names = ", ".join(classes[k - 1] for k in np.unique(truth[truth > 0]).tolist())
         raise ImageError(
-            f"{sample.mask}: the mask cannot be read ({error}). Save it again as PNG."
-        ) from error
-    if array.ndim == 3:
-        if (array != array[:, :, :1]).any() and not lossy:
-            return array.max(axis=2).astype(np.int64), lossy
-        array = array[:, :, 0]
-    return array.astype(np.int64), lossy
+            f"{sample.path}: labelled as clean, but {names} is drawn on it. Correct its label or its mask."
+        )
+    return truth
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """Palette masks keep their indices; colours and grey with transparency lose the latter."""
-    if image.mode in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "F"):
-        return image
-    return image.convert("L" if image.mode in ("LA", "La") else "RGB")
+def _read_values(path: Path) -> tuple[NDArray[np.integer], bool]:
+    try:
+        return read_values(path)
+    except Exception as error:  # decoders raise whatever a damaged file leads them to
+        raise ImageError(f"{path}: the mask cannot be read ({error}). Save it again as PNG.") from error
 
 
 def _classes_of(
-    values: NDArray[np.int64], names: Mapping[int, str], classes: tuple[str, ...], sample: Sample
+    values: NDArray[np.integer], names: Mapping[int, str], classes: tuple[str, ...], sample: Sample
 ) -> NDArray[np.uint8]:
     truth = np.zeros(values.shape, np.uint8)
     for value in np.unique(values).tolist():

@@ -4,7 +4,8 @@ A job that was stopped goes on where it was, pictures that cannot be read are li
 memory does not grow with the number of pictures.
 """
 
+from relmask.inspection.convert import Converted, convert_files
 from relmask.inspection.heatmaps import Explained, explain_files
 from relmask.inspection.job import Outcome, segment_files
 
-__all__ = ["Explained", "Outcome", "explain_files", "segment_files"]
+__all__ = ["Converted", "Explained", "Outcome", "convert_files", "explain_files", "segment_files"]

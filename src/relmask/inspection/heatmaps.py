@@ -11,9 +11,8 @@ from PIL import Image
 
 from relmask.data.reading import read_image
 from relmask.errors import ImageError, UsageError
-from relmask.files import whole, write_csv
+from relmask.files import printable, whole, write_csv
 from relmask.inspection.inputs import find_items
-from relmask.inspection.journal import printable
 from relmask.inspection.results import reason_of
 from relmask.progress import Progress, silent
 from relmask.report import overlay, panel

@@ -2,7 +2,6 @@
 
 import glob
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -12,6 +11,7 @@ from relmask.data.decoding import SUFFIXES
 from relmask.data.layouts import images
 from relmask.data.problems import refuse
 from relmask.errors import DataError
+from relmask.formats import distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def find_items(inputs: Sequence[str | Path], skip: Iterable[Path] = ()) -> list[
         raise DataError(f"No pictures in {', '.join(str(given) for given in inputs)}.")
     prefixes = _prefixes({root for root, _, _ in found.values()})
     below = [prefixes[root] + rest for root, _, rest in found.values()]
-    return [Item(path, name) for (_, path, _), name in zip(found.values(), _distinct(below), strict=True)]
+    return [Item(path, name) for (_, path, _), name in zip(found.values(), distinct(below), strict=True)]
 
 
 def _expand(given: str | Path) -> tuple[Path, list[Path]]:
@@ -80,19 +80,3 @@ def _prefixes(roots: set[str]) -> dict[str, str]:
     while len({parts[root][-length:] for root in roots}) < len(roots):
         length += 1
     return {root: "".join(f"{part}/" for part in parts[root][-length:]) for root in roots}
-
-
-def _distinct(paths: Sequence[str]) -> list[str]:
-    """Each path without its suffix, or with it where two would be the same.
-
-    >>> _distinct(["a.jpg", "a.png", "b.png"])
-    ['a.jpg', 'a.png', 'b']
-    """
-    names = [str(PurePath(path).with_suffix("").as_posix()) for path in paths]
-    while True:
-        counts = Counter(names)
-        clashing = [index for index, name in enumerate(names) if counts[name] > 1 and name != paths[index]]
-        if not clashing:
-            return names
-        for index in clashing:
-            names[index] = paths[index]

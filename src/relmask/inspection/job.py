@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from relmask.data.problems import listed
 from relmask.data.reading import Intensity, read_image
-from relmask.errors import ImageError, OutError, UsageError
-from relmask.files import write_json
+from relmask.errors import ImageError, OutError
+from relmask.files import printable, write_json
+from relmask.formats import find_formats
+from relmask.inspection.exports import export, require_unchanged
 from relmask.inspection.inputs import Item, find_items
-from relmask.inspection.journal import Journal, Row, printable
+from relmask.inspection.journal import Journal, Row
 from relmask.inspection.results import MASKS, RELEVANCE, TABLE, Results, Segmented, mask_of, remove
 from relmask.progress import Progress, silent
 
@@ -25,7 +27,6 @@ Image = NDArray[np.float32]
 
 Batch = list[tuple[Item, Image | ImageError]]
 
-FORMATS = ("png",)
 JOURNAL = ".segment.jsonl"
 MOST_PIXELS = 2**24
 """A batch is closed when it holds this many, so that large pictures do not fill the memory."""
@@ -100,7 +101,8 @@ def segment_files(
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = ("png",),
+    image_root: str = "",
     relevance: bool = False,
     batch_size: int = 8,
     overwrite: bool = False,
@@ -109,7 +111,8 @@ def segment_files(
     """Write a mask for every picture, and results.csv.
 
     OUT gets `masks/<path below INPUT>.png`, `results.csv`, `segment.json` and, if asked for,
-    `relevance/<path below INPUT>.tiff` of the pictures with a defect (a clean one is not explained).
+    `relevance/<path below INPUT>.tiff` of the pictures with a defect (a clean one is not explained). Other
+    formats get a folder each, which is written when all masks are there.
     The same OUT with the same settings goes on with what is missing; a picture that failed or has changed
     since is done again. results.csv is also written on Ctrl-C.
 
@@ -117,7 +120,8 @@ def segment_files(
         run: a trained run.
         inputs: folders, with all that is below them, globs, and single files.
         out: folder of the results.
-        formats: of the masks; PNG is all there is so far.
+        formats: of the masks, see `relmask.formats.FORMATS`; PNG files are always written.
+        image_root: what Label Studio finds the pictures below, a path or a URL.
         relevance: write the relevance maps too.
         batch_size: pictures that go through the network together.
         overwrite: delete what an earlier job with any settings wrote to OUT, and start anew.
@@ -126,19 +130,21 @@ def segment_files(
     Raises:
         UsageError: no such format.
         DataError: an input does not exist, or there is no picture.
-        OutError: OUT cannot be written, or holds results of other settings.
+        OutError: OUT cannot be written, or holds results of other settings, or annotations that were changed.
     """
-    if unknown := [name for name in formats if name not in FORMATS]:
-        raise UsageError(f"No format {', '.join(unknown)}. There are: {', '.join(FORMATS)}.")
+    others = [name for name in find_formats(formats) if name != "png"]
     begin = time.monotonic()
     out = Path(out)
-    items = find_items(inputs, skip=(out / MASKS, out / RELEVANCE))
+    items = find_items(inputs, skip=(out / MASKS, out / RELEVANCE, *(out / name for name in others)))
     settings = {
         "inputs": [printable(given) for given in inputs],
         "run": _fingerprint(run.path),
         "formats": list(formats),
         "relevance": relevance,
+        **({"image_root": image_root} if image_root else {}),
     }
+    if not overwrite:
+        require_unchanged(out, others)
     _prepare(out, settings, overwrite)
     results = Results(out, run.segmenter.classes, relevance)
     with Journal(out / JOURNAL) as journal:
@@ -157,12 +163,23 @@ def segment_files(
             raise
         rows = _rows(items, journal)
         results.write_table(rows)
+    undrawn: tuple[tuple[str, str], ...] = ()
+    if others:
+        undrawn = export(
+            [results.annotation(row) for row in rows if row.mask],
+            run.segmenter.classes,
+            others,
+            out,
+            image_root=image_root,
+            overwrite=overwrite,
+            progress=progress,
+        )
     return Outcome(
         out=out,
         images=len(rows),
         defect=sum(row.status == "defect" for row in rows),
         clean=sum(row.status == "clean" for row in rows),
-        failed=tuple((row.file, row.error) for row in rows if row.status == "failed"),
+        failed=(*((row.file, row.error) for row in rows if row.status == "failed"), *undrawn),
         resumed=resumed,
         seconds=time.monotonic() - begin,
     )

@@ -103,8 +103,3 @@ def _stamp(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (status.st_size, status.st_mtime_ns)
-
-
-def printable(text: str | Path) -> str:
-    """The text with what no encoding knows, as in odd file names, replaced."""
-    return os.fsencode(text).decode("utf-8", "replace")

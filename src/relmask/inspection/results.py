@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relmask.errors import ImageError, OutError
-from relmask.files import reason, write_csv
-from relmask.formats import write_mask, write_relevance
+from relmask.files import printable, reason, write_csv
+from relmask.formats import Annotation, write_mask, write_relevance
+from relmask.formats.png import segmented, write_classes
 from relmask.inspection.inputs import Item
-from relmask.inspection.journal import Row, printable
+from relmask.inspection.journal import Row
 from relmask.report import class_colours
 
 MASKS = "masks"
@@ -56,6 +57,7 @@ class Results:
         self._classes = classes
         self._relevance = relevance
         self._colours = class_colours(len(classes))
+        write_classes(out / MASKS, classes)
 
     def write(self, item: Item, result: Segmented | ImageError) -> Row:
         """Write the files of one picture, in place of what it had, and give its line of the table.
@@ -82,6 +84,11 @@ class Results:
             mask=mask,
             scores=[result.scores[name] for name in self._classes],
         )
+
+    def annotation(self, row: Row) -> Annotation:
+        """What was found in a picture, for annotation tools."""
+        scores = dict(zip(self._classes, row.scores, strict=True))
+        return segmented(self._out, row.mask, row.file, dict(enumerate(self._classes, 1)), row.score, scores)
 
     def write_table(self, rows: Sequence[Row]) -> None:
         """Write results.csv.

@@ -3,9 +3,9 @@
 `page` builds sections and writes the file, `drawings` makes curves as SVG, `figures` composes pictures.
 """
 
+from relmask.masks.colours import class_colours
 from relmask.report.drawings import Line, bars, curves
 from relmask.report.figures import (
-    class_colours,
     fitted,
     found_and_missed,
     outlined,

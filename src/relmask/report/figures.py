@@ -9,27 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from relmask.masks.colours import class_colours
+
 FloatArray = NDArray[np.floating]
 LabelArray = NDArray[np.integer]
 Picture = NDArray[np.uint8]  # (H, W, 3)
 
-# Okabe and Ito's colours, apart for colour-blind eyes too; the order is that of the classes.
-_COLOURS = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (204, 121, 167),
-    (213, 94, 0),
-    (0, 114, 178),
-)
 _FOR, _AGAINST = np.array([214, 39, 40]), np.array([33, 102, 200])
-
-
-def class_colours(classes: int) -> NDArray[np.uint8]:
-    """RGB (classes + 1, 3) of mask values: black for the background, then a colour a class, repeating."""
-    rows = [(0, 0, 0), *(_COLOURS[k % len(_COLOURS)] for k in range(classes))]
-    return np.array(rows, np.uint8)
 
 
 def overlay(image: FloatArray, relevance: FloatArray | None, limit: float) -> Picture:

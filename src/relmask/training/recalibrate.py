@@ -10,6 +10,7 @@ from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import read_split
 from relmask.data.truth import has_truth, read_truth
 from relmask.errors import DataError, UsageError
+from relmask.formats.corrected import corrected
 from relmask.masks.calibration import Calibration, Scores
 from relmask.masks.outline import outline, smooth
 from relmask.models import bundle
@@ -27,7 +28,7 @@ def recalibrate(
     data: Path | str,
     *,
     false_alarms: float | None = None,
-    masks: bool = False,
+    masks: Path | str | None = None,
     progress: Progress = silent,
 ) -> Calibration:
     """Choose the thresholds of a run anew and write them into it.
@@ -37,7 +38,8 @@ def recalibrate(
         data: pictures with labels. Where the run knows them, those of its validation split are used; of other
             data all that are not in test.
         false_alarms: share of clean images that may get a mask; None keeps the run's.
-        masks: choose how far masks reach by the true masks of these pictures; the run then says `saw_masks`.
+        masks: choose how far masks reach by true masks; the run then says `saw_masks`. They are what DATA
+            names if this is DATA itself, else what `relmask.formats.corrected` finds there.
         progress: called after every step.
 
     Returns:
@@ -53,6 +55,8 @@ def recalibrate(
         raise UsageError(
             f"{run.path} was not trained on {', '.join(unknown)}: train a run with these classes."
         )
+    if masks is not None and Path(masks) != Path(data):
+        index = corrected(index, Path(masks))
     rate = false_alarms
     if rate is None:
         rate = metadata.calibration.false_alarms if metadata.calibration else 0.01
@@ -66,7 +70,7 @@ def recalibrate(
     found = thresholds(
         Scores(logits, targets, part.groups), explained, metadata.classes, rate, False, progress
     )
-    if masks:
+    if masks is not None:
         found = _with_masks(run, found, index, part)
     run.metadata = metadata.model_copy(update={"calibration": found})
     bundle.save_metadata(run.path, run.metadata)

@@ -1,0 +1,215 @@
+"""What all formats share: a picture's mask on its way into files, annotations on their way out."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from relmask.data.decoding import SUFFIXES
+from relmask.errors import ImageError
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+Inside = NDArray[np.bool_]
+
+MOST_PIXELS = 2**31
+EIGHT_NEIGHBOURS = np.ones((3, 3), int)
+
+
+class Region(NamedTuple):
+    """Pixels of one class: `inside` (h, w) with its left upper corner at (`left`, `top`) of the picture."""
+
+    label: str
+    inside: Inside
+    top: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A mask with what a model said of it, for a writer.
+
+    Attributes:
+        image: posix path of the picture below the folder that was segmented, with its suffix where known.
+        name: the same without suffix, unique among the pictures that are written together.
+        mask: (H, W), 0 = background, k = k-th class.
+        score: probability of any defect; None where no model spoke.
+        scores: probability of each class.
+        file: where the picture lies, if that is known.
+    """
+
+    image: str
+    name: str
+    mask: NDArray[np.uint8]
+    score: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    file: Path | None = None
+
+    @property
+    def certainty(self) -> float | None:
+        """How sure the model is, from 0.5 (in doubt) to 1, whether it found a defect or not."""
+        return None if self.score is None else rounded(max(self.score, 1 - self.score))
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What a file says of one picture; nothing is drawn before it is asked for.
+
+    Attributes:
+        image: the picture as the file names it: a path, a URL, or a bare name without suffix.
+        regions: given the picture's size, what is drawn on it, later over earlier.
+        size: the picture's size, or None where the file does not tell.
+        labels: classes that occur; None where that is only known when it is drawn.
+        score: as in `Picture`.
+        scores: as in `Picture`.
+        file: as in `Picture`.
+        reviewed: False for what only a model said, where the format tells that apart.
+    """
+
+    image: str
+    regions: Callable[[Size], Iterable[Region]]
+    size: Callable[[], Size | None] = lambda: None
+    labels: frozenset[str] | None = None
+    score: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    file: Path | None = None
+    reviewed: bool = True
+
+    def draw(self, classes: Sequence[str], size: Size | None = None) -> NDArray[np.uint8]:
+        """The mask (H, W): 0 = background, k = k-th of `classes`.
+
+        Args:
+            classes: names, at most 255.
+            size: the picture's, where it is known; must be what the file says, if that says it.
+
+        Raises:
+            ImageError: the size is unknown or another, a label is none of the classes, or the file's content
+                makes no sense.
+        """
+        own = self.size()
+        if own and size and own != size:
+            raise ImageError(
+                f"{self.image}: annotated at {own[1]}x{own[0]} pixels, but has {size[1]}x{size[0]}. "
+                "Annotate the picture at full size, as it is shown."
+            )
+        height, width = own or size or (0, 0)
+        if not 0 < height * width < MOST_PIXELS or height < 0:
+            raise ImageError(
+                f"{self.image}: its annotations do not say how large the picture is. Name the folder of the "
+                "pictures with --images."
+            )
+        values = {name: k for k, name in enumerate(classes, start=1)}
+        mask = np.zeros((height, width), np.uint8)
+        try:
+            for region in self.regions((height, width)):
+                if region.label not in values:
+                    raise ImageError(
+                        f"{self.image}: annotated as {region.label}, which is none of the classes "
+                        f"{', '.join(classes)}."
+                    )
+                _paint(mask, region, values[region.label])
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+            raise ImageError(f"{self.image}: its annotations cannot be drawn ({error}).") from error
+        return mask
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """All that a file or a folder says.
+
+    Attributes:
+        classes: names in the order that the format gives them; those it only uses follow, sorted.
+        pictures: one each.
+    """
+
+    classes: tuple[str, ...]
+    pictures: tuple[Annotation, ...]
+
+    @classmethod
+    def of(cls, declared: Iterable[str], pictures: Iterable[Annotation]) -> "Annotations":
+        """Annotations, with the classes that are used but not declared."""
+        pictures = tuple(pictures)
+        known = tuple(dict.fromkeys(declared))
+        used = {label for picture in pictures for label in picture.labels or ()}
+        return cls((*known, *sorted(used.difference(known))), pictures)
+
+
+def _paint(mask: NDArray[np.uint8], region: Region, value: int) -> None:
+    """Set the region's pixels, as far as they lie in the picture."""
+    top, left = max(region.top, 0), max(region.left, 0)
+    inside = region.inside[top - region.top :, left - region.left :]
+    place = mask[top : top + inside.shape[0], left : left + inside.shape[1]]
+    place[inside[: place.shape[0], : place.shape[1]]] = value
+
+
+def parts(mask: NDArray[np.uint8], classes: Sequence[str], most: int | None = None) -> Iterator[Region]:
+    """Connected parts (8 neighbours) of a mask, class by class, in reading order.
+
+    Args:
+        mask: (H, W), 0 = background, k = k-th class.
+        classes: names.
+        most: of a class; its smallest parts beyond that become one region.
+    """
+    for k, place in enumerate(ndimage.find_objects(mask)):
+        if place is None:
+            continue
+        labels, count = ndimage.label(mask[place] == k + 1, EIGHT_NEIGHBOURS)
+        if most and count > most:
+            order = np.argsort(-np.bincount(labels.ravel())[1:], kind="stable")
+            number = np.zeros(count + 1, labels.dtype)
+            number[order + 1] = np.minimum(np.arange(1, count + 1), most)
+            labels = number[labels]
+        for part, inner in enumerate(ndimage.find_objects(labels), start=1):
+            yield Region(
+                classes[k],
+                labels[inner] == part,
+                place[0].start + inner[0].start,
+                place[1].start + inner[1].start,
+            )
+
+
+def score_of(picture: Picture, label: str) -> float | None:
+    """Probability of a class in a picture, rounded for a file."""
+    return rounded(picture.scores[label]) if label in picture.scores else None
+
+
+def rounded(value: float) -> float:
+    """Six significant digits."""
+    return float(f"{value:.6g}")
+
+
+def scores_from(found: Iterable[tuple[str, Any]]) -> dict[str, float]:
+    """Highest score of each label among (label, score); what is no number is left out."""
+    scores: dict[str, float] = {}
+    for label, score in found:
+        if isinstance(score, int | float) and not isinstance(score, bool):
+            scores[label] = max(scores.get(label, 0.0), float(score))
+    return scores
+
+
+def distinct(paths: Sequence[str]) -> list[str]:
+    """Each path without its suffix, or with it where two would be the same.
+
+    >>> distinct(["a.jpg", "a.png", "b.png", "part.001"])
+    ['a.jpg', 'a.png', 'b', 'part.001']
+    """
+    names = [stem(path) for path in paths]
+    while True:
+        counts = Counter(names)
+        clashing = [index for index, name in enumerate(names) if counts[name] > 1 and name != paths[index]]
+        if not clashing:
+            return names
+        for index in clashing:
+            names[index] = paths[index]
+
+
+def stem(path: str) -> str:
+    """A posix path without the suffix of a picture."""
+    pure = PurePosixPath(path)
+    return str(pure.with_suffix("") if pure.suffix.lower() in SUFFIXES else pure)
