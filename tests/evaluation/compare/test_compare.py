@@ -194,13 +194,22 @@ def test_the_shell_prints_a_line_a_row(compared: tuple[Path, list[Row]], parts: 
     arguments = ["compare", str(parts), "-o", str(out), "-q", "--methods", "darkness,seibold", *options]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert [line.split()[:2] for line in result.stdout.splitlines()[1:-1]] == [
-        [name, threshold] for name in ("seibold", "darkness") for threshold in ("labels", "best")
+    assert [tuple(line.split()[:2]) for line in result.stdout.splitlines()[1:-1]] == [
+        (row.method, row.threshold) for row in rows
     ]
     as_json = CliRunner().invoke(app, [*arguments, "--json"])
-    assert ROWS.validate_python(json.loads(as_json.stdout)["rows"]) == [
-        row for row in rows if row.method in ("darkness", "seibold")
-    ]
+    assert ROWS.validate_python(json.loads(as_json.stdout)["rows"]) == rows
+
+
+def test_methods_are_added_to_what_is_there_and_a_method_may_have_nothing_to_say(
+    parts: Path, tmp_path: Path, short_epochs: None
+) -> None:
+    first = compare(parts, tmp_path, ["darkness"], **FAST)
+    with_default = compare(parts, tmp_path, ["relmask/relmask", "relmask/relmask_fine"], **FAST)
+    assert [line.method for line in with_default] == ["relmask/relmask"] * 2 + ["darkness"] * 2
+    assert with_default[2:] == first
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "<dt>relmask/relmask_fine</dt><dd>It is the default of this classifier" in page
 
 
 def test_settings_know_no_misspelt_name() -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from relmask.data.index import Sample
 from relmask.data.truth import has_truth, read_truth
+from relmask.evaluation.compare.attributions import NotApplicable
 from relmask.evaluation.compare.bench import DEFECT, Bench
 from relmask.evaluation.compare.ceiling import best_thresholds
 from relmask.evaluation.compare.looks import Look, Looks
@@ -20,7 +21,7 @@ from relmask.evaluation.compare.methods import Contender, Method
 from relmask.evaluation.compare.rows import ROWS, Row
 from relmask.evaluation.evaluate import threshold_scores
 from relmask.evaluation.measure import measure
-from relmask.files import whole, write_json
+from relmask.files import whole, write_json, write_text
 from relmask.masks.calibration import Calibration
 from relmask.report import fitted, painted
 from relmask.segmenter import Segmentation, Segmenter
@@ -46,23 +47,28 @@ class Cell:
         self.method = method
         self.bench = bench
         self.folder = bench.folder / "cells" / name.replace("/", "-")
+        self._rows, self._reason = self.folder / "rows.json", self.folder / "reason.txt"
 
     @property
-    def rows(self) -> list[Row] | None:
-        """Both rows; None where the cell is not done."""
-        path = self.folder / "rows.json"
-        return ROWS.validate_json(path.read_bytes()) if path.is_file() else None
+    def rows(self) -> list[Row]:
+        """Both rows; none where the cell is not done, or the method has nothing to say."""
+        return ROWS.validate_json(self._rows.read_bytes()) if self._rows.is_file() else []
 
-    def run(self) -> list[Row]:
-        """Train, calibrate, look at the test pictures as far as time goes, and judge.
+    @property
+    def reason(self) -> str:
+        """Why the method has nothing to say; empty where it has, or was not asked."""
+        return self._reason.read_text(encoding="utf-8") if self._reason.is_file() else ""
 
-        Raises:
-            NotApplicable: the method has nothing to say here.
-        """
-        if (done := self.rows) is not None:
-            return done
+    def run(self) -> None:
+        """Train, calibrate, look at the test pictures as far as time goes, and judge, unless that is done."""
+        if self._rows.is_file() or self._reason.is_file():
+            return
         began = time.perf_counter()
-        contender = self.method.prepare(self.bench)
+        try:
+            contender = self.method.prepare(self.bench)
+        except NotApplicable as reason:
+            write_text(self._reason, str(reason))
+            return
         seconds = self.bench.settings.seconds
         left = max(seconds / 2, seconds - (time.perf_counter() - began))
         looks = Looks(self.folder / "looks", self.bench.test)
@@ -77,9 +83,8 @@ class Cell:
             for found in best_thresholds(self._with_truth(contender, taken, looks), contender.calibration)
         ]
         rows = [given, best_of([given, *tried])]
-        write_json(self.folder / "rows.json", ROWS.dump_python(rows, mode="json"))
+        write_json(self._rows, ROWS.dump_python(rows, mode="json"))
         shutil.rmtree(looks.folder, ignore_errors=True)
-        return rows
 
     def _row(
         self,

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 from relmask.data.index import read_index
 from relmask.data.splits import assign
 from relmask.errors import OutError, UsageError
-from relmask.evaluation.compare.attributions import NotApplicable
 from relmask.evaluation.compare.bench import Bench
 from relmask.evaluation.compare.cell import Cell
-from relmask.evaluation.compare.methods import named
+from relmask.evaluation.compare.methods import METHODS, named
 from relmask.evaluation.compare.page import write_page
 from relmask.evaluation.compare.rows import Row, write_rows
 from relmask.evaluation.compare.settings import Settings
@@ -49,7 +48,7 @@ def compare(
         choices: see `Settings`.
 
     Returns:
-        Two rows a method: thresholds from labels, and the best ones.
+        Two rows a method, those of `out`'s earlier calls too: thresholds from labels, and the best ones.
 
     Raises:
         UsageError: no such method or setting, or captum is needed and not installed.
@@ -62,21 +61,17 @@ def compare(
     bench = Bench(out / WORK, split, settings, progress)
     progress("methods", 0, len(chosen), f"{len(bench.test)} test pictures")
     _prepare(out, {**settings.model_dump(mode="json"), "data": split.index.fingerprint}, overwrite)
-    cells = {name: Cell(name, method, bench) for name, method in chosen.items()}
-    skipped: dict[str, str] = {}
-    rows: list[Row] = []
-    for number, (name, cell) in enumerate(cells.items(), start=1):
-        progress("methods", number - 1, len(cells), name)
-        try:
-            rows += cell.run()
-        except NotApplicable as reason:
-            skipped[name] = str(reason)
-        if rows:
-            write_rows(rows, out)
-            write_page(out / "comparison.html", bench, cells, rows, skipped)
-    progress("methods", len(cells), len(cells))
+    cells = [Cell(name, method, bench) for name, method in METHODS.items()]
+    asked = [cell for cell in cells if cell.name in chosen]
+    for number, cell in enumerate(asked):
+        progress("methods", number, len(asked), cell.name)
+        cell.run()
+        write_rows([row for cell in cells for row in cell.rows], out)
+        write_page(out / "comparison.html", bench, cells)
+    progress("methods", len(asked), len(asked))
+    rows = [row for cell in cells for row in cell.rows]
     if not rows:
-        raise UsageError("\n".join(f"{name}: {reason}" for name, reason in skipped.items()))
+        raise UsageError("\n".join(f"{cell.name}: {cell.reason}" for cell in asked))
     return rows
 
 

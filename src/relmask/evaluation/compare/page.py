@@ -1,6 +1,6 @@
 """comparison.html: the table, and what every method makes of the same pictures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,24 +30,21 @@ from relmask.report import (
 from relmask.report.page import Cell as Shown
 
 
-def write_page(
-    path: Path, bench: Bench, cells: Mapping[str, Cell], rows: Sequence[Row], skipped: Mapping[str, str]
-) -> None:
+def write_page(path: Path, bench: Bench, cells: Sequence[Cell]) -> None:
     """Write the page; it is whole or absent.
 
     Args:
         path: of the page.
         bench: what the methods share.
-        cells: of all methods asked for; their pictures are shown where they are done.
-        rows: of the methods that are done.
-        skipped: methods that have nothing to say here, and why.
+        cells: of all methods; those that are done are shown.
     """
+    rows = [row for cell in cells for row in cell.rows]
     sections = [
         *_warnings(bench),
         _figures("Thresholds without test masks", [row for row in rows if row.threshold == "labels"], LABELS),
         _figures("Best thresholds", [row for row in rows if row.threshold == "best"], BEST),
         *_classes(rows),
-        *_notes(rows, skipped),
+        *_notes(rows, cells),
         _settings(bench),
         legend(
             "Colours of the masks", colours(bench.split.index.classes), note="Without classes: the first."
@@ -126,8 +123,9 @@ def _classes(rows: Sequence[Row]) -> list[Section]:
     return [table("IoU of each class", ("method", "thresholds", *names), cells)]
 
 
-def _notes(rows: Sequence[Row], skipped: Mapping[str, str]) -> list[Section]:
-    notes = {row.method: row.note for row in rows if row.note} | dict(skipped)
+def _notes(rows: Sequence[Row], cells: Sequence[Cell]) -> list[Section]:
+    notes: dict[str, Shown] = {row.method: row.note for row in rows if row.note}
+    notes |= {cell.name: cell.reason for cell in cells if cell.reason}
     return [facts("Where a method got less, or nothing", notes)] if notes else []
 
 
@@ -146,10 +144,10 @@ def _settings(bench: Bench) -> Section:
     )
 
 
-def _pictures(bench: Bench, cells: Mapping[str, Cell]) -> Iterator[Picture]:
+def _pictures(bench: Bench, cells: Sequence[Cell]) -> Iterator[Picture]:
     index = bench.split.index
     for number, sample in enumerate(in_every_kind(bench.test)):
-        found = {name: cell.picture(number) for name, cell in cells.items()}
+        found = {cell.name: cell.picture(number) for cell in cells if cell.rows}
         masks = {name: np.asarray(Image.open(path)) for name, path in found.items() if path.is_file()}
         image = read_image(sample.path)
         truth = read_truth(sample, index) if has_truth(sample) else np.zeros(image.shape[:2], np.uint8)
