@@ -99,9 +99,9 @@ def charts(title: str, drawings: Mapping[str, str], *, note: str = "") -> Sectio
     return Section(title, f'<div class="charts">{figures}</div>{under}')
 
 
-def gallery(title: str, pictures: Sequence[Picture], *, note: str = "") -> Section:
-    """Lines of pictures; the pictures are embedded in the page."""
-    lines = []
+def gallery(title: str, pictures: Sequence[Picture], *, note: str = "", small: bool = False) -> Section:
+    """Lines of pictures, which are embedded in the page; small ones stand side by side in larger numbers."""
+    lines, kind = [], "strip small" if small else "strip"
     for picture in pictures:
         images = "".join(
             f'<figure><img loading="lazy" alt="{escape(name)} of {escape(picture.caption)}" '
@@ -110,7 +110,7 @@ def gallery(title: str, pictures: Sequence[Picture], *, note: str = "") -> Secti
             for name, image in picture.images.items()
         )
         lines.append(
-            f'<div class="row"><p>{escape(picture.caption)}</p><div class="strip">{images}</div></div>'
+            f'<div class="row"><p>{escape(picture.caption)}</p><div class="{kind}">{images}</div></div>'
         )
     under = f"<p class=note>{escape(note)}</p>" if note else ""
     return Section(title, under + "".join(lines))

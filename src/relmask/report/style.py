@@ -48,8 +48,10 @@ rect.s3{fill:var(--s3)}rect.s4{fill:var(--s4)}rect.s5{fill:var(--s5)}
 .row{border-top:1px solid var(--line);padding:10px 0}
 .row p{font-size:.9rem;overflow-wrap:anywhere}
 .strip{display:grid;grid-template-columns:repeat(4,1fr);gap:8px}
+.small{grid-template-columns:repeat(auto-fill,minmax(112px,1fr))}
+.small figcaption{font-size:.75rem;overflow-wrap:anywhere;line-height:1.2}
 .strip img{width:100%;height:auto;display:block;border-radius:4px;image-rendering:auto;background:#000}
-@media (max-width:560px){.strip{grid-template-columns:repeat(2,1fr)}
+@media (max-width:560px){.strip:not(.small){grid-template-columns:repeat(2,1fr)}
 main{padding:12px 8px 48px}section{padding:12px}}
 @media print{section{break-inside:avoid}}
 """.strip()
