@@ -55,7 +55,7 @@ def write_page(path: Path, bench: Bench, cells: Sequence[Cell]) -> None:
 
 
 LABELS = (
-    "Chosen from labels alone; of methods that saw masks, on masks of validation pictures. In brackets: 95 %, "
+    "Chosen from labels alone; where a method saw masks, on those of validation. In brackets: 95 %, "
     "a bootstrap over groups; comparison.csv has it for the other figures. AUROC: of pictures. False masks: "
     "share of clean pictures with a mask. Training: thresholds included; methods that explain the same "
     "classifier share it. A dash: not defined here."
