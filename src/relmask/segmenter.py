@@ -92,15 +92,19 @@ class Reader:
         self._mean = torch.tensor(spec.mean, device=device).view(3, 1, 1)
         self._std = torch.tensor(spec.std, device=device).view(3, 1, 1)
 
+    @property
+    def explained(self) -> nn.Module:
+        """What relevance starts from: the evidence of a guided classifier, else the logits."""
+        if isinstance(self.model, GuidedClassifier):
+            return PlaceEvidence(self.model, power=0.5 if self.spec.windows else 1.0).eval()
+        return self.model
+
     @cached_property
     def explainer(self) -> lrp.Explainer:
         """The compiled model; made when the first image is explained."""
         example = torch.zeros(2, 3, self.spec.size, self.spec.size, device=self.device)
         composite = composite_of(self.composite, self.spec)
-        explained = self.model
-        if isinstance(explained, GuidedClassifier):
-            explained = PlaceEvidence(explained, power=0.5 if self.spec.windows else 1.0)
-        compiled = lrp.compile(explained.eval(), self.normalise(example), composite, sizes=False)
+        compiled = lrp.compile(self.explained, self.normalise(example), composite, sizes=False)
         return compiled.to(self.device)
 
     def require(self, classes: int) -> None:

@@ -1,0 +1,77 @@
+"""What check.json holds, and the sentence over it."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Finding(_Record):
+    """One test."""
+
+    name: str
+    passed: bool | None = Field(description="None: it could not be made.")
+    figure: float | None = None
+    limit: float | None = None
+    says: str = Field(description="In words.")
+
+
+class Step(_Record):
+    """The masks without what some layers learned, against those of the whole model; means over pictures.
+
+    Both masks have the same number of pixels.
+    """
+
+    forgotten: int = Field(description="Layers that were redrawn, from the top.")
+    layers: int = Field(description="Layers in all.")
+    iou: float = Field(description="Of the masks.")
+    rank_correlation: float = Field(description="Of the relevance of all pixels (Spearman).")
+    iou_through: float = Field(description="Likewise where only the way back forgot.")
+    rank_correlation_through: float
+
+
+class Deletion(_Record):
+    """What painting over does to the score of one picture, in logits."""
+
+    picture: str
+    label: str
+    score: float
+    without_mask: float = Field(description="The score once the mask is painted over.")
+    without_copies: tuple[float, ...] = Field(description="Once a moved copy of the mask is.")
+
+    @property
+    def beaten(self) -> bool:
+        """Does it fall more than the copies make it fall on average?"""
+        return self.without_mask < sum(self.without_copies) / len(self.without_copies)
+
+
+class Check(_Record):
+    """The content of check.json."""
+
+    passed: bool
+    verdict: str
+    findings: tuple[Finding, ...]
+    cascade: tuple[Step, ...]
+    deletion: tuple[Deletion, ...]
+    conserved: tuple[float, ...] = Field(description="Share of the evidence that arrived, per picture.")
+    pictures: tuple[str, ...] = Field(description="Whose masks were judged.")
+    labelled: int = Field(description="Pictures whose labels were compared with their scores.")
+    seconds: float
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What the tests that failed say."""
+        return tuple(finding.says for finding in self.findings if finding.passed is False)
+
+
+def in_words(findings: Sequence[Finding]) -> tuple[bool, str]:
+    """Whether all passed, and why."""
+    failed = [finding.says for finding in findings if finding.passed is False]
+    open_ = [finding.name for finding in findings if finding.passed is None]
+    if failed:
+        return False, "The masks are no evidence of what the classifier learned. " + " ".join(failed)
+    rest = f" Not tested: {', '.join(open_)}." if open_ else ""
+    return True, "The masks are evidence of what the classifier learned." + rest
