@@ -13,6 +13,7 @@ import typer
 
 import relmask
 from relmask.cli.calibrate import calibrate
+from relmask.cli.check import check
 from relmask.cli.compare import compare
 from relmask.cli.convert import convert
 from relmask.cli.data import data
@@ -29,7 +30,7 @@ from relmask.cli.train import train
 COMMANDS = {
     "Start here": (demo, data),
     "Make masks": (train, segment, calibrate),
-    "Judge them": (evaluate, compare, explain),
+    "Judge them": (evaluate, compare, check, explain),
     "Use them": (convert, serve),
     "Prepare": (patches,),
 }

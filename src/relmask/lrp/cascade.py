@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Node
 
 from relmask.lrp.affine import Affine
 from relmask.lrp.composites import Composite
@@ -12,6 +13,7 @@ from relmask.lrp.facts import Facts
 from relmask.lrp.graph import capture
 from relmask.lrp.places import path
 from relmask.lrp.program import Program
+from relmask.lrp.steps import Apply
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Cascade:
             start = torch.zeros_like(outputs)
             start[0, target] = outputs[0, target]
             if back is not ahead:
-                for step in back.layers:
+                for step in map(_layer, back.layers):
                     if step.name in tape.affines:
                         known = tape.affines[step.name]
                         step.layer.silent = False  # it was of other weights that negative outputs are lost
@@ -98,10 +100,15 @@ class Cascade:
         constants = dict(self._captured.constants)
         for node in self._layers[-forgotten:]:
             for source in node.args[1:3]:
-                if source in constants:
+                if isinstance(source, Node) and source in constants:
                     constants[source] = _redrawn(constants[source], generator)
         program = Program(replace(self._captured, constants=constants), self.composite)
         return program.eval().to(self._device)
+
+
+def _layer(step: nn.Module) -> Apply:
+    assert isinstance(step, Apply)
+    return step
 
 
 def _redrawn(value: Tensor, generator: torch.Generator) -> Tensor:

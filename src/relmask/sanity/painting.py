@@ -36,7 +36,7 @@ def painted_over(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
 
 
 def moved_copies(mask: Mask, count: int, rng: np.random.Generator) -> list[Mask]:
-    """Copies of a mask (H, W), mirrored or not and moved at random; what leaves on one side enters opposite."""
+    """Copies of a mask (H, W), mirrored or not and moved at random; what leaves it enters opposite."""
     copies = []
     for _ in range(count):
         copy = mask[:: rng.choice((1, -1)), :: rng.choice((1, -1))]

@@ -1,5 +1,6 @@
 """What can be judged: the masks of a run, and those of any function."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -33,6 +34,9 @@ class Subject(Protocol):
             seed: of the redrawing.
             through: redraw the way back alone, see `Cascade.explain_through`.
         """
+
+    def conserved(self, image: Image, k: int) -> float:
+        """Share of the evidence that arrives at the pixels; not a number where there is no relevance."""
 
 
 class RunMasks:
@@ -81,6 +85,10 @@ class DrawnMasks:
     def map(self, image: Image, k: int, forgotten: int, seed: int, *, through: bool = False) -> Map:
         """The mask, 0 or 1."""
         return self.mask(image, k).astype(np.float32)
+
+    def conserved(self, image: Image, k: int) -> float:
+        """No relevance is known."""
+        return math.nan
 
 
 def cascade_of(reader: Reader) -> Cascade:

@@ -6,6 +6,7 @@ from pathlib import Path
 from relmask.data.splits import Split
 from relmask.files import write_csv
 from relmask.report import Line, Section, cards, charts, curves, facts, table, text, write_report
+from relmask.sanity import Check
 from relmask.segmenter import Run
 from relmask.training.fit import Epoch, History
 
@@ -17,12 +18,12 @@ def write_history(history: History, path: Path) -> None:
     write_csv(path, columns, rows)
 
 
-def write_story(run: Run, split: Split, history: History, path: Path) -> None:
-    """The report of a training: data, split, curves, thresholds."""
-    write_report(path, f"relmask run {run.path.name}", [*_sections(run, split, history)])
+def write_story(run: Run, split: Split, history: History, found: Check | None, path: Path) -> None:
+    """The report of a training: data, split, curves, thresholds, what a check of its masks found."""
+    write_report(path, f"relmask run {run.path.name}", [*_sections(run, split, history, found)])
 
 
-def _sections(run: Run, split: Split, history: History) -> list[Section]:
+def _sections(run: Run, split: Split, history: History, found: Check | None) -> list[Section]:
     metadata, calibration = run.metadata, run.metadata.calibration
     best = next((line for line in history.epochs if line.epoch == history.best), None)
     sections = [text("Read this first", *split.warnings, warning=True)] if split.warnings else []
@@ -52,6 +53,8 @@ def _sections(run: Run, split: Split, history: History) -> list[Section]:
             },
         )
     )
+    if found is not None:
+        sections.append(_evidence(found))
     sections.append(_split_table(split))
     if calibration is not None:
         sections.append(
@@ -91,6 +94,14 @@ def _sections(run: Run, split: Split, history: History) -> list[Section]:
         )
     )
     return sections
+
+
+def _evidence(found: Check) -> Section:
+    """The verdict on the masks, and the tests behind it."""
+    words = {True: "passed", False: "failed", None: "not made"}
+    rows = [(finding.name, words[finding.passed], finding.says) for finding in found.findings]
+    title = "Are the masks evidence?"
+    return text(title, found.verdict, warning=not found.passed) + table(title, ("test", "", ""), rows)
 
 
 def _split_table(split: Split) -> Section:

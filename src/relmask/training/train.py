@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from relmask import __version__
-from relmask.data.index import Index, read_index
+from relmask.data.index import Index, Sample, read_index
 from relmask.data.reading import measure_intensity
 from relmask.data.splits import assign, write_split
 from relmask.errors import OutError, UsageError
@@ -24,6 +25,7 @@ from relmask.files import write_json
 from relmask.masks.calibration import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
+from relmask.sanity import Check, check
 from relmask.segmenter import Reader, Run, find_device
 from relmask.training.calibrate import calibrate
 from relmask.training.fitter import Fitter
@@ -33,6 +35,9 @@ from relmask.training.plan import Plan, Settings, plan
 from relmask.training.story import write_history, write_story
 
 SETTINGS = "training.json"
+CHECK = "check.json"
+CHECKED = 4
+"""Masks that are judged after a training."""
 
 
 def train(
@@ -122,8 +127,20 @@ def train(
     )
     bundle.save(out, network, metadata)
     run = Run(out, metadata, reader)
-    write_story(run, split, history, out / "report.html")
+    found = _check(run, (*validation.samples, *training.samples), progress)
+    write_story(run, split, history, found, out / "report.html")
     return run
+
+
+def _check(run: Run, samples: Sequence[Sample], progress: Progress) -> Check | None:
+    """Are the masks evidence? A short look, kept as check.json; a failure warns."""
+    if not CHECKED:
+        return None
+    found = check(run, samples, pictures=CHECKED, stages=2, progress=progress)
+    write_json(run.path / CHECK, found.model_dump(mode="json"))
+    if not found.passed:
+        warnings.warn(f"{found.verdict} Details: {run.path / CHECK}", stacklevel=3)
+    return found
 
 
 def _settings(choices: dict[str, Any]) -> Settings:
@@ -146,7 +163,15 @@ def _prepare(out: Path, settings: Settings, index: Index, *, resume: bool, overw
     if filled and found is None:
         raise OutError(f"{out} holds other files. Choose an empty or a new folder for the run.")
     if filled and overwrite:
-        for name in (bundle.METADATA, bundle.WEIGHTS, SETTINGS, "split.csv", "history.csv", "report.html"):
+        for name in (
+            bundle.METADATA,
+            bundle.WEIGHTS,
+            SETTINGS,
+            "split.csv",
+            "history.csv",
+            "report.html",
+            CHECK,
+        ):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     elif filled and not resume:

@@ -1,0 +1,39 @@
+import numpy as np
+
+from relmask.sanity.painting import MARGIN, moved_copies, painted_over
+
+
+def plate(rng: np.random.Generator) -> np.ndarray:
+    grey = 0.6 + 0.02 * rng.standard_normal((60, 80))
+    return np.repeat(grey[..., None], 3, -1).astype(np.float32)
+
+
+def test_what_was_painted_over_looks_like_what_surrounds_it() -> None:
+    rng = np.random.default_rng(0)
+    image = plate(rng)
+    mask = np.zeros((60, 80), dtype=bool)
+    mask[20:32, 40:52] = True
+    image[mask] = 0.1
+    painted = painted_over(image, mask, rng)
+    assert abs(painted[mask].mean() - 0.6) < 0.02
+    assert 0.01 < painted[mask].std() < 0.04  # the plate's grain, not a smooth patch
+    near = np.zeros_like(mask)
+    near[20 - MARGIN : 32 + MARGIN, 40 - MARGIN : 52 + MARGIN] = True
+    assert (painted[~near] == image[~near]).all()
+
+
+def test_empty_and_full_masks_can_be_painted_over() -> None:
+    rng = np.random.default_rng(0)
+    image = plate(rng)
+    assert (painted_over(image, np.zeros((60, 80), dtype=bool), rng) == image).all()
+    full = painted_over(image, np.ones((60, 80), dtype=bool), rng)
+    assert np.isfinite(full).all()
+    assert full.shape == image.shape
+
+
+def test_copies_have_the_size_of_the_mask_and_lie_elsewhere() -> None:
+    mask = np.zeros((40, 50), dtype=bool)
+    mask[3:9, 5:8] = True
+    copies = moved_copies(mask, 8, np.random.default_rng(0))
+    assert {int(copy.sum()) for copy in copies} == {18}
+    assert len({copy.tobytes() for copy in copies}) == 8
