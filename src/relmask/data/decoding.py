@@ -158,11 +158,16 @@ def _decode(path: Path) -> Pixels:
                 return _decode_tiff(path)
             if _is_deep_colour(image):
                 return _decode_both_bytes(path)
-            return _array(turned(image))
+            return pixels_of(image)
     except UnidentifiedImageError:
         if _is_tiff(path):
             return _decode_tiff(path)
         raise
+
+
+def pixels_of(image: Image.Image) -> Pixels:
+    """What `read_pixels` gives of a picture that Pillow has opened, colours of more than 8 bits cut to 8."""
+    return _array(turned(image))
 
 
 def _array(image: Image.Image) -> Pixels:

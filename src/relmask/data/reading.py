@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from relmask.data.decoding import is_deep, read_pixels
+from relmask.data.decoding import Pixels, is_deep, read_pixels
 from relmask.errors import ImageError
 
 _SAMPLED_PICTURES = 256
@@ -49,13 +49,17 @@ def read_image(path: Path, intensity: Intensity = DEFAULT) -> NDArray[np.float32
     Raises:
         ImageError: the file is no picture, is damaged or too large, or may not be read.
     """
-    pixels = read_pixels(path)
+    return scaled(read_pixels(path), intensity)
+
+
+def scaled(pixels: Pixels, intensity: Intensity = DEFAULT) -> NDArray[np.float32]:
+    """Pixels as `read_pixels` gives them, as a picture (H, W, 3) in [0, 1]; see `read_image`."""
     if pixels.dtype == np.uint8:
-        scaled = pixels.astype(np.float32) / np.float32(255)
+        values = pixels.astype(np.float32) / np.float32(255)
     else:
         wide = (pixels.astype(np.float64) - intensity.low) / (intensity.high - intensity.low)
-        scaled = np.nan_to_num(wide, nan=0.0).clip(0, 1).astype(np.float32)
-    return scaled if scaled.ndim == 3 else np.repeat(scaled[:, :, None], 3, axis=2)
+        values = np.nan_to_num(wide, nan=0.0).clip(0, 1).astype(np.float32)
+    return values if values.ndim == 3 else np.repeat(values[:, :, None], 3, axis=2)
 
 
 def measure_intensity(paths: Sequence[Path]) -> Intensity:

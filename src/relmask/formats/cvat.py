@@ -28,14 +28,14 @@ from relmask.formats.runs import counts, drawn
 from relmask.masks.colours import class_colours
 
 _FILE = "annotations.xml"
-_SCORE = "score"
+SCORE = "score"
 _AREAS = ("mask", "polygon", "box", "ellipse")
 
 
 def labels(classes: Sequence[str]) -> list[dict[str, Any]]:
     """What CVAT's raw label editor takes: the classes with their colours and the attribute `score`."""
     attribute = {
-        "name": _SCORE,
+        "name": SCORE,
         "input_type": "number",
         "mutable": False,
         "values": ["0", "100", "1"],
@@ -69,7 +69,7 @@ def writing(folder: Path, classes: Sequence[str], image_root: str) -> Iterator[C
 def _meta(classes: Sequence[str]) -> str:
     described = "".join(
         f"<label><name>{escape(_legal(label['name']))}</name><color>{label['color']}</color><type>any</type>"
-        f"<attributes><attribute><name>{_SCORE}</name><mutable>False</mutable><input_type>number</input_type>"
+        f"<attributes><attribute><name>{SCORE}</name><mutable>False</mutable><input_type>number</input_type>"
         "<default_value>0</default_value><values>0\n100\n1</values></attribute></attributes></label>\n"
         for label in labels(classes)
     )
@@ -86,7 +86,7 @@ def _image(number: int, picture: Picture, classes: Sequence[str]) -> Iterator[st
         place = {"rle": runs, "left": region.left, "top": region.top, "width": box[1], "height": box[0]}
         yield f"    <mask{_attributes(label=region.label, source='auto', occluded=0, **place, z_order=0)}>"
         if region.label in picture.scores:
-            yield f'<attribute name="{_SCORE}">{percent(picture.scores[region.label])}</attribute>'
+            yield f'<attribute name="{SCORE}">{percent(picture.scores[region.label])}</attribute>'
         yield "</mask>\n"
     yield "  </image>\n"
 
@@ -154,7 +154,7 @@ def _annotation(image: ET.Element) -> Annotation:
         (shape.attrib["label"], float(attribute.text or 0) / 100)
         for shape in image
         for attribute in shape
-        if attribute.get("name") == _SCORE and (attribute.text or "").strip().isdecimal()
+        if attribute.get("name") == SCORE and (attribute.text or "").strip().isdecimal()
     ]
     return Annotation(
         image=image.attrib["name"],
