@@ -44,7 +44,13 @@ class SplitLine:
     split: str
 
 
-def assign(index: Index, *, seed: int = 0, resplit: Literal["grouped", "random"] | None = None) -> Split:
+def assign(
+    index: Index,
+    *,
+    seed: int = 0,
+    resplit: Literal["grouped", "random"] | None = None,
+    for_labels: bool = True,
+) -> Split:
     """Give every sample a split.
 
     The splits that DATA states are obeyed; a missing val is drawn from train by group. Without any, or with
@@ -52,10 +58,17 @@ def assign(index: Index, *, seed: int = 0, resplit: Literal["grouped", "random"]
     group). The draw depends on names, groups, labels and the seed alone. A class with three groups or more
     is in every split (unless pictures with several labels make that impossible, which a warning tells).
 
+    Args:
+        index: the samples.
+        seed: of the draw.
+        resplit: draw anew, whatever DATA states.
+        for_labels: refuse labels that nothing can be learned from.
+
     Raises:
         DataError: nothing to learn, or no training pictures.
     """
-    require_trainable(index)
+    if for_labels:
+        require_trainable(index)
     warnings: list[str] = []
     stated = resplit is None and any(sample.split for sample in index.samples)
     if stated:

@@ -145,6 +145,20 @@ def test_from_patches_to_whole_pictures(parts: Path, tmp_path: Path, short_epoch
     assert row(found, "relmask").clean.images > 0
 
 
+def test_patches_make_clean_ones_of_pictures_that_are_all_defective(
+    parts: Path, tmp_path: Path, short_epochs: None
+) -> None:
+    header, *lines = (parts / "index.csv").read_text(encoding="utf-8").splitlines()
+    cracked = [line.replace("images/", f"{parts}/images/") for line in lines if ",crack," in line]
+    table = "\n".join([header, *cracked]).replace("masks/", f"{parts}/masks/")
+    (tmp_path / "index.csv").write_text(table, encoding="utf-8")
+    options = {**FAST, "size": None, "false_alarms": 0.0}
+    found = compare(tmp_path, tmp_path / "out", ["darkness"], patches=32, **options)
+    assert found[0].clean.images == 0
+    with pytest.raises(DataError, match="none is clean"):
+        compare(tmp_path, tmp_path / "whole", ["darkness"], **FAST)
+
+
 def test_other_settings_are_refused_and_replaced_on_demand(
     compared: tuple[Path, list[Row]], parts: Path, tmp_path: Path, short_epochs: None
 ) -> None:

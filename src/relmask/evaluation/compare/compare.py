@@ -57,7 +57,12 @@ def compare(
     """
     chosen, settings = named(methods), _settings(choices)
     data, out = Path(data), Path(out)
-    split = assign(read_index(data, settings.clean), seed=settings.seed, resplit=settings.resplit)
+    split = assign(
+        read_index(data, settings.clean),
+        seed=settings.seed,
+        resplit=settings.resplit,
+        for_labels=settings.patches is None,
+    )
     bench = Bench(out / WORK, split, settings, progress)
     progress("methods", 0, len(chosen), f"{len(bench.test)} test pictures")
     _prepare(out, {**settings.model_dump(mode="json"), "data": split.index.fingerprint}, overwrite)
