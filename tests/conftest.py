@@ -12,7 +12,7 @@ from relmask.models.zoo import classifier
 from relmask.segmenter import Run
 from relmask.training import calibrate, plan
 from relmask.training import train as training
-from relmask.training.fit import Schedule
+from relmask.training.loop import Schedule
 from relmask.training.train import train
 
 torch.set_num_threads(1)

@@ -13,18 +13,13 @@ from torch.nn import functional
 
 from relmask.errors import RunError
 from relmask.training import checkpoints
-from relmask.training.fit import (
+from relmask.training.fit import auroc, fit, loss_of, negatives, predict_logits, sampling_weights
+from relmask.training.loop import (
     Epoch,
     History,
     Schedule,
-    auroc,
-    fit,
-    loss_of,
-    negatives,
     one_cycle,
     parameter_groups,
-    predict_logits,
-    sampling_weights,
     trained_state,
 )
 from relmask.training.sources import Prediction

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
 from relmask.segmenter import Reader
-from relmask.training.fit import History, fit, predict_logits
+from relmask.training.fit import fit, predict_logits
+from relmask.training.loop import History
 from relmask.training.pictures import Pictures
 from relmask.training.plan import Plan
 from relmask.training.sources import CachedFeatures, Part, Source, WholePictures

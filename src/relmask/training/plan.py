@@ -13,7 +13,7 @@ from relmask.data.reading import Intensity
 from relmask.errors import UsageError
 from relmask.models.bundle import Architecture, Frozen, Input
 from relmask.models.zoo import find
-from relmask.training.fit import Schedule
+from relmask.training.loop import Schedule
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 

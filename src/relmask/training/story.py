@@ -8,7 +8,7 @@ from relmask.files import write_csv
 from relmask.report import Line, Section, cards, charts, curves, facts, table, text, write_report
 from relmask.sanity import Check
 from relmask.segmenter import Run
-from relmask.training.fit import Epoch, History
+from relmask.training.loop import Epoch, History
 
 
 def write_history(history: History, path: Path) -> None:

@@ -1,0 +1,99 @@
+"""A U-Net (Ronneberger et al. 2015) over any backbone of the zoo: images to a map of logits a class."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from relmask.models.trunk import Backbone, Trunk
+from relmask.models.zoo import find, trunk
+
+NARROWEST, WIDEST = 32, 128
+"""Channels of the decoder's levels: those of the encoder at the same stride, within these limits."""
+PEAK = 1e-3
+"""Share of an image's pixels that its logit is the mean of."""
+
+
+class UNet(nn.Module):
+    """Encoder, and a decoder that joins what the encoder saw at every stride: images -> maps of logits.
+
+    Every class has its own sigmoid, so that a pixel may show several.
+
+    Args:
+        encoder: taps from shallow to deep, see `levels`.
+        classes: number of maps.
+    """
+
+    def __init__(self, encoder: Trunk, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        widths = [min(max(channels, NARROWEST), WIDEST) for channels in encoder.channels]
+        self.bottom = _convolved(encoder.channels[-1], widths[-1], kernel=1)
+        inputs = [deep + skip for deep, skip in zip(widths[1:], encoder.channels[:-1], strict=True)]
+        self.steps = nn.ModuleList(map(_convolved, inputs, widths[:-1]))
+        self.head = nn.Sequential(_convolved(widths[0], widths[0]), nn.Conv2d(widths[0], classes, 1))
+        nn.init.constant_(self.head[-1].bias, -3.0)  # most pixels show nothing
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K, H, W) of images (N, 3, H, W), normalised as the backbone asks."""
+        *skips, deepest = self.encoder(images)
+        x = self.bottom(deepest)
+        for skip, step in zip(reversed(skips), reversed(self.steps), strict=True):
+            x = step(torch.cat([_enlarged(x, skip), skip], dim=1))
+        return _enlarged(self.head(x), images)
+
+
+def levels(backbone: Backbone) -> tuple[int, ...]:
+    """Blocks that an encoder taps: the deepest of every stride.
+
+    >>> levels(find("efficientnet-lite0").build())
+    (0, 2, 4, 10, 15)
+    """
+    return tuple({stride: block for block, stride in enumerate(backbone.strides)}.values())
+
+
+def image_logits(maps: Tensor, share: float = PEAK) -> Tensor:
+    """Logit (N, K) of each class's presence: the mean of the highest `share` of its map (N, K, H, W)."""
+    places = maps.flatten(2)
+    return places.topk(max(1, round(share * places.shape[2])), dim=2).values.mean(2)
+
+
+def unet(name: str, classes: int, weights: Path | None = None, pretrained: bool = True) -> UNet:
+    """A U-Net over a backbone; see `zoo.trunk` for where its weights come from."""
+    return UNet(trunk(name, weights, pretrained, taps=levels(_outlined(name))), classes)
+
+
+def freeze_early(network: UNet, name: str, stride: int = 4) -> None:
+    """Leave the pretrained encoder as it is up to a stride, and its batch norms everywhere.
+
+    Early blocks see edges and textures, which are the same everywhere, and take most of the time.
+    """
+    strides = _outlined(name).strides
+    early = _outlined(name, max(block for block, found in enumerate(strides) if found <= stride))
+    names = {key for key, _ in early.named_parameters()}
+    for key, parameter in network.encoder.backbone.named_parameters():
+        parameter.requires_grad_(key not in names)
+    for module in network.encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.requires_grad_(False)
+
+
+def _outlined(name: str, deepest: int | None = None) -> Backbone:
+    """The backbone without memory for its weights, to ask for its shape."""
+    with torch.device("meta"):
+        return find(name).build(deepest=deepest)
+
+
+def _convolved(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+def _enlarged(x: Tensor, like: Tensor) -> Tensor:
+    if x.shape[2:] == like.shape[2:]:
+        return x
+    return functional.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)

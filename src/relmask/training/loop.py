@@ -1,0 +1,199 @@
+"""The training loop, whatever is learned: the weights with the lowest validation loss come out."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from relmask.training import checkpoints
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        epochs: at most this many; an epoch is `steps` batches, whatever the number of pictures.
+        steps: batches in an epoch.
+        batch_size: pictures in a batch, drawn by `sampling_weights`.
+        rate: peak learning rate of the one-cycle schedule.
+        decay: weight decay of the weights (not of the pooling).
+        absent: weight of the loss that every place pays that cannot show a class, see `negatives`.
+        patience: stop after so many epochs without a lower validation loss.
+    """
+
+    epochs: int = 8
+    steps: int = 50
+    batch_size: int = 16
+    rate: float = 4e-3
+    decay: float = 0.1
+    absent: float = 3.0
+    patience: int = 4
+
+
+@dataclass
+class Epoch:
+    """A line of history.csv."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_auroc: float
+    rate: float
+
+
+@dataclass
+class History:
+    """What happened so far, and which epoch was best."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+
+    @property
+    def best(self) -> int | None:
+        """Number of the epoch with the lowest validation loss; of the last where nothing was validated."""
+        if judged := [line for line in self.epochs if not math.isnan(line.val_loss)]:
+            return min(judged, key=lambda line: line.val_loss).epoch
+        return self.epochs[-1].epoch if self.epochs else None
+
+
+class Objective(Protocol):
+    """What is to be learned from which pictures."""
+
+    @property
+    def chances(self) -> Tensor:
+        """(N,), how likely each picture is drawn, up to a factor."""
+
+    def loss(self, indices: list[int], generator: torch.Generator) -> Tensor:
+        """Loss of a batch of these pictures, augmented by draws of the generator."""
+
+    def validate(self) -> tuple[float, float]:
+        """Loss and image AUROC on validation; NaN where there is none. The model may be left in eval mode."""
+
+
+def optimise(
+    model: nn.Module,
+    objective: Objective,
+    schedule: Schedule,
+    fabric: Fabric,
+    folder: Path | None,
+    *,
+    seed: int = 0,
+    on_step: Callable[[int, str], None] = lambda step, note: None,
+) -> History:
+    """Train the parameters of `model` that require a gradient, and leave it with its best weights.
+
+    Training goes on after the last checkpoint in `folder`; the result equals that of an uninterrupted
+    training, since every epoch draws from its own seed.
+
+    Args:
+        model: on the device of `fabric`.
+        objective: what to lower; its validation only decides when to stop and which epoch to keep.
+        schedule: how long and how fast.
+        fabric: device and precision.
+        folder: where checkpoints go; None for none, and then the last weights stay.
+        seed: of batches, augmentation and dropout.
+        on_step: called with the number of steps done and a note on the loss.
+    """
+    groups = parameter_groups(model, schedule)
+    wrapped = fabric.setup_optimizers(torch.optim.AdamW(groups))
+    optimizer = cast(torch.optim.Optimizer, wrapped)  # it imitates the class of what it wraps
+    history = History()
+    if folder and (last := checkpoints.last_epoch(folder)) is not None:
+        state = checkpoints.load(folder, last)
+        model.load_state_dict(state["model"], strict=False)
+        optimizer.load_state_dict(state["optimizer"])
+        history.epochs = [Epoch(**line) for line in state["history"]]
+    while (number := len(history.epochs)) < schedule.epochs and not _exhausted(history, schedule.patience):
+        generator = torch.Generator().manual_seed(seed * 100_003 + number)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed * 100_003 + number)
+            total = 0.0
+            _set_training(model)
+            for step in range(schedule.steps):
+                done = number * schedule.steps + step
+                _set_rate(optimizer, one_cycle(done / (schedule.epochs * schedule.steps)))
+                drawn = torch.multinomial(
+                    objective.chances, schedule.batch_size, replacement=True, generator=generator
+                )
+                with fabric.autocast():
+                    loss = objective.loss(drawn.tolist(), generator)
+                optimizer.zero_grad()
+                fabric.backward(loss)
+                optimizer.step()
+                total += loss.item()
+                on_step(done + 1, f"loss {total / (step + 1):.3f}")
+        with fabric.autocast():
+            val_loss, area = objective.validate()
+        rate = float(optimizer.param_groups[0]["lr"])
+        history.epochs.append(Epoch(number, total / schedule.steps, val_loss, area, rate))
+        if folder:
+            kept = {
+                "model": trained_state(model),
+                "optimizer": optimizer.state_dict(),
+                "history": [vars(line) for line in history.epochs],
+            }
+            checkpoints.save(folder, number, kept, keep={history.best or 0})
+    if folder and history.best is not None:
+        model.load_state_dict(checkpoints.load(folder, history.best)["model"], strict=False)
+    model.eval()
+    return history
+
+
+def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
+    """Weights with decay; the few numbers of the pooling without."""
+    pooling: list[nn.Parameter] = []
+    weights: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            (pooling if name.startswith("pooling.") else weights).append(parameter)
+    groups: list[dict[str, object]] = [
+        {"params": weights, "peak": schedule.rate, "weight_decay": schedule.decay}
+    ]
+    if pooling:
+        groups.append({"params": pooling, "peak": schedule.rate, "weight_decay": 0.0})
+    return groups
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state that training may change: all but that of frozen modules."""
+    frozen = tuple(f"{name}." for name in _frozen(model))
+    return {name: value for name, value in model.state_dict().items() if not name.startswith(frozen)}
+
+
+def _frozen(model: nn.Module) -> dict[str, nn.Module]:
+    """Modules that have parameters, none of which is trained."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if name
+        and (parameters := list(module.parameters()))
+        and not any(parameter.requires_grad for parameter in parameters)
+    }
+
+
+def _set_training(model: nn.Module) -> None:
+    """Train mode, but for frozen modules: the statistics of their batch norms are frozen, too."""
+    model.train()
+    for module in _frozen(model).values():
+        module.eval()
+
+
+def one_cycle(progress: float, warm_up: float = 0.3) -> float:
+    """Share of the peak rate at a share of the training: cosine up from 1/25, cosine down to 1e-5."""
+    if progress < warm_up:
+        return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * progress / warm_up)) / 2
+    return 1e-5 + (1 - 1e-5) * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))) / 2
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * share
+
+
+def _exhausted(history: History, patience: int) -> bool:
+    return history.best is not None and history.epochs[-1].epoch - history.best >= patience
