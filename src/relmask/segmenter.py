@@ -21,6 +21,7 @@ from relmask.masks.components import Component, find_components
 from relmask.masks.outline import combine, smooth
 from relmask.models.bundle import Input, Metadata, load_model, read_metadata
 from relmask.models.guided import GuidedClassifier, PlaceEvidence
+from relmask.models.unet import UNet, image_logits
 
 FloatArray = NDArray[np.float32]
 
@@ -229,6 +230,30 @@ class Reader:
         return blend.result()
 
 
+class MapReader(Reader):
+    """A segmenter and how pictures become its input; a pixel's relevance is its chance to show the class.
+
+    The model takes normalised images (N, 3, H, W) to logits (N, K, H, W).
+    """
+
+    def require(self, classes: int) -> None:
+        """Nothing: its maps need no explanation."""
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of images (N, 3, S, S) in [0, 1]: how much of a class their strongest places show."""
+        parts = [
+            image_logits(self.model(self.normalise(part.to(self.device))))
+            for part in images.split(self.batch_size)
+        ]
+        return torch.cat(parts).cpu()
+
+    def attribute(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Chance (N, S, S) that a pixel shows one class each, of images (N, 3, S, S) as the model asks."""
+        chances: Tensor = self.model(inputs).sigmoid()
+        return chances[torch.arange(len(targets)), targets]
+
+
 def composite_of(name: str, spec: Input) -> lrp.Composite:
     """The composite of a run; `epsilon_gamma_box` needs no range here, since the run knows its input's."""
     if name == lrp.composites.epsilon_gamma_box.__name__:
@@ -370,8 +395,16 @@ def load(
     path = Path(run)
     metadata = read_metadata(path)
     network = load_model(path, metadata, model)
-    reader = Reader(network, metadata.input, metadata.composite, find_device(device), batch_size)
+    reader = reader_of(network, metadata.input, metadata.composite, find_device(device), batch_size)
     return Run(path, metadata, reader)
+
+
+def reader_of(
+    model: nn.Module, spec: Input, composite: str, device: torch.device, batch_size: int = 8
+) -> Reader:
+    """The reader that fits a model: its maps are used as they are where it has some, else it is explained."""
+    kind = MapReader if isinstance(model, UNet) else Reader
+    return kind(model, spec, composite, device, batch_size)
 
 
 def find_device(name: str) -> torch.device:

@@ -17,6 +17,7 @@ from relmask.masks.calibration import Calibration
 from relmask.models.features import Features
 from relmask.models.guided import GuidedClassifier
 from relmask.models.novelty import Novelty
+from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk
 
 FORMAT = 1
@@ -42,6 +43,12 @@ class Architecture(Frozen):
     novelty_groups: int = Field(ge=0, description="Gaussians of the novelty, 0 for none.")
 
 
+class UNetArchitecture(Frozen):
+    """The same, of a segmenter."""
+
+    backbone: str = Field(description="What the U-Net is built over.")
+
+
 class Input(Frozen):
     """How a picture becomes the model's input."""
 
@@ -62,12 +69,13 @@ class Metadata(Frozen):
 
     format: int = FORMAT
     relmask: str
-    architecture: Architecture | None = Field(description="None for a user's own model.")
+    architecture: Architecture | UNetArchitecture | None = Field(description="None for a user's own model.")
     classes: tuple[str, ...]
     clean: str | None
     input: Input
     composite: str
     calibration: Calibration | None
+    saw_masks: bool = Field(default=False, description="Did training see true or corrected masks?")
     split: Literal["given", "grouped", "random"]
     data: str = Field(description="Path of the data that the run was trained on.")
     fingerprint: str = Field(description="Of the data.")
@@ -76,19 +84,21 @@ class Metadata(Frozen):
 
 
 def build(
-    architecture: Architecture,
+    architecture: Architecture | UNetArchitecture,
     classes: int,
     size: int,
     *,
     weights: Path | None = None,
     pretrained: bool = True,
-) -> GuidedClassifier:
-    """The classifier that an architecture describes, its novelty and head not fitted yet.
+) -> GuidedClassifier | UNet:
+    """The model that an architecture describes, its novelty, head and decoder not fitted yet.
 
     Raises:
         UsageError: no such backbone.
         RunError: the file of weights does not fit.
     """
+    if isinstance(architecture, UNetArchitecture):
+        return unet(architecture.backbone, classes, weights, pretrained)
     features = Features(
         trunk(architecture.backbone, weights, pretrained, taps=architecture.taps),
         architecture.margin,

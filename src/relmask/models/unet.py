@@ -18,7 +18,8 @@ PEAK = 1e-3
 class UNet(nn.Module):
     """Encoder, and a decoder that joins what the encoder saw at every stride: images -> maps of logits.
 
-    Every class has its own sigmoid, so that a pixel may show several.
+    Every class has its own sigmoid, so that a pixel may show several. A pretrained encoder is best left frozen:
+    it saves most of the time, and a few dozen different parts are learned by heart otherwise.
 
     Args:
         encoder: taps from shallow to deep, see `levels`.
@@ -61,28 +62,9 @@ def image_logits(maps: Tensor, share: float = PEAK) -> Tensor:
 
 def unet(name: str, classes: int, weights: Path | None = None, pretrained: bool = True) -> UNet:
     """A U-Net over a backbone; see `zoo.trunk` for where its weights come from."""
-    return UNet(trunk(name, weights, pretrained, taps=levels(_outlined(name))), classes)
-
-
-def freeze_early(network: UNet, name: str, stride: int = 4) -> None:
-    """Leave the pretrained encoder as it is up to a stride, and its batch norms everywhere.
-
-    Early blocks see edges and textures, which are the same everywhere, and take most of the time.
-    """
-    strides = _outlined(name).strides
-    early = _outlined(name, max(block for block, found in enumerate(strides) if found <= stride))
-    names = {key for key, _ in early.named_parameters()}
-    for key, parameter in network.encoder.backbone.named_parameters():
-        parameter.requires_grad_(key not in names)
-    for module in network.encoder.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.requires_grad_(False)
-
-
-def _outlined(name: str, deepest: int | None = None) -> Backbone:
-    """The backbone without memory for its weights, to ask for its shape."""
-    with torch.device("meta"):
-        return find(name).build(deepest=deepest)
+    with torch.device("meta"):  # takes no memory, draws no random numbers
+        taps = levels(find(name).build())
+    return UNet(trunk(name, weights, pretrained, taps=taps), classes)
 
 
 def _convolved(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:

@@ -19,7 +19,7 @@ from relmask.masks.extent import absolute_extent, choose_extent
 from relmask.masks.outline import smooth
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.progress import Progress
-from relmask.segmenter import Reader
+from relmask.segmenter import MapReader, Reader
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.labels import Labelled
@@ -27,6 +27,8 @@ from relmask.training.pictures import Pictures
 from relmask.training.sources import CachedFeatures, Source
 
 FOLDS = 2
+LIKELY = 0.5
+"""Chance from which a segmenter's pixel belongs to the mask."""
 EXPLAINED = 16
 """At most so many images of a class are explained to choose how far its masks reach."""
 
@@ -164,6 +166,8 @@ def thresholds(
 
 def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, Any]:
     """Where masks of class k begin and end: `seed`, `extent` and `extent_of` of its thresholds."""
+    if isinstance(explained.reader, MapReader):
+        return {"seed": LIKELY, "extent": LIKELY, "extent_of": "absolute"}
     maps = explained.positives(k, gate)
     windows = explained.reader.spec.windows
     return {

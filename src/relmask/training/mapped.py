@@ -12,10 +12,8 @@ from torch.nn import functional
 from relmask.data.augmentation import augment_mapped
 from relmask.data.index import Sample
 from relmask.data.resizing import to_tensor
+from relmask.data.truth import VOID
 from relmask.models.bundle import Input
-
-VOID = 255
-"""Value in a map of a pixel of which it is not known what it shows."""
 
 Picture = NDArray[np.float32]
 Classes = NDArray[np.uint8]
@@ -26,12 +24,14 @@ class Mapped:
     """Pictures as the model's input, each with its map.
 
     Attributes:
+        names: of the pictures.
         images: (3, H, W) uint8; of one size where pictures are resized, else as large as they are.
         maps: (H, W) uint8 likewise, 0 = background, k = k-th class, `VOID` = unknown.
         targets: (N, K), 1 where the labels name the class.
         size: side in pixels of what is cut out of larger pictures.
     """
 
+    names: Sequence[str]
     images: Sequence[Tensor]
     maps: Sequence[Tensor]
     targets: Tensor
@@ -53,14 +53,15 @@ class Mapped:
             classes: in the order of the maps' values.
             spec: how a picture becomes the model's input.
         """
-        images, maps, targets = [], [], []
+        names, images, maps, targets = [], [], [], []
         for sample in samples:
             picture, values = map_of(sample)
             size = None if spec.windows else spec.size
             images.append((to_tensor(picture, size) * 255).round().to(torch.uint8))
             maps.append(_nearest(torch.from_numpy(np.ascontiguousarray(values)), size))
+            names.append(sample.name)
             targets.append([float(name in sample.labels) for name in classes])
-        return cls(images, maps, torch.tensor(targets).view(len(images), len(classes)), spec.size)
+        return cls(names, images, maps, torch.tensor(targets).view(len(images), len(classes)), spec.size)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -35,8 +35,8 @@ def recalibrate(
 
     Args:
         run: stays as it is but for its thresholds.
-        data: pictures with labels. Where the run knows them, those of its validation split are used; of other
-            data all that are not in test.
+        data: pictures with labels. Where the run knows them, those of its validation split are used, or,
+            where it has none, those it was trained on; of other data all that are not in test.
         false_alarms: share of clean images that may get a mask; None keeps the run's.
         masks: choose how far masks reach by true masks; the run then says `saw_masks`. They are what DATA
             names if this is DATA itself, else what `relmask.formats.corrected` finds there.
@@ -81,7 +81,11 @@ def _chosen(run: Run, index: Index) -> tuple[Sample, ...]:
     lines = read_split(run.path / "split.csv")
     known = [sample for sample in index.samples if sample.name in lines]
     if known:
-        chosen = tuple(sample for sample in known if lines[sample.name].split == "val")
+        val, train = (
+            tuple(sample for sample in known if lines[sample.name].split == split)
+            for split in ("val", "train")
+        )
+        chosen = val or train
     else:
         chosen = tuple(sample for sample in index.samples if sample.split != "test")
     if not chosen:

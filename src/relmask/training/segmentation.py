@@ -9,23 +9,68 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from relmask.models.unet import image_logits
+from relmask.data.reading import Intensity
+from relmask.data.truth import VOID
+from relmask.models.bundle import Input
+from relmask.models.unet import image_logits, unet
+from relmask.models.zoo import find
 from relmask.progress import Progress
-from relmask.segmenter import Reader
+from relmask.segmenter import MapReader
 from relmask.training.fit import auroc, sampling_weights
 from relmask.training.loop import History, Schedule, optimise
-from relmask.training.mapped import VOID, Mapped
+from relmask.training.mapped import Mapped
+
+STEPS = 50
+"""Batches in an epoch."""
+
+
+def input_of(backbone: str, size: int, windows: bool, intensity: Intensity) -> Input:
+    """How pictures become the input of a U-Net over a backbone.
+
+    Raises:
+        UsageError: no such backbone.
+    """
+    entry = find(backbone)
+    with torch.device("meta"):
+        built = entry.build(deepest=0)
+    return Input(
+        size=size,
+        windows=windows,
+        mean=built.mean,
+        std=built.std,
+        levelled=windows and entry.weights is None,
+        sigma=0.0,
+        intensity=intensity,
+    )
+
+
+def new_segmenter(
+    backbone: str, classes: int, spec: Input, fabric: Fabric, seed: int, weights: Path | None = None
+) -> MapReader:
+    """A U-Net to be trained; a pretrained encoder is frozen.
+
+    Raises:
+        UsageError: no such backbone.
+        RunError: the file of weights does not fit.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = unet(backbone, classes, weights)
+    if weights is not None or find(backbone).weights is not None:
+        network.encoder.requires_grad_(False)
+    return MapReader(network, spec, "", fabric.device)
 
 
 def fit_segmenter(
-    reader: Reader,
+    reader: MapReader,
     training: Mapped,
     validation: Mapped | None,
-    schedule: Schedule,
     fabric: Fabric,
     folder: Path | None,
     *,
-    seed: int = 0,
+    epochs: int,
+    batch_size: int,
+    seed: int,
     progress: Progress,
 ) -> History:
     """Train the segmenter of a reader on pictures whose pixels are known, as far as they are.
@@ -34,13 +79,23 @@ def fit_segmenter(
         reader: its model takes normalised images (N, 3, S, S) to logits (N, K, S, S).
         training: pictures and maps.
         validation: likewise; decides which epoch is kept. None: the last.
-        schedule: how long and how fast.
         fabric: device and precision.
         folder: where checkpoints go, and training goes on from; None for none.
+        epochs: of 50 batches.
+        batch_size: pictures in a batch.
         seed: of batches, crops and augmentation.
         progress: called after every step.
     """
     model = reader.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = not any(parameter.requires_grad for parameter in model.encoder.parameters())
+    schedule = Schedule(
+        epochs=epochs,
+        steps=STEPS,
+        batch_size=batch_size,
+        rate=4e-3 if frozen else 1e-3,
+        decay=0.01,
+        patience=epochs,
+    )
     objective = _Maps(reader, training, validation, schedule.batch_size)
     history = optimise(
         model,
@@ -58,7 +113,7 @@ def fit_segmenter(
 class _Maps:
     """Maps of classes, see `Objective`."""
 
-    def __init__(self, reader: Reader, training: Mapped, validation: Mapped | None, batch_size: int) -> None:
+    def __init__(self, reader: MapReader, training: Mapped, validation: Mapped | None, batch_size: int) -> None:
         self.chances = sampling_weights(training.targets)
         self._reader = reader
         self._training = training
@@ -69,7 +124,7 @@ class _Maps:
         """Cross-entropy and Dice of a batch."""
         images, maps = self._training.batch(indices, generator)
         logits = self._predict(images)
-        wanted, known = as_targets(maps.to(logits.device), logits.shape[1])
+        wanted, known = as_targets(maps.to(logits.device), self._training.targets[indices].to(logits.device))
         return cross_entropy(logits, wanted, known) + dice_loss(*overlaps(logits, wanted, known))
 
     @torch.no_grad()
@@ -78,15 +133,18 @@ class _Maps:
         if self._validation is None or not len(self._validation):
             return math.nan, math.nan
         self._reader.model.eval()
-        entropy, pooled, peaks = 0.0, torch.zeros(3, self._validation.targets.shape[1]), []
-        for images, maps in _batches(self._validation, self._batch_size):
+        entropy, pooled, peaks = 0.0, torch.zeros(3, self._validation.targets.shape[1]), list[Tensor]()
+        order: list[int] = []
+        for indices, images, maps in _batches(self._validation, self._batch_size):
             logits = self._predict(images)
-            wanted, known = as_targets(maps.to(logits.device), logits.shape[1])
+            labels = self._validation.targets[indices].to(logits.device)
+            wanted, known = as_targets(maps.to(logits.device), labels)
             entropy += float(cross_entropy(logits, wanted, known)) * len(images)
             pooled += torch.stack(overlaps(logits, wanted, known)).cpu()
             peaks.append(image_logits(logits).amax(1).cpu())
+            order += indices
         loss = entropy / len(self._validation) + float(dice_loss(*pooled))
-        return loss, auroc(torch.cat(peaks), self._validation.targets.amax(1))
+        return loss, auroc(torch.cat(peaks), self._validation.targets[order].amax(1))
 
     def _predict(self, images: Tensor) -> Tensor:
         inputs = self._reader.normalise(images.to(self._reader.device))
@@ -94,24 +152,32 @@ class _Maps:
         return logits.float()
 
 
-def as_targets(maps: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Which class each pixel shows (N, K, H, W), 0 or 1, and whether that is known (N, 1, H, W)."""
-    values = torch.arange(1, classes + 1, device=maps.device).view(1, -1, 1, 1)
-    return (maps[:, None] == values).float(), (maps[:, None] != VOID).float()
+def as_targets(maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Which class each pixel shows, and whether that is known: both (N, K, H, W), 0 or 1.
+
+    A class that the labels do not name is nowhere in the picture, so it is known even where the map is void.
+
+    Args:
+        maps: (N, H, W), see `Mapped`.
+        labels: (N, K), 1 where the labels name the class.
+    """
+    values = torch.arange(1, labels.shape[1] + 1, device=maps.device).view(1, -1, 1, 1)
+    absent = labels[:, :, None, None] == 0
+    wanted = (maps[:, None] == values) & ~absent
+    return wanted.float(), ((maps[:, None] != VOID) | absent).float()
 
 
 def cross_entropy(logits: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """Mean binary cross-entropy of all known pixels and classes."""
+    """Mean binary cross-entropy of all that is known."""
     losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known
-    return losses.sum() / (known.sum() * logits.shape[1]).clamp(min=1)
+    return losses.sum() / known.sum().clamp(min=1)
 
 
 def overlaps(logits: Tensor, wanted: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of each class (K,), over the known pixels of a batch: what is met, what is said, what there is."""
     said = logits.sigmoid() * known
-    wanted = wanted * known
-    met, said, there = ((part).sum((0, 2, 3)) for part in (said * wanted, said, wanted))
-    return met, said, there
+    met, total, there = (part.sum((0, 2, 3)) for part in (said * wanted, said, wanted * known))
+    return met, total, there
 
 
 def dice_loss(met: Tensor, said: Tensor, there: Tensor) -> Tensor:
@@ -124,12 +190,13 @@ def dice_loss(met: Tensor, said: Tensor, there: Tensor) -> Tensor:
     return (losses * present).sum() / present.sum().clamp(min=1)
 
 
-def _batches(mapped: Mapped, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pictures as they are; larger ones in their own batch, cut to a multiple of 32 pixels."""
-    for start in range(0, len(mapped), size):
-        chosen = range(start, min(start + size, len(mapped)))
-        shapes = {mapped.maps[index].shape for index in chosen}
-        for shape in sorted(shapes):
-            same = [index for index in chosen if mapped.maps[index].shape == shape]
-            images = torch.stack([mapped.images[index] for index in same]).float() / 255
-            yield images, torch.stack([mapped.maps[index] for index in same])
+def _batches(mapped: Mapped, size: int) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """Indices, images in [0, 1] and maps of pictures of one size each, as they are."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for index, values in enumerate(mapped.maps):
+        by_shape.setdefault(tuple(values.shape), []).append(index)
+    for same in by_shape.values():
+        for start in range(0, len(same), size):
+            chosen = same[start : start + size]
+            images = torch.stack([mapped.images[index] for index in chosen]).float() / 255
+            yield chosen, images, torch.stack([mapped.maps[index] for index in chosen])

@@ -1,9 +1,7 @@
 """Train a run: a folder of labelled pictures in, a model with its thresholds out."""
 
-import json
 import math
 import shlex
-import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -20,8 +18,7 @@ from relmask import __version__
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.reading import measure_intensity
 from relmask.data.splits import assign, write_split
-from relmask.errors import OutError, UsageError
-from relmask.files import write_json
+from relmask.errors import UsageError
 from relmask.masks.calibration import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
@@ -29,13 +26,12 @@ from relmask.sanity import Check, check
 from relmask.segmenter import Reader, Run, find_device
 from relmask.training.calibrate import calibrate
 from relmask.training.fitter import Fitter
+from relmask.training.folder import CHECK, prepare
 from relmask.training.labels import Labelled, readable
 from relmask.training.pictures import Pictures
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.story import write_history, write_story
 
-SETTINGS = "training.json"
-CHECK = "check.json"
 CHECKED = 4
 """Masks that are judged after a training."""
 
@@ -88,13 +84,14 @@ def train(
         measure_intensity([sample.path for sample in parts[0]]),
         own=model is not None,
     )
-    fabric = _fabric(find_device(device), precision)
+    fabric = fabric_of(find_device(device), precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = model or _network(chosen, settings, len(index.classes))
     reader = Reader(network, chosen.input, chosen.composite, fabric.device, settings.batch_size)
     reader.require(len(index.classes))
-    _prepare(out, settings, split.index, resume=resume, overwrite=overwrite)
+    wanted = {"settings": settings.model_dump(mode="json"), "fingerprint": split.index.fingerprint}
+    prepare(out, wanted, resume=resume, overwrite=overwrite)
     write_split(split, out / "split.csv")
     for warning in split.warnings:
         warnings.warn(warning, stacklevel=2)
@@ -119,7 +116,7 @@ def train(
         input=chosen.input,
         composite=chosen.composite,
         calibration=calibration,
-        split=_split_kind(index, settings),
+        split=split_kind(index, settings),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,
         settings=settings.model_dump(mode="json"),
@@ -151,41 +148,6 @@ def _settings(choices: dict[str, Any]) -> Settings:
         raise UsageError(f"These settings cannot be: {wrong}.") from None
 
 
-def _prepare(out: Path, settings: Settings, index: Index, *, resume: bool, overwrite: bool) -> None:
-    """Make `out` ready: empty, or with the checkpoints of the same training. Nothing is written before."""
-    wanted = {"settings": settings.model_dump(mode="json"), "fingerprint": index.fingerprint}
-    path = out / SETTINGS
-    try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        filled = out.exists() and any(out.iterdir())
-    except (OSError, ValueError) as error:
-        raise OutError(f"Cannot use {out} for a run: {error}. Choose another folder.") from error
-    if filled and found is None:
-        raise OutError(f"{out} holds other files. Choose an empty or a new folder for the run.")
-    if filled and overwrite:
-        for name in (
-            bundle.METADATA,
-            bundle.WEIGHTS,
-            SETTINGS,
-            "split.csv",
-            "history.csv",
-            "report.html",
-            CHECK,
-        ):
-            (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
-    elif filled and not resume:
-        raise OutError(
-            f"{out} holds a run. Go on with it (--resume), replace it (--overwrite) or choose another."
-        )
-    elif filled and found != wanted:
-        raise OutError(
-            f"{out} was begun with other settings or other data, so it cannot be resumed. "
-            "Train with the same ones, or replace it with --overwrite."
-        )
-    write_json(path, wanted)
-
-
 def _network(chosen: Plan, settings: Settings, classes: int) -> nn.Module:
     if chosen.architecture is None:
         raise UsageError("A plan without an architecture needs a module of your own.")
@@ -206,13 +168,13 @@ def _doubt(calibration: Calibration, lacked: str) -> str | None:
     )
 
 
-def _split_kind(index: Index, settings: Settings) -> Literal["given", "grouped", "random"]:
+def split_kind(index: Index, settings: Settings) -> Literal["given", "grouped", "random"]:
     if settings.resplit:
         return settings.resplit
     return "given" if any(sample.split for sample in index.samples) else "grouped"
 
 
-def _fabric(device: torch.device, precision: str) -> Fabric:
+def fabric_of(device: torch.device, precision: str) -> Fabric:
     devices = 1 if device.index is None or device.type == "cpu" else [device.index]
     try:
         return Fabric(accelerator=device.type, devices=devices, precision=precision)  # type: ignore[arg-type]

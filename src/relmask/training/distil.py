@@ -1,0 +1,233 @@
+"""Distil a run: a segmenter that learns from the run's own masks of its training pictures."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation
+
+from relmask import __version__
+from relmask.data.index import Index, Sample, read_index, with_splits
+from relmask.data.splits import Split, read_split, write_split
+from relmask.data.truth import VOID, read_corrected
+from relmask.errors import DataError, RunError, UsageError
+from relmask.masks.outline import combine
+from relmask.models import bundle
+from relmask.progress import Progress, silent
+from relmask.segmenter import FloatArray, MapReader, Run, find_device
+from relmask.training.folder import CHECKPOINTS, prepare
+from relmask.training.labels import readable
+from relmask.training.loop import History
+from relmask.training.mapped import Classes, Mapped
+from relmask.training.recalibrate import recalibrate
+from relmask.training.segmentation import fit_segmenter, new_segmenter
+from relmask.training.story import write_history, write_story
+from relmask.training.train import fabric_of
+
+BACKBONE = "efficientnet-lite0"
+"""Of the student of a user's own module."""
+UNSURE = 0.5
+"""From this share of its extent up to the extent, relevance says neither defect nor background."""
+AGREED = 0.5
+"""Chance from which a student says that a pixel shows a class."""
+
+
+def distil(
+    run: Run,
+    data: Path | str,
+    out: Path | str,
+    *,
+    masks: Path | str | None = None,
+    epochs: int = 12,
+    batch_size: int = 16,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "bf16-mixed",
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Run:
+    """Train a student on a run's own masks of the training pictures, and choose its thresholds from labels.
+
+    Two rounds: the second one learns from what the run and the first student agree on. No true mask is read.
+
+    Args:
+        run: the teacher, with thresholds.
+        data: its DATA. The run's split decides; of pictures that it does not know, DATA's own.
+        out: folder of the student, which is a run like any other.
+        masks: folder of masks that a person corrected, `<picture's name in DATA>.png`, with the run's values
+            and 255 where nothing can be said. They take the place of the run's own, and the student says
+            `saw_masks`.
+        epochs: of 50 batches, of the first round; the second has half as many.
+        batch_size: pictures in a batch.
+        seed: of all that is drawn.
+        device: "auto", "cpu", "cuda".
+        precision: as Lightning Fabric names it.
+        resume: go on after the last checkpoint in `out`.
+        overwrite: replace what is in `out`.
+        progress: called after every step.
+
+    Returns:
+        The student, as `load(out)` gives it.
+
+    Raises:
+        RunError: the run has no thresholds.
+        DataError: no picture to train on.
+        UsageError: classes that the run does not know, or corrected masks of no training picture.
+        OutError: `out` cannot be written, or holds something else.
+    """
+    if run.metadata.calibration is None:
+        raise RunError(f"{run.path} has no thresholds. Choose them: relmask calibrate {run.path} {data}")
+    data, out, teacher = Path(data), Path(out), run.metadata
+    split = _split(run, read_index(data, teacher.clean))
+    corrected = find_corrected(Path(masks), split.index.part("train")) if masks else {}
+    settings = {
+        "teacher": str(run.path.resolve()),
+        "corrected": {name: str(path) for name, path in corrected.items()},
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+    }
+    wanted = {"settings": settings, "fingerprint": split.index.fingerprint}
+    prepare(out, wanted, resume=resume, overwrite=overwrite)
+    fabric = fabric_of(find_device(device), precision)
+    backbone = teacher.architecture.backbone if teacher.architecture else BACKBONE
+    weights = teacher.settings.get("weights")
+    spec = teacher.input.model_copy(update={"sigma": 0.0})
+    reader = new_segmenter(
+        backbone, len(teacher.classes), spec, fabric, seed, Path(weights) if weights else None
+    )
+    parts = []
+    for part in ("train", "val"):
+        samples = readable(split.index.part(part), progress)
+        parts.append(_mapped(run, samples, corrected, progress))
+    history = History()
+    for number, length in enumerate((epochs, -(-epochs // 2)), start=1):
+        learned = parts if number == 1 else [agreed(part, reader, set(corrected)) for part in parts]
+        found = fit_segmenter(
+            reader,
+            *learned,
+            fabric,
+            out / CHECKPOINTS / f"round-{number}",
+            epochs=length,
+            batch_size=batch_size,
+            seed=seed + number,
+            progress=progress,
+        )
+        history.epochs += [replace(line, epoch=len(history.epochs) + line.epoch) for line in found.epochs]
+    write_split(split, out / "split.csv")
+    write_history(history, out / "history.csv")
+    metadata = bundle.Metadata(
+        relmask=__version__,
+        architecture=bundle.UNetArchitecture(backbone=backbone),
+        classes=teacher.classes,
+        clean=teacher.clean,
+        input=spec,
+        composite="",
+        calibration=None,
+        saw_masks=teacher.saw_masks or teacher.calibration.saw_masks or bool(corrected),
+        split=teacher.split,
+        data=str(data.resolve()),
+        fingerprint=split.index.fingerprint,
+        settings=settings,
+        command=shlex.join(sys.argv),
+    )
+    bundle.save(out, reader.model, metadata)
+    student = Run(out, metadata, reader)
+    recalibrate(student, data, false_alarms=run.metadata.calibration.false_alarms, progress=progress)
+    write_story(student, split, history, out / "report.html")
+    return student
+
+
+def own_mask(run: Run, sample: Sample, picture: FloatArray) -> Classes:
+    """What a run says of a picture whose labels are known: 0 = background, k = k-th class, `VOID` = unsure.
+
+    The label is taken at its word: its classes alone are looked for, whether or not the picture passes their
+    gates. A clean picture is all background. Void are the pixels around the mask, and those whose relevance
+    falls short of the extent by less than half; all of the picture where a class has no relevance at all.
+
+    Args:
+        run: with thresholds.
+        sample: its labels.
+        picture: (H, W, 3) in [0, 1].
+    """
+    reader, classes = run.reader, run.metadata.classes
+    named = [k for k, name in enumerate(classes) if name in sample.labels]
+    if not named:
+        return np.zeros(picture.shape[:2], np.uint8)
+    images, places = reader.cut(picture)
+    passing = np.zeros((len(images), len(classes)), bool)
+    passing[:, named] = True
+    maps = reader.maps(picture, images, places, passing)
+    thresholds = {k: run.segmenter.calibration.classes[classes[k]] for k in named}
+    shown = combine(maps, thresholds, picture.shape[:2])
+    unsure = binary_dilation(shown > 0)
+    for k in named:
+        peak = float(maps[k].max(initial=0.0))
+        unsure |= maps[k] > UNSURE * thresholds[k].reach(peak) if peak > 0 else True
+    return np.where(unsure & (shown == 0), np.uint8(VOID), shown)
+
+
+def agreed(mapped: Mapped, student: MapReader, fixed: set[str]) -> Mapped:
+    """The same pictures; void where teacher and student differ, but for the pictures in `fixed`."""
+    maps = list(mapped.maps)
+    for index, (image, values) in enumerate(zip(mapped.images, mapped.maps, strict=True)):
+        named = np.flatnonzero(mapped.targets[index])
+        if not len(named) or mapped.names[index] in fixed:
+            continue
+        picture = image.permute(1, 2, 0).numpy().astype(np.float32) / 255
+        images, places = student.cut(picture)
+        chances = np.stack([student.explain(picture, images, places, int(k)) for k in named])
+        said = np.where(chances.max(0) > AGREED, named[chances.argmax(0)] + 1, 0)
+        maps[index] = torch.where(torch.from_numpy(said) == values, values, VOID).to(values.dtype)
+    return replace(mapped, maps=maps)
+
+
+def find_corrected(folder: Path, samples: Sequence[Sample]) -> dict[str, Path]:
+    """Masks in a folder that mirrors DATA, by the name of their picture.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = {sample.name: folder / Path(sample.name).with_suffix(".png") for sample in samples}
+    found = {name: path for name, path in found.items() if path.is_file()}
+    if not found:
+        example = Path(samples[0].name).with_suffix(".png") if samples else "name.png"
+        raise UsageError(f"{folder} has no mask of a training picture. One would be {folder / example}.")
+    return found
+
+
+def _split(run: Run, index: Index) -> Split:
+    if unknown := sorted(set(index.classes) - set(run.metadata.classes)):
+        raise UsageError(
+            f"{run.path} was not trained on {', '.join(unknown)}: train a run with these classes."
+        )
+    lines = read_split(run.path / "split.csv")
+    places = [lines[s.name].split if s.name in lines else s.split or "train" for s in index.samples]
+    chosen = with_splits(index, places)
+    if not chosen.part("train"):
+        raise DataError(f"{index.root} has no picture to train on: all are in the run's other splits.")
+    return Split(chosen, run.metadata.split != "random", ())
+
+
+def _mapped(
+    run: Run, samples: Sequence[Sample], corrected: Mapping[str, Path], progress: Progress
+) -> Mapped:
+    done = 0
+
+    def map_of(sample: Sample) -> tuple[FloatArray, Classes]:
+        nonlocal done
+        picture = run.read(sample.path)
+        if sample.name in corrected:
+            values = read_corrected(corrected[sample.name], sample, run.metadata.classes)
+        else:
+            values = own_mask(run, sample, picture)
+        done += 1
+        progress("masks to learn from", done, len(samples))
+        return picture, values
+
+    return Mapped.of(samples, map_of, run.metadata.classes, run.metadata.input)
