@@ -8,12 +8,11 @@ from PIL import Image
 
 import relmask
 from relmask.data.index import read_index
-from relmask.data.truth import VOID
 from relmask.errors import RunError, UsageError
 from relmask.segmenter import Run
 from relmask.training import loop, segmentation
 from relmask.training.distil import agreed, distil, own_mask
-from relmask.training.mapped import Mapped
+from relmask.training.mapped import VOID, Mapped
 
 pytestmark = pytest.mark.usefixtures("few_steps")
 

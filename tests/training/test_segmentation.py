@@ -7,11 +7,10 @@ from lightning_fabric import Fabric
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
-from relmask.data.truth import VOID
 from relmask.progress import silent
 from relmask.training import segmentation
 from relmask.training.loop import History
-from relmask.training.mapped import Mapped
+from relmask.training.mapped import VOID, Mapped
 from relmask.training.segmentation import (
     as_targets,
     cross_entropy,

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from scipy.ndimage import binary_dilation
 from relmask import __version__
 from relmask.data.index import Index, Sample, read_index, with_splits
 from relmask.data.splits import Split, read_split, write_split
-from relmask.data.truth import VOID, read_corrected
+from relmask.data.truth import read_truth, with_masks
 from relmask.errors import DataError, RunError, UsageError
+from relmask.formats.corrected import corrected
 from relmask.masks.outline import combine
 from relmask.models import bundle
 from relmask.progress import Progress, silent
@@ -22,7 +23,7 @@ from relmask.segmenter import FloatArray, MapReader, Run, find_device
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
 from relmask.training.loop import History
-from relmask.training.mapped import Classes, Mapped
+from relmask.training.mapped import VOID, Classes, Mapped
 from relmask.training.recalibrate import recalibrate
 from relmask.training.segmentation import fit_segmenter, new_segmenter
 from relmask.training.story import write_history, write_story
@@ -59,9 +60,8 @@ def distil(
         run: the teacher, with thresholds.
         data: its DATA. The run's split decides; of pictures that it does not know, DATA's own.
         out: folder of the student, which is a run like any other.
-        masks: folder of masks that a person corrected, `<picture's name in DATA>.png`, with the run's values
-            and 255 where nothing can be said. They take the place of the run's own, and the student says
-            `saw_masks`.
+        masks: masks that a person corrected, in any format that relmask reads; see `corrected`. They take the
+            place of the run's own, and the student says `saw_masks`.
         epochs: of 50 batches, of the first round; the second has half as many.
         batch_size: pictures in a batch.
         seed: of all that is drawn.
@@ -76,18 +76,19 @@ def distil(
 
     Raises:
         RunError: the run has no thresholds.
-        DataError: no picture to train on.
-        UsageError: classes that the run does not know, or corrected masks of no training picture.
+        DataError: no picture to train on, or corrected masks that cannot be used.
+        UsageError: classes that the run does not know.
         OutError: `out` cannot be written, or holds something else.
     """
     if run.metadata.calibration is None:
         raise RunError(f"{run.path} has no thresholds. Choose them: relmask calibrate {run.path} {data}")
     data, out, teacher = Path(data), Path(out), run.metadata
     split = _split(run, read_index(data, teacher.clean))
-    corrected = find_corrected(Path(masks), split.index.part("train")) if masks else {}
+    drawn = corrected(split.index, Path(masks)) if masks else with_masks(split.index, {})
     settings = {
         "teacher": str(run.path.resolve()),
-        "corrected": {name: str(path) for name, path in corrected.items()},
+        "masks": str(Path(masks).resolve()) if masks else None,
+        "corrected": sum(sample.mask is not None for sample in drawn.part("train")),
         "epochs": epochs,
         "batch_size": batch_size,
         "seed": seed,
@@ -103,11 +104,10 @@ def distil(
     )
     parts = []
     for part in ("train", "val"):
-        samples = readable(split.index.part(part), progress)
-        parts.append(_mapped(run, samples, corrected, progress))
+        parts.append(_mapped(run, readable(drawn.part(part), progress), drawn, progress))
     history = History()
     for number, length in enumerate((epochs, -(-epochs // 2)), start=1):
-        learned = parts if number == 1 else [agreed(part, reader, set(corrected)) for part in parts]
+        learned = parts if number == 1 else [agreed(part, reader, drawn) for part in parts]
         found = fit_segmenter(
             reader,
             *learned,
@@ -129,7 +129,7 @@ def distil(
         input=spec,
         composite="",
         calibration=None,
-        saw_masks=teacher.saw_masks or teacher.calibration.saw_masks or bool(corrected),
+        saw_masks=teacher.saw_masks or teacher.calibration.saw_masks or masks is not None,
         split=teacher.split,
         data=str(data.resolve()),
         fingerprint=split.index.fingerprint,
@@ -172,8 +172,9 @@ def own_mask(run: Run, sample: Sample, picture: FloatArray) -> Classes:
     return np.where(unsure & (shown == 0), np.uint8(VOID), shown)
 
 
-def agreed(mapped: Mapped, student: MapReader, fixed: set[str]) -> Mapped:
-    """The same pictures; void where teacher and student differ, but for the pictures in `fixed`."""
+def agreed(mapped: Mapped, student: MapReader, drawn: Index) -> Mapped:
+    """The same pictures; void where teacher and student differ, but for those that `drawn` has masks of."""
+    fixed = {sample.name for sample in drawn.samples if sample.mask is not None}
     maps = list(mapped.maps)
     for index, (image, values) in enumerate(zip(mapped.images, mapped.maps, strict=True)):
         named = np.flatnonzero(mapped.targets[index])
@@ -185,20 +186,6 @@ def agreed(mapped: Mapped, student: MapReader, fixed: set[str]) -> Mapped:
         said = np.where(chances.max(0) > AGREED, named[chances.argmax(0)] + 1, 0)
         maps[index] = torch.where(torch.from_numpy(said) == values, values, VOID).to(values.dtype)
     return replace(mapped, maps=maps)
-
-
-def find_corrected(folder: Path, samples: Sequence[Sample]) -> dict[str, Path]:
-    """Masks in a folder that mirrors DATA, by the name of their picture.
-
-    Raises:
-        UsageError: there is none.
-    """
-    found = {sample.name: folder / Path(sample.name).with_suffix(".png") for sample in samples}
-    found = {name: path for name, path in found.items() if path.is_file()}
-    if not found:
-        example = Path(samples[0].name).with_suffix(".png") if samples else "name.png"
-        raise UsageError(f"{folder} has no mask of a training picture. One would be {folder / example}.")
-    return found
 
 
 def _split(run: Run, index: Index) -> Split:
@@ -214,20 +201,17 @@ def _split(run: Run, index: Index) -> Split:
     return Split(chosen, run.metadata.split != "random", ())
 
 
-def _mapped(
-    run: Run, samples: Sequence[Sample], corrected: Mapping[str, Path], progress: Progress
-) -> Mapped:
-    done = 0
+def _mapped(run: Run, samples: Sequence[Sample], drawn: Index, progress: Progress) -> Mapped:
+    classes, done = run.metadata.classes, 0
+    values = np.array([0, *(classes.index(name) + 1 for name in drawn.classes)], np.uint8)
 
     def map_of(sample: Sample) -> tuple[FloatArray, Classes]:
         nonlocal done
         picture = run.read(sample.path)
-        if sample.name in corrected:
-            values = read_corrected(corrected[sample.name], sample, run.metadata.classes)
-        else:
-            values = own_mask(run, sample, picture)
+        known = sample.mask is not None
+        found = values[read_truth(sample, drawn)] if known else own_mask(run, sample, picture)
         done += 1
         progress("masks to learn from", done, len(samples))
-        return picture, values
+        return picture, found
 
-    return Mapped.of(samples, map_of, run.metadata.classes, run.metadata.input)
+    return Mapped.of(samples, map_of, classes, run.metadata.input)

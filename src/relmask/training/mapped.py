@@ -12,8 +12,10 @@ from torch.nn import functional
 from relmask.data.augmentation import augment_mapped
 from relmask.data.index import Sample
 from relmask.data.resizing import to_tensor
-from relmask.data.truth import VOID
 from relmask.models.bundle import Input
+
+VOID = 255
+"""Value in a map of a pixel of which it is not known what it shows."""
 
 Picture = NDArray[np.float32]
 Classes = NDArray[np.uint8]

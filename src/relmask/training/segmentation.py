@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
-from relmask.data.truth import VOID
 from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 from relmask.models.zoo import find
@@ -18,7 +17,7 @@ from relmask.progress import Progress
 from relmask.segmenter import MapReader
 from relmask.training.fit import auroc, sampling_weights
 from relmask.training.loop import History, Schedule, optimise
-from relmask.training.mapped import Mapped
+from relmask.training.mapped import VOID, Mapped
 
 STEPS = 50
 """Batches in an epoch."""
