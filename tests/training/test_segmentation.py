@@ -7,7 +7,8 @@ from lightning_fabric import Fabric
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
-from relmask.progress import silent
+from relmask.progress import Progress, silent
+from relmask.segmenter import MapReader
 from relmask.training import segmentation
 from relmask.training.loop import History
 from relmask.training.mapped import VOID, Mapped
@@ -80,16 +81,26 @@ def discs(count: int, seed: int) -> Mapped:
         maps.append(inside.to(torch.uint8))
         targets.append([float(number % 2)])
     names = [str(number) for number in range(count)]
-    return Mapped(names, images, maps, torch.tensor(targets), 48)
+    return Mapped(names, images, maps, torch.tensor(targets).view(count, 1), (48,))
 
 
-def fitted(folder: Path, epochs: int, *, frozen: bool = False) -> tuple[segmentation.MapReader, History]:
+def fitted(
+    folder: Path, epochs: int, *, frozen: bool = False, progress: Progress = silent
+) -> tuple[MapReader, History]:
     spec = input_of("vgg-narrow", 48, False, Intensity())
     reader = new_segmenter("vgg-narrow", 1, spec, fabric(), 0)
     if frozen:
-        reader.model.encoder.requires_grad_(False)
+        reader.model.get_submodule("encoder").requires_grad_(False)
     history = fit_segmenter(
-        reader, discs(16, 0), discs(8, 1), fabric(), folder, epochs=epochs, batch_size=4, seed=0, progress=silent
+        reader,
+        discs(16, 0),
+        discs(8, 1),
+        fabric(),
+        folder,
+        epochs=epochs,
+        batch_size=4,
+        seed=0,
+        progress=progress,
     )
     return reader, history
 
@@ -121,9 +132,8 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path: Path, monkeypatch:
         if calls == 3:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("tests.training.test_segmentation.silent", stop)
-        fitted(tmp_path / "resumed", 2)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(tmp_path / "resumed", 2, progress=stop)
     resumed, again = fitted(tmp_path / "resumed", 2)
     assert again.epochs == history.epochs
     torch.testing.assert_close(resumed.model.state_dict(), whole.model.state_dict(), rtol=0, atol=0)
@@ -132,21 +142,21 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path: Path, monkeypatch:
 def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "STEPS", 2)
     spec = input_of("vgg-narrow", 48, False, Intensity())
-    before = new_segmenter("vgg-narrow", 1, spec, fabric(), 0).model.encoder.state_dict()
-    after = fitted(tmp_path, 1, frozen=True)[0].model.encoder.state_dict()
+    before = new_segmenter("vgg-narrow", 1, spec, fabric(), 0).model.get_submodule("encoder").state_dict()
+    after = fitted(tmp_path, 1, frozen=True)[0].model.get_submodule("encoder").state_dict()
     torch.testing.assert_close(after, before, rtol=0, atol=0)
 
 
 def test_a_packaged_encoder_is_frozen_and_one_without_weights_is_not() -> None:
     for name, learns in (("efficientnet-lite0", False), ("vgg-narrow", True)):
         reader = new_segmenter(name, 2, input_of(name, 64, False, Intensity()), fabric(), 0)
-        assert any(p.requires_grad for p in reader.model.encoder.parameters()) == learns
+        assert any(p.requires_grad for p in reader.model.get_submodule("encoder").parameters()) == learns
 
 
 def test_nothing_to_validate_on_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "STEPS", 1)
     reader = new_segmenter("vgg-narrow", 1, input_of("vgg-narrow", 48, False, Intensity()), fabric(), 0)
     history = fit_segmenter(
-        reader, discs(4, 0), None, fabric(), tmp_path, epochs=1, batch_size=2, seed=0, progress=silent
+        reader, discs(4, 0), discs(0, 0), fabric(), tmp_path, epochs=1, batch_size=2, seed=0, progress=silent
     )
     assert math.isnan(history.epochs[0].val_loss)

@@ -18,6 +18,7 @@ from relmask.data.patches import cut_patches
 from relmask.data.surfaces import CLASSES
 from relmask.errors import DataError, OutError, RunError, UnsupportedModel, UsageError
 from relmask.files import write_csv
+from relmask.models.bundle import Architecture
 from relmask.progress import Progress
 from relmask.segmenter import Run
 from relmask.training.train import train
@@ -259,7 +260,7 @@ def test_finetuning_and_training_from_scratch_change_the_backbone(
     assert torch.equal(frozen.reader.model.state_dict()[first], before)
     for run in (tuned, scratch):
         assert not torch.equal(run.reader.model.state_dict()[first], before)
-        assert run.metadata.architecture is not None
+        assert isinstance(run.metadata.architecture, Architecture)
         assert run.metadata.architecture.novelty_groups == 0
     distance = {
         run.path.name: float((run.reader.model.state_dict()[first] - before).norm())
@@ -294,7 +295,7 @@ def test_without_a_clean_class_every_class_is_judged_by_the_others(
     write_csv(tmp_path / "index.csv", ("image", "label", "group", "split"), rows)
     run = small(data=tmp_path / "index.csv")
     assert (run.metadata.clean, run.metadata.classes) == (None, CLASSES)
-    assert run.metadata.architecture is not None
+    assert isinstance(run.metadata.architecture, Architecture)
     assert run.metadata.architecture.novelty_groups == len(CLASSES)
     result = run.segment(defective[0].path)
     assert result.mask.shape == (64, 64)

@@ -19,6 +19,7 @@ from relmask.cli.convert import convert
 from relmask.cli.data import data
 from relmask.cli.demo import demo
 from relmask.cli.description import Description
+from relmask.cli.distil import distil
 from relmask.cli.evaluate import evaluate
 from relmask.cli.explain import explain
 from relmask.cli.patches import patches
@@ -29,7 +30,7 @@ from relmask.cli.train import train
 
 COMMANDS = {
     "Start here": (demo, data),
-    "Make masks": (train, segment, calibrate),
+    "Make masks": (train, segment, calibrate, distil),
     "Judge them": (evaluate, compare, check, explain),
     "Use them": (convert, serve),
     "Prepare": (patches,),

@@ -106,7 +106,7 @@ def _moved(image: Tensor, generator: torch.Generator, strength: Augmentation) ->
 def _warped(
     images: Tensor, maps: Tensor, generator: torch.Generator, strength: Augmentation
 ) -> tuple[Tensor, Tensor]:
-    """Both turned and scaled about their centres, the maps by the nearest place; what comes in is reflected."""
+    """Both turned and scaled about their centres, maps by the nearest place; what comes in is reflected."""
     drawn = torch.rand(2, len(images), generator=generator, device=generator.device) * 2 - 1
     angle, scale = drawn[0] * math.radians(strength.angle), (drawn[1] * strength.scale).exp()
     zero = torch.zeros_like(angle)

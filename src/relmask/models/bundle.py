@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
@@ -83,6 +83,24 @@ class Metadata(Frozen):
     command: str
 
 
+@overload
+def build(
+    architecture: Architecture,
+    classes: int,
+    size: int,
+    *,
+    weights: Path | None = None,
+    pretrained: bool = True,
+) -> GuidedClassifier: ...
+@overload
+def build(
+    architecture: Architecture | UNetArchitecture,
+    classes: int,
+    size: int,
+    *,
+    weights: Path | None = None,
+    pretrained: bool = True,
+) -> GuidedClassifier | UNet: ...
 def build(
     architecture: Architecture | UNetArchitecture,
     classes: int,

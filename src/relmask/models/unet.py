@@ -18,8 +18,7 @@ PEAK = 1e-3
 class UNet(nn.Module):
     """Encoder, and a decoder that joins what the encoder saw at every stride: images -> maps of logits.
 
-    Every class has its own sigmoid, so that a pixel may show several. A pretrained encoder is best left frozen:
-    it saves most of the time, and a few dozen different parts are learned by heart otherwise.
+    Every class has its own sigmoid, so that a pixel may show several.
 
     Args:
         encoder: taps from shallow to deep, see `levels`.
@@ -34,7 +33,6 @@ class UNet(nn.Module):
         inputs = [deep + skip for deep, skip in zip(widths[1:], encoder.channels[:-1], strict=True)]
         self.steps = nn.ModuleList(map(_convolved, inputs, widths[:-1]))
         self.head = nn.Sequential(_convolved(widths[0], widths[0]), nn.Conv2d(widths[0], classes, 1))
-        nn.init.constant_(self.head[-1].bias, -3.0)  # most pixels show nothing
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K, H, W) of images (N, 3, H, W), normalised as the backbone asks."""

@@ -43,7 +43,7 @@ def distil(
     out: Path | str,
     *,
     masks: Path | str | None = None,
-    epochs: int = 12,
+    epochs: int = 16,
     batch_size: int = 16,
     seed: int = 0,
     device: str = "auto",
@@ -60,8 +60,8 @@ def distil(
         run: the teacher, with thresholds.
         data: its DATA. The run's split decides; of pictures that it does not know, DATA's own.
         out: folder of the student, which is a run like any other.
-        masks: masks that a person corrected, in any format that relmask reads; see `corrected`. They take the
-            place of the run's own, and the student says `saw_masks`.
+        masks: what a person corrected, in any format that relmask reads, see `corrected`; DATA itself for the
+            masks that it names. They take the place of the run's own, and the student says `saw_masks`.
         epochs: of 50 batches, of the first round; the second has half as many.
         batch_size: pictures in a batch.
         seed: of all that is drawn.
@@ -80,11 +80,14 @@ def distil(
         UsageError: classes that the run does not know.
         OutError: `out` cannot be written, or holds something else.
     """
-    if run.metadata.calibration is None:
+    calibration = run.metadata.calibration
+    if calibration is None:
         raise RunError(f"{run.path} has no thresholds. Choose them: relmask calibrate {run.path} {data}")
     data, out, teacher = Path(data), Path(out), run.metadata
     split = _split(run, read_index(data, teacher.clean))
-    drawn = corrected(split.index, Path(masks)) if masks else with_masks(split.index, {})
+    drawn = with_masks(split.index, {}) if masks is None else split.index
+    if masks is not None and Path(masks) != data:
+        drawn = corrected(split.index, Path(masks))
     settings = {
         "teacher": str(run.path.resolve()),
         "masks": str(Path(masks).resolve()) if masks else None,
@@ -110,7 +113,8 @@ def distil(
         learned = parts if number == 1 else [agreed(part, reader, drawn) for part in parts]
         found = fit_segmenter(
             reader,
-            *learned,
+            learned[0],
+            learned[1],
             fabric,
             out / CHECKPOINTS / f"round-{number}",
             epochs=length,
@@ -129,7 +133,7 @@ def distil(
         input=spec,
         composite="",
         calibration=None,
-        saw_masks=teacher.saw_masks or teacher.calibration.saw_masks or masks is not None,
+        saw_masks=teacher.saw_masks or calibration.saw_masks or masks is not None,
         split=teacher.split,
         data=str(data.resolve()),
         fingerprint=split.index.fingerprint,
@@ -138,7 +142,7 @@ def distil(
     )
     bundle.save(out, reader.model, metadata)
     student = Run(out, metadata, reader)
-    recalibrate(student, data, false_alarms=run.metadata.calibration.false_alarms, progress=progress)
+    recalibrate(student, data, false_alarms=calibration.false_alarms, progress=progress)
     write_story(student, split, history, out / "report.html")
     return student
 
@@ -163,7 +167,8 @@ def own_mask(run: Run, sample: Sample, picture: FloatArray) -> Classes:
     passing = np.zeros((len(images), len(classes)), bool)
     passing[:, named] = True
     maps = reader.maps(picture, images, places, passing)
-    thresholds = {k: run.segmenter.calibration.classes[classes[k]] for k in named}
+    calibrated = run.segmenter.calibration.classes
+    thresholds = {k: calibrated[classes[k]].model_copy(update={"seed": 0.0}) for k in named}
     shown = combine(maps, thresholds, picture.shape[:2])
     unsure = binary_dilation(shown > 0)
     for k in named:
@@ -180,7 +185,7 @@ def agreed(mapped: Mapped, student: MapReader, drawn: Index) -> Mapped:
         named = np.flatnonzero(mapped.targets[index])
         if not len(named) or mapped.names[index] in fixed:
             continue
-        picture = image.permute(1, 2, 0).numpy().astype(np.float32) / 255
+        picture = (image.permute(1, 2, 0).float() / 255).numpy()
         images, places = student.cut(picture)
         chances = np.stack([student.explain(picture, images, places, int(k)) for k in named])
         said = np.where(chances.max(0) > AGREED, named[chances.argmax(0)] + 1, 0)

@@ -30,14 +30,14 @@ class Mapped:
         images: (3, H, W) uint8; of one size where pictures are resized, else as large as they are.
         maps: (H, W) uint8 likewise, 0 = background, k = k-th class, `VOID` = unknown.
         targets: (N, K), 1 where the labels name the class.
-        size: side in pixels of what is cut out of larger pictures.
+        sides: of the squares that are cut out of larger pictures, in pixels; each batch draws one of them.
     """
 
     names: Sequence[str]
     images: Sequence[Tensor]
     maps: Sequence[Tensor]
     targets: Tensor
-    size: int
+    sides: tuple[int, ...]
 
     @classmethod
     def of(
@@ -56,6 +56,7 @@ class Mapped:
             spec: how a picture becomes the model's input.
         """
         names, images, maps, targets = [], [], [], []
+        sides = (spec.size,) if spec.windows else (spec.size, spec.size // 2)
         for sample in samples:
             picture, values = map_of(sample)
             size = None if spec.windows else spec.size
@@ -63,38 +64,42 @@ class Mapped:
             maps.append(_nearest(torch.from_numpy(np.ascontiguousarray(values)), size))
             names.append(sample.name)
             targets.append([float(name in sample.labels) for name in classes])
-        return cls(names, images, maps, torch.tensor(targets).view(len(images), len(classes)), spec.size)
+        return cls(names, images, maps, torch.tensor(targets).view(len(images), len(classes)), sides)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images (N, 3, S, S) in [0, 1] and maps (N, S, S) of these pictures, cut out and augmented."""
-        cut = [self._cut(index, generator) for index in indices]
+        side = self.sides[_draw(len(self.sides), generator)]
+        cut = [self._cut(index, side, generator) for index in indices]
         images = torch.stack([image for image, _ in cut]).float() / 255
         return augment_mapped(images, torch.stack([values for _, values in cut]), generator)
 
-    def _cut(self, index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A square of a picture; every second one around a pixel that shows a class, if there is any."""
+    def _cut(self, index: int, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A square of a picture; every second one around a pixel that shows a class, if there is any.
+
+        So rare classes are seen often, and at half the side a small defect fills four times as much.
+        """
         image, values = self.images[index], self.maps[index]
-        missing = [max(self.size - length, 0) for length in values.shape]
+        missing = [max(side - length, 0) for length in values.shape]
         if any(missing):
             image, values = (_continued(part, missing) for part in (image, values))
         height, width = values.shape
-        if (height, width) == (self.size, self.size):
+        if (height, width) == (side, side):
             return image, values
         centre = [_draw(height, generator), _draw(width, generator)]
         if _draw(2, generator):
             shown = torch.nonzero((values > 0) & (values != VOID))
             if len(shown):
-                spread = [_draw(self.size, generator) - self.size // 2 for _ in range(2)]
+                spread = [_draw(side, generator) - side // 2 for _ in range(2)]
                 place = shown[_draw(len(shown), generator)]
                 centre = [int(at) + by for at, by in zip(place, spread, strict=True)]
         top, left = (
-            min(max(at - self.size // 2, 0), length - self.size)
+            min(max(at - side // 2, 0), length - side)
             for at, length in zip(centre, (height, width), strict=True)
         )
-        rows, columns = slice(top, top + self.size), slice(left, left + self.size)
+        rows, columns = slice(top, top + side), slice(left, left + side)
         return image[:, rows, columns], values[rows, columns]
 
 
@@ -107,7 +112,9 @@ def _nearest(values: Tensor, size: int | None) -> Tensor:
 
 def _continued(values: Tensor, missing: Sequence[int]) -> Tensor:
     """Values (..., H, W) with so many rows and columns more, mirrored."""
-    whole = np.pad(values.numpy(), [(0, 0)] * (values.ndim - 2) + [(0, more) for more in missing], "symmetric")
+    whole = np.pad(
+        values.numpy(), [(0, 0)] * (values.ndim - 2) + [(0, more) for more in missing], "symmetric"
+    )
     return torch.from_numpy(whole)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
@@ -21,6 +21,8 @@ from relmask.training.mapped import VOID, Mapped
 
 STEPS = 50
 """Batches in an epoch."""
+HEAVIEST = 30.0
+"""What a pixel of the rarest class weighs in the cross-entropy."""
 
 
 def input_of(backbone: str, size: int, windows: bool, intensity: Intensity) -> Input:
@@ -63,7 +65,7 @@ def new_segmenter(
 def fit_segmenter(
     reader: MapReader,
     training: Mapped,
-    validation: Mapped | None,
+    validation: Mapped,
     fabric: Fabric,
     folder: Path | None,
     *,
@@ -77,7 +79,7 @@ def fit_segmenter(
     Args:
         reader: its model takes normalised images (N, 3, S, S) to logits (N, K, S, S).
         training: pictures and maps.
-        validation: likewise; decides which epoch is kept. None: the last.
+        validation: likewise; decides which epoch is kept; if it is empty, the last is.
         fabric: device and precision.
         folder: where checkpoints go, and training goes on from; None for none.
         epochs: of 50 batches.
@@ -86,7 +88,7 @@ def fit_segmenter(
         progress: called after every step.
     """
     model = reader.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    frozen = not any(parameter.requires_grad for parameter in model.encoder.parameters())
+    frozen = not any(parameter.requires_grad for parameter in model.get_submodule("encoder").parameters())
     schedule = Schedule(
         epochs=epochs,
         steps=STEPS,
@@ -112,7 +114,7 @@ def fit_segmenter(
 class _Maps:
     """Maps of classes, see `Objective`."""
 
-    def __init__(self, reader: MapReader, training: Mapped, validation: Mapped | None, batch_size: int) -> None:
+    def __init__(self, reader: MapReader, training: Mapped, validation: Mapped, batch_size: int) -> None:
         self.chances = sampling_weights(training.targets)
         self._reader = reader
         self._training = training
@@ -129,7 +131,7 @@ class _Maps:
     @torch.no_grad()
     def validate(self) -> tuple[float, float]:
         """The same loss over all of validation, Dice pooled over it; AUROC of the highest image logit."""
-        if self._validation is None or not len(self._validation):
+        if not len(self._validation):
             return math.nan, math.nan
         self._reader.model.eval()
         entropy, pooled, peaks = 0.0, torch.zeros(3, self._validation.targets.shape[1]), list[Tensor]()
@@ -167,9 +169,17 @@ def as_targets(maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def cross_entropy(logits: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """Mean binary cross-entropy of all that is known."""
-    losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known
-    return losses.sum() / known.sum().clamp(min=1)
+    """Mean binary cross-entropy of all that is known; pixels of a rare class weigh more.
+
+    By the root of how much rarer they are than the others, up to `HEAVIEST`: without it, a class of a few
+    hundred pixels is first unlearned everywhere, and then has no gradient left to be learned by.
+    """
+    there = (wanted * known).sum((0, 2, 3))
+    rarity = (known.sum((0, 2, 3)) / there.clamp(min=1) - 1).clamp(1, HEAVIEST**2).sqrt()
+    losses = functional.binary_cross_entropy_with_logits(
+        logits, wanted, known, reduction="sum", pos_weight=rarity[:, None, None]
+    )
+    return losses / known.sum().clamp(min=1)
 
 
 def overlaps(logits: Tensor, wanted: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,6 +19,7 @@ from relmask.data.index import Index, Sample, read_index
 from relmask.data.reading import measure_intensity
 from relmask.data.splits import assign, write_split
 from relmask.errors import UsageError
+from relmask.files import write_json
 from relmask.masks.calibration import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
@@ -116,7 +117,7 @@ def train(
         input=chosen.input,
         composite=chosen.composite,
         calibration=calibration,
-        split=split_kind(index, settings),
+        split=split_kind(index, settings.resplit),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,
         settings=settings.model_dump(mode="json"),
@@ -168,13 +169,21 @@ def _doubt(calibration: Calibration, lacked: str) -> str | None:
     )
 
 
-def split_kind(index: Index, settings: Settings) -> Literal["given", "grouped", "random"]:
-    if settings.resplit:
-        return settings.resplit
+def split_kind(
+    index: Index, resplit: Literal["grouped", "random"] | None
+) -> Literal["given", "grouped", "random"]:
+    """Where the split of a training comes from."""
+    if resplit:
+        return resplit
     return "given" if any(sample.split for sample in index.samples) else "grouped"
 
 
 def fabric_of(device: torch.device, precision: str) -> Fabric:
+    """What trains on a device.
+
+    Raises:
+        UsageError: no such precision there.
+    """
     devices = 1 if device.index is None or device.type == "cpu" else [device.index]
     try:
         return Fabric(accelerator=device.type, devices=devices, precision=precision)  # type: ignore[arg-type]

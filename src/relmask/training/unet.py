@@ -21,7 +21,6 @@ from relmask.segmenter import MapReader, Run, find_device
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
 from relmask.training.mapped import Classes, Mapped, Picture
-from relmask.training.plan import Settings
 from relmask.training.segmentation import fit_segmenter, input_of, new_segmenter
 from relmask.training.story import write_history
 from relmask.training.train import fabric_of, split_kind
@@ -38,7 +37,7 @@ def fit_unet(
     backbone: str = "efficientnet-lite0",
     size: int = 256,
     windows: bool = False,
-    epochs: int = 12,
+    epochs: int = 16,
     batch_size: int = 16,
     clean: str | None = None,
     resplit: Literal["grouped", "random"] | None = None,
@@ -51,8 +50,8 @@ def fit_unet(
 ) -> Run:
     """Train a U-Net on the true masks of the training pictures, and write it as a run.
 
-    The split is the one that `train` draws with the same seed. Validation masks decide which epoch is kept and
-    how likely a pixel must be.
+    The split is the one that `train` draws with the same seed. Validation masks decide which epoch is kept
+    and how likely a pixel must be.
 
     Args:
         data: DATA with masks.
@@ -77,7 +76,7 @@ def fit_unet(
     """
     data, out = Path(data), Path(out)
     index = read_index(data, clean)
-    split = assign(index, seed=seed, resplit=resplit)
+    split = assign(index, seed=seed, resplit=resplit, for_labels=False)
     known = {name: _known(split, name, progress) for name in ("train", "val")}
     fabric = fabric_of(find_device(device), precision)
     intensity = measure_intensity([sample.path for sample in known["train"]])
@@ -103,7 +102,8 @@ def fit_unet(
     parts = [Mapped.of(known[name], true_map, index.classes, spec) for name in ("train", "val")]
     history = fit_segmenter(
         reader,
-        *parts,
+        parts[0],
+        parts[1],
         fabric,
         out / CHECKPOINTS,
         epochs=epochs,
@@ -121,7 +121,7 @@ def fit_unet(
         composite="",
         calibration=calibration,
         saw_masks=True,
-        split=split_kind(index, Settings(resplit=resplit)),
+        split=split_kind(index, resplit),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,
         settings=wanted["settings"],
@@ -159,7 +159,7 @@ def tune(reader: MapReader, samples: list[Sample], index: Index, progress: Progr
     gates = choose_gates(scores, 0.01)
     per_class, (slope, offset) = probabilities(scores, gates)
     best = CHANCES[np.argmax(met / np.maximum(union, 1), axis=1)]
-    clean = ~targets.any(axis=1)
+    clean: NDArray[np.bool_] = ~targets.any(axis=1)
     return Calibration(
         classes={
             name: ClassThresholds(
