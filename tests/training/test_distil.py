@@ -13,6 +13,7 @@ from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import assign, write_split
 from relmask.errors import OutError, RunError, UsageError
 from relmask.files import write_csv
+from relmask.sanity import check
 from relmask.segmenter import MapReader, Run
 from relmask.training import segmentation
 from relmask.training.distil import agreed, distil, own_mask
@@ -56,6 +57,11 @@ def test_a_student_is_calibrated_anew_like_any_run(student: Run, parts: Path, tm
     write_split(assign(read_index(parts)), tmp_path / "split.csv")
     assert recalibrate(copy, parts) == recalibrate(copy, parts)
     assert copy.metadata.architecture == student.metadata.architecture
+
+
+def test_a_student_is_not_checked_as_an_explanation(student: Run, parts: Path) -> None:
+    with pytest.raises(UsageError, match="learned from"):
+        check(student, read_index(parts).samples)
 
 
 def test_no_true_mask_is_read(

@@ -12,13 +12,13 @@ from scipy import stats
 
 from relmask.data.index import Sample
 from relmask.data.splits import SplitLine
-from relmask.errors import DataError, ImageError
+from relmask.errors import DataError, ImageError, UsageError
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
 from relmask.sanity.painting import moved_copies, painted_over
 from relmask.sanity.subjects import DrawnMasks, Image, Map, Mask, RunMasks, Subject
 from relmask.sanity.verdict import Check, Deletion, Finding, Step, in_words
-from relmask.segmenter import Reader, Run
+from relmask.segmenter import MapReader, Reader, Run
 
 LABELLED = 16
 """Pictures of a class, and clean ones, whose scores are compared with their labels."""
@@ -90,8 +90,13 @@ def check(
 
     Raises:
         RunError: the run has no thresholds.
+        UsageError: the run is a segmenter, whose masks no explanation made.
         DataError: none of the pictures can be read.
     """
+    if isinstance(run.reader, MapReader):
+        raise UsageError(
+            f"{run.path} is a segmenter, and explains nothing: check the run that it learned from."
+        )
     begun = time.monotonic()
     classes = run.segmenter.classes
     subject: Subject = DrawnMasks(draw) if draw else RunMasks(run)

@@ -159,7 +159,7 @@ def tune(reader: MapReader, samples: list[Sample], index: Index, progress: Progr
     gates = choose_gates(scores, 0.01)
     per_class, (slope, offset) = probabilities(scores, gates)
     best = CHANCES[np.argmax(met / np.maximum(union, 1), axis=1)]
-    clean: NDArray[np.bool_] = ~targets.any(axis=1)
+    clean: NDArray[np.bool_] = ~np.any(targets, axis=1)
     return Calibration(
         classes={
             name: ClassThresholds(
