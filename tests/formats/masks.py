@@ -1,11 +1,17 @@
 """Masks that hypothesis makes, and pictures of them."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from relmask.formats import Picture
+from relmask.data.index import Index
+from relmask.data.truth import read_truth
+from relmask.formats import FORMATS, Picture
+from relmask.formats.annotation import stem
 
 CLASSES = ("Kratzer, tief", "blow hole", "Ölfleck")
 
@@ -31,3 +37,17 @@ RING = np.array(
 
 def picture(mask: Mask, image: str = "ein Teil/ä, 1.png") -> Picture:
     return Picture(image, image.removesuffix(".png"), mask, 0.25, {"blow hole": 0.125, "Ölfleck": 0.75})
+
+
+def exported(folder: Path, name: str, index: Index) -> Path:
+    """The true masks of DATA as a tool of this format holds them when a person has submitted them."""
+    with FORMATS[name].writing(folder, index.classes, "") as write:
+        for sample in index.samples:
+            if sample.labels:
+                truth = read_truth(sample, index)
+                write(Picture(sample.name, stem(sample.name), truth))
+    if name == "label-studio":
+        tasks = json.loads((folder / "tasks.json").read_text())
+        answers = [{**task, "annotations": task.pop("predictions")} for task in tasks]
+        (folder / "tasks.json").write_text(json.dumps(answers))
+    return folder

@@ -1,18 +1,15 @@
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 import relmask
-from relmask.data.index import Index, read_index
-from relmask.data.truth import read_truth
+from relmask.data.index import read_index
 from relmask.errors import DataError, UsageError
 from relmask.files import write_csv
-from relmask.formats import FORMATS, Picture
-from relmask.formats.annotation import stem
 from relmask.segmenter import Run
 from relmask.training.recalibrate import recalibrate
+from tests.formats.masks import exported
 
 pytestmark = pytest.mark.usefixtures("short_epochs")
 
@@ -89,17 +86,3 @@ def test_masks_that_a_tool_exported_count_like_those_of_data(
     own = recalibrate(run, parts, false_alarms=0.45, masks=parts)
     path = exported(tmp_path / name, name, read_index(parts))
     assert recalibrate(run, parts, false_alarms=0.45, masks=path) == own
-
-
-def exported(folder: Path, name: str, index: Index) -> Path:
-    """The true masks of DATA as a tool of this format holds them when a person has submitted them."""
-    with FORMATS[name].writing(folder, index.classes, "") as write:
-        for sample in index.samples:
-            if sample.labels:
-                truth = read_truth(sample, index)
-                write(Picture(sample.name, stem(sample.name), truth))
-    if name == "label-studio":
-        tasks = json.loads((folder / "tasks.json").read_text())
-        answers = [{**task, "annotations": task.pop("predictions")} for task in tasks]
-        (folder / "tasks.json").write_text(json.dumps(answers))
-    return folder

@@ -30,6 +30,11 @@ def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
     return replace(index, samples=samples)
 
 
+def mask_cell(sample: Sample) -> str:
+    """What the mask column of a CSV says of a sample: the path of its mask; empty where there is no file."""
+    return str(sample.mask) if isinstance(sample.mask, Path) else ""
+
+
 def read_truth(sample: Sample, index: Index) -> NDArray[np.uint8]:
     """Where the defects are: (H, W), 0 = background, k = k-th of `index.classes` (from 1).
 

@@ -18,7 +18,7 @@ from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.patches import CLEAN, cut_patches
 from relmask.data.problems import listed
 from relmask.data.splits import Split
-from relmask.data.truth import has_truth, read_truth
+from relmask.data.truth import has_truth, mask_cell, read_truth
 from relmask.errors import DataError, ImageError
 from relmask.evaluation.compare.looks import in_proportion
 from relmask.evaluation.compare.settings import Settings
@@ -124,7 +124,7 @@ class Bench:
         """The split as a CSV that training reads."""
         index = self.split.index
         rows = [
-            (str(s.path), label_text(s.labels, index.clean), s.group, s.split, str(s.mask or ""))
+            (str(s.path), label_text(s.labels, index.clean), s.group, s.split, mask_cell(s))
             for s in index.samples
         ]
         if index.mask_values:
