@@ -92,6 +92,14 @@ class Annotation:
             ImageError: the size is unknown or another, a label is none of the classes, or the file's content
                 makes no sense.
         """
+        try:
+            return self._drawn(classes, size)
+        except ImageError:
+            raise
+        except Exception as error:  # a damaged file may hold anything, and lead decoders to anything
+            raise ImageError(f"{self.image}: its annotations cannot be drawn ({error}).") from error
+
+    def _drawn(self, classes: Sequence[str], size: Size | None) -> NDArray[np.uint8]:
         own = self.size()
         if own and size and own != size:
             raise ImageError(
@@ -106,16 +114,13 @@ class Annotation:
             )
         values = {name: k for k, name in enumerate(classes, start=1)}
         mask = np.zeros((height, width), np.uint8)
-        try:
-            for region in self.regions((height, width)):
-                if region.label not in values:
-                    raise ImageError(
-                        f"{self.image}: annotated as {region.label}, which is none of the classes "
-                        f"{', '.join(classes)}."
-                    )
-                _paint(mask, region, values[region.label])
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-            raise ImageError(f"{self.image}: its annotations cannot be drawn ({error}).") from error
+        for region in self.regions((height, width)):
+            if region.label not in values:
+                raise ImageError(
+                    f"{self.image}: annotated as {region.label}, which is none of the classes "
+                    f"{', '.join(classes)}."
+                )
+            _paint(mask, region, values[region.label])
         return mask
 
 

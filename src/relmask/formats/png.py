@@ -126,8 +126,15 @@ def segmented(
 
 def _row(out: Path, row: Row, values: dict[int, str]) -> Annotation:
     labels = {f"{_SCORE}{name}".strip().lower(): name for name in values.values()}
-    scores = {labels[column]: float(cell) for column, cell in row.cells.items() if column in labels and cell}
-    score = float(row["score"]) if row["score"] else None
+    try:
+        scores = {
+            labels[column]: float(cell) for column, cell in row.cells.items() if column in labels and cell
+        }
+        score = float(row["score"]) if row["score"] else None
+    except ValueError as error:
+        raise DataError(
+            f"{out / TABLE}, line {row.line}: {error}. Segment again with --overwrite."
+        ) from error
     return segmented(out, row["mask"], row["file"], values, score, scores)
 
 
