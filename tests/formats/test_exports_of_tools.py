@@ -165,6 +165,12 @@ def test_a_video_of_cvat_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_an_encoding_that_nobody_knows_is_no_cvat_file(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text(CVAT.format(shapes="").replace("utf-8", "u0tf-8"))
+    with pytest.raises(DataError, match="no masks in a known format"):
+        read(tmp_path)
+
+
 def test_a_cvat_file_that_breaks_off(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(CVAT.format(shapes="")[:-20])
     with pytest.raises(DataError, match="no complete file"):

@@ -119,7 +119,7 @@ def _files(path: Path) -> list[Path]:
 def _root_tag(file: Path) -> str:
     try:
         return next(str(element.tag) for _, element in ET.iterparse(file, ["start"]))
-    except (OSError, ET.ParseError, StopIteration):
+    except (OSError, ET.ParseError, StopIteration, LookupError, ValueError):  # LookupError: the encoding
         return ""
 
 
@@ -141,7 +141,7 @@ def read(path: Path) -> Annotations:
                     element.clear()
                 elif element.tag == "track":
                     raise DataError(f"{file} is of a video. Export it as CVAT for images 1.1.")
-        except (OSError, ET.ParseError, KeyError, ValueError) as error:
+        except (OSError, ET.ParseError, LookupError, ValueError) as error:
             raise DataError(f"{file} is no complete file of CVAT for images 1.1 ({error!r}).") from error
     return Annotations.of(names, found)
 
