@@ -21,7 +21,8 @@ def test_masks_that_a_tool_exported_give_the_figures_of_those_of_data(
 ) -> None:
     masks = exported(tmp_path / name, name, read_index(parts))
     figures = []
-    for out, more in (("own", []), ("theirs", ["--masks", masks])):
+    for out in ("own", "theirs"):
+        more: list[str | Path] = ["--masks", masks] if out == "theirs" else []
         assert evaluated(trained, parts, tmp_path / out, *more).exit_code == 0
         metrics = json.loads((tmp_path / out / "metrics.json").read_text())
         figures.append({key: value for key, value in metrics.items() if key != "seconds_per_image"})

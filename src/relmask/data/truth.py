@@ -19,6 +19,11 @@ def has_truth(sample: Sample) -> bool:
     return not sample.labels or sample.mask is not None
 
 
+def has_mask(sample: Sample) -> bool:
+    """Whether a mask is named for it, whatever it says; nothing is opened."""
+    return sample.mask is not None
+
+
 def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
     """The same index with these true masks instead of those that DATA names.
 

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_dilation
 from relmask import __version__
 from relmask.data.index import Index, Sample, read_index, with_splits
 from relmask.data.splits import Split, read_split, write_split
-from relmask.data.truth import read_truth, with_masks
+from relmask.data.truth import has_mask, read_truth, with_masks
 from relmask.errors import DataError, RunError, UsageError
 from relmask.formats.corrected import corrected
 from relmask.masks.outline import combine
@@ -91,7 +91,7 @@ def distil(
     settings = {
         "teacher": str(run.path.resolve()),
         "masks": str(Path(masks).resolve()) if masks else None,
-        "corrected": sum(sample.mask is not None for sample in drawn.part("train")),
+        "corrected": sum(has_mask(sample) for sample in drawn.part("train")),
         "epochs": epochs,
         "batch_size": batch_size,
         "seed": seed,
@@ -179,7 +179,7 @@ def own_mask(run: Run, sample: Sample, picture: FloatArray) -> Classes:
 
 def agreed(mapped: Mapped, student: MapReader, drawn: Index) -> Mapped:
     """The same pictures; void where teacher and student differ, but for those that `drawn` has masks of."""
-    fixed = {sample.name for sample in drawn.samples if sample.mask is not None}
+    fixed = {sample.name for sample in drawn.samples if has_mask(sample)}
     maps = list(mapped.maps)
     for index, (image, values) in enumerate(zip(mapped.images, mapped.maps, strict=True)):
         named = np.flatnonzero(mapped.targets[index])
@@ -213,7 +213,7 @@ def _mapped(run: Run, samples: Sequence[Sample], drawn: Index, progress: Progres
     def map_of(sample: Sample) -> tuple[FloatArray, Classes]:
         nonlocal done
         picture = run.read(sample.path)
-        known = sample.mask is not None
+        known = has_mask(sample)
         found = values[read_truth(sample, drawn)] if known else own_mask(run, sample, picture)
         done += 1
         progress("masks to learn from", done, len(samples))
