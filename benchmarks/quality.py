@@ -2,7 +2,8 @@
 
     python benchmarks/quality.py ../shared/data -o runs/quality --seed 0 --part crackforest --part tile
 
-Each part trains, segments and evaluates; thresholds never see a mask. A finished part is read from its
+Each part trains, segments and evaluates; thresholds never see a mask, but for the parts that end in -unet. A
+student learns from the run of its part, which is measured first. A finished part is read from its
 `result.json` when the same command is given again. Every figure is printed as one JSON line.
 """
 
@@ -21,6 +22,7 @@ from relmask.data.patches import cut_patches
 from relmask.evaluation.evaluate import evaluate
 from relmask.files import write_json
 from relmask.progress import Progress
+from relmask.training.unet import fit_unet
 
 PATCH = 96
 
@@ -53,11 +55,71 @@ def tile_random(data: Path, out: Path, seed: int, progress: Progress) -> dict[st
     return _trained_and_judged(folder, folder, out, progress, seed=seed, resplit="random")
 
 
+def crackforest_student(data: Path, out: Path, seed: int, progress: Progress) -> dict[str, Any]:
+    """The student of `crackforest`, learned from its masks of the same patches."""
+    teacher = out.with_name(f"crackforest-{seed}")
+    return _distilled_and_judged(
+        teacher, out.parent / "crackforest-patches", data / "crackforest", out, seed, progress
+    )
+
+
+def tile_student(data: Path, out: Path, seed: int, progress: Progress) -> dict[str, Any]:
+    """The student of `tile`."""
+    folder = data / "magnetic-tile"
+    return _distilled_and_judged(out.with_name(f"tile-{seed}"), folder, folder, out, seed, progress)
+
+
+def crackforest_unet(data: Path, out: Path, seed: int, progress: Progress) -> dict[str, Any]:
+    """A U-Net that is trained on the true masks of the whole training images, seen through windows."""
+    return _unet_and_judged(
+        data / "crackforest",
+        out,
+        progress,
+        backbone="vgg-narrow",
+        size=160,
+        windows=True,
+        batch_size=12,
+        seed=seed,
+    )
+
+
+def tile_unet(data: Path, out: Path, seed: int, progress: Progress) -> dict[str, Any]:
+    """A U-Net that is trained on true masks, in the split of `tile`."""
+    return _unet_and_judged(data / "magnetic-tile", out, progress, seed=seed)
+
+
 PARTS: dict[str, Callable[[Path, Path, int, Progress], dict[str, Any]]] = {
     "crackforest": crackforest,
     "tile": tile,
     "tile-random": tile_random,
+    "crackforest-student": crackforest_student,
+    "tile-student": tile_student,
+    "crackforest-unet": crackforest_unet,
+    "tile-unet": tile_unet,
 }
+
+
+def _distilled_and_judged(
+    teacher: Path, data: Path, whole: Path, out: Path, seed: int, progress: Progress
+) -> dict[str, Any]:
+    if not (teacher / "run").exists():
+        raise SystemExit(f"No run in {teacher} to learn from: measure that part first.")
+    begun = time.perf_counter()
+    run = relmask.load(teacher / "run")
+    resume = (out / "run").exists()
+    student = relmask.distil(run, data, out / "run", seed=seed, resume=resume, progress=progress)
+    return _judged(student, whole, out, begun, progress)
+
+
+def _unet_and_judged(
+    data: Path,
+    out: Path,
+    progress: Progress,
+    **choices: Any,  # noqa: ANN401 - of fit_unet
+) -> dict[str, Any]:
+    begun = time.perf_counter()
+    run = fit_unet(data, out / "run", resume=(out / "run").exists(), progress=progress, **choices)
+    return _judged(run, data, out, begun, progress)
 
 
 def _trained_and_judged(
@@ -69,6 +131,10 @@ def _trained_and_judged(
 ) -> dict[str, Any]:
     begun = time.perf_counter()
     run = relmask.train(data, out / "run", resume=(out / "run").exists(), progress=progress, **choices)
+    return _judged(run, whole, out, begun, progress)
+
+
+def _judged(run: relmask.Run, whole: Path, out: Path, begun: float, progress: Progress) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
     metrics = evaluate(run, read_index(whole), "test", out / "evaluation", progress=progress)
     return {"train_seconds": round(seconds), **metrics.model_dump(mode="json")}

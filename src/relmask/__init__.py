@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from relmask.inspection import Converted, Explained, Outcome, convert_files, explain_files, segment_files
     from relmask.lrp.once import explain
     from relmask.segmenter import Run, Segmentation, Segmenter, load
+    from relmask.training.distil import distil
     from relmask.training.train import train
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ _HOMES = {
     "Segmentation": "relmask.segmenter",
     "Segmenter": "relmask.segmenter",
     "convert_files": "relmask.inspection",
+    "distil": "relmask.training.distil",
     "explain": "relmask.lrp.once",
     "explain_files": "relmask.inspection",
     "load": "relmask.segmenter",
@@ -43,6 +45,7 @@ __all__ = [
     "Segmenter",
     "__version__",
     "convert_files",
+    "distil",
     "explain",
     "explain_files",
     "load",

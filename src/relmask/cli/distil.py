@@ -40,10 +40,8 @@ def distil(
         relmask distil run parts/ -o student
         relmask distil run parts/ -o student --masks export.json    # with masks that a person corrected
     """
-    from relmask.training.distil import distil as distil_run
-
     with shown(quiet) as progress:
-        student = distil_run(
+        student = relmask.distil(
             relmask.load(run, device=device),
             data,
             out,
