@@ -1,8 +1,10 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from relmask.masks.extent import FALLBACK, absolute_extent, choose_extent
+from relmask.masks.extent import FALLBACK, MARGIN, absolute_extent, choose_extent
 
 
 def spot(height: float, width: int) -> NDArray[np.float32]:
@@ -13,18 +15,36 @@ def spot(height: float, width: int) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def test_the_extent_parts_background_from_defect() -> None:
-    maps = [spot(1, 6), spot(1, 9)]
-    extent = choose_extent(maps)
-    for values, width in zip(maps, (6, 9), strict=True):
-        inside = values > extent * values.max()
-        assert inside[8 : 8 + width, 8 : 8 + width].all()
-        assert np.count_nonzero(inside) == width * width
+def hiding(*hidden: NDArray[np.bool_]) -> Callable[[list[NDArray[np.bool_]]], float]:
+    """Images are clean once a mask hides all of this."""
+    return lambda masks: float(np.mean([mask[part].all() for mask, part in zip(masks, hidden, strict=True)]))
+
+
+def test_a_mask_reaches_as_far_as_the_image_must_be_hidden_to_be_clean() -> None:
+    # Falls off from 1 in the middle; a disc of 3 px is all that the classifier goes by, or one of 12 px.
+    away = np.hypot(*np.mgrid[-20:21, -20:21])
+    values = np.exp(-away / 4).astype(np.float32)
+    small, large = (choose_extent([values] * 4, hiding(*[away <= radius] * 4)) for radius in (3, 12))
+    assert small == pytest.approx(MARGIN * np.exp(-3 / 4), rel=0.45)
+    assert large == pytest.approx(MARGIN * np.exp(-12 / 4), rel=0.45)
+    assert (values > small)[away <= 3].all()
+    assert (values > large)[away <= 12].all()
+
+
+def test_some_images_may_stay_suspicious_whatever_is_hidden() -> None:
+    away = np.hypot(*np.mgrid[-20:21, -20:21])
+    values = np.exp(-away / 4).astype(np.float32)
+    never = np.ones_like(away, bool)
+    assert choose_extent([values] * 3, hiding(away <= 3, away <= 3, never)) == pytest.approx(
+        choose_extent([values] * 2, hiding(away <= 3, away <= 3))
+    )
 
 
 def test_the_height_of_the_peaks_does_not_matter() -> None:
-    one = choose_extent([spot(1, 6), spot(1, 9)])
-    assert choose_extent([spot(0.001, 6), spot(500, 9)]) == pytest.approx(one, rel=1e-3)
+    away = np.hypot(*np.mgrid[-20:21, -20:21])
+    values = np.exp(-away / 4).astype(np.float32)
+    found = {choose_extent([height * values], hiding(away <= 5)) for height in (1e-6, 1, 1e6)}
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(
@@ -33,12 +53,22 @@ def test_the_height_of_the_peaks_does_not_matter() -> None:
     ids=["none", "zero", "less"],
 )
 def test_without_relevance_a_usual_share_is_taken(maps: list[NDArray[np.float32]]) -> None:
-    assert choose_extent(maps) == FALLBACK
+    assert choose_extent(maps, lambda masks: 1.0) == FALLBACK
 
 
-@pytest.mark.parametrize("values", [[1.0], [1, 1, 1], [1, 0, 0, 0], [1, 1e-30], [1, -5, 0.5]])
-def test_it_is_a_share_of_the_peak_whatever_the_map(values: list[float]) -> None:
-    assert 0.0049 < choose_extent([np.array([values], np.float32)]) < 0.9001
+def test_where_hiding_cleans_nothing_a_usual_share_is_taken() -> None:
+    assert choose_extent([spot(1, 6)], lambda masks: 0.0) == FALLBACK
+
+
+def test_an_image_without_relevance_has_nothing_to_hide() -> None:
+    seen: list[list[int]] = []
+
+    def cleaned(masks: list[NDArray[np.bool_]]) -> float:
+        seen.append([np.count_nonzero(mask) for mask in masks])
+        return 1.0
+
+    assert choose_extent([np.zeros((32, 32), np.float32), spot(1, 6)], cleaned) <= 0.32
+    assert {first for first, _ in seen} == {0}
 
 
 def test_an_absolute_extent_parts_defect_from_background_and_follows_the_scale() -> None:

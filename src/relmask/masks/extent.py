@@ -1,15 +1,20 @@
 """How far a mask reaches: chosen per class from relevance of images that have it, and from labels alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 FloatArray = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
-POWER = 2 / 3  # of the shares of the peak; 1 leaves faint parts of large defects out, 1/2 lets halos in
-FALLBACK = 0.25  # share of the peak, where no image of the class can be explained
+LEVELS = np.geomspace(0.01, 0.64, 13)
+"""Shares of the peak that are tried, a factor of the square root of 2 apart."""
+ENOUGH = 0.8  # of the images that the widest masks clean
+MARGIN = 0.5
+"""Of the level whose masks just suffice: painting over reaches further than the mask, what is left is cut."""
+FALLBACK = 0.1  # share of the peak, where painting over tells nothing
 
 
 def absolute_extent(maps: Sequence[FloatArray]) -> float:
@@ -28,21 +33,38 @@ def absolute_extent(maps: Sequence[FloatArray]) -> float:
     return float(threshold_otsu(np.concatenate(found)) ** 2) if found else FALLBACK
 
 
-def choose_extent(maps: Sequence[FloatArray]) -> float:
+def choose_extent(maps: Sequence[FloatArray], cleaned: Callable[[list[Mask]], float]) -> float:
     """Share of an image's peak above which relevance belongs to the mask.
 
-    Relevance is measured by the peak of its image and pooled over all images of the class, so that the answer
-    is that of the class and no image gets a threshold of its own. Otsu's threshold (1979) of a power of them
-    then parts the few high values from the many low ones; the power keeps the highest from deciding alone.
+    A mask is wide enough when the image is judged clean without what it covers. A pit is gone with a few
+    pixels around the peak; of a large patch all has to go. So the masks of all images of the class are
+    narrowed together until too few are cleaned, and no image gets a threshold of its own. Half of the level
+    that is found is taken, see `MARGIN`.
 
     Args:
         maps: relevance (H, W) of images that have the class.
+        cleaned: of a mask (H, W) for each of them, what share of the images is judged clean once the masks
+            are painted over.
 
     Returns:
-        Between 0.005 and 0.9.
+        Between 0.005 and 0.32; `FALLBACK` where nothing is relevant, or no mask cleans an image.
     """
-    shares = [values / peak for values in maps if (peak := float(values.max(initial=0.0))) > 0]
-    if not shares:
+    peaks = [float(values.max(initial=0.0)) for values in maps]
+
+    def at(level: float) -> float:
+        masks = [
+            values > level * peak if peak > 0 else values > np.inf
+            for values, peak in zip(maps, peaks, strict=True)
+        ]
+        return cleaned(masks)
+
+    if not any(peak > 0 for peak in peaks) or not (most := at(LEVELS[0])):
         return FALLBACK
-    pooled = np.concatenate([share[share > 0] ** POWER for share in shares])
-    return float(np.clip(threshold_otsu(pooled, nbins=1024) ** (1 / POWER), 0.005, 0.9))
+    suffices, fails = 0, len(LEVELS)
+    while fails - suffices > 1:
+        middle = (suffices + fails) // 2
+        if at(LEVELS[middle]) >= ENOUGH * most:
+            suffices = middle
+        else:
+            fails = middle
+    return float(MARGIN * LEVELS[suffices])

@@ -1,12 +1,14 @@
 """Choose a run's thresholds from image-level labels alone."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from relmask.data.painting import painted_over
 from relmask.data.splits import draw
 from relmask.masks.calibration import (
     Calibration,
@@ -99,13 +101,22 @@ class Explained:
         self.targets = targets
         self.unseen = unseen
 
-    def positives(self, k: int, gate: float) -> list[NDArray[np.float32]]:
-        """Relevance of class k in images that have it and pass its gate; unseen first, then evenly spread."""
+    def positives(self, k: int, gate: float) -> list[int]:
+        """Images that have class k and pass its gate; unseen first, then evenly spread."""
         has = np.flatnonzero(self.targets[:, k] & (self.logits[:, k] > gate))
         unseen, seen = has[has < self.unseen], has[has >= self.unseen]
         room = max(EXPLAINED - len(unseen), 0)
-        chosen = [*_spread(unseen, EXPLAINED), *_spread(seen, room)]
-        return self.maps(chosen, [k] * len(chosen))
+        return [*_spread(unseen, EXPLAINED).tolist(), *_spread(seen, room).tolist()]
+
+    def cleaned(
+        self, k: int, gate: float, indices: Sequence[int], masks: Sequence[NDArray[np.bool_]]
+    ) -> float:
+        """Share of images whose logit of class k does not pass its gate once their masks are painted over."""
+        rng = np.random.default_rng(0)
+        images = self.pictures.batch(indices).permute(0, 2, 3, 1).numpy()
+        painted = [painted_over(image, mask, rng) for image, mask in zip(images, masks, strict=True)]
+        logits = self.reader.logits(torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2))
+        return float((logits[:, k] <= gate).double().mean())
 
     def false_peaks(self, k: int, gate: float) -> NDArray[np.float64]:
         """Highest relevance of class k in each image without it, 0 where its gate stops it."""
@@ -168,12 +179,15 @@ def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, A
     """Where masks of class k begin and end: `seed`, `extent` and `extent_of` of its thresholds."""
     if isinstance(explained.reader, MapReader):
         return {"seed": LIKELY, "extent": LIKELY, "extent_of": "absolute"}
-    maps = explained.positives(k, gate)
+    chosen = explained.positives(k, gate)
+    maps = explained.maps(chosen, [k] * len(chosen))
     windows = explained.reader.spec.windows
+    if windows and maps:
+        return {"seed": 0.0, "extent": absolute_extent(maps), "extent_of": "absolute"}
     return {
         "seed": 0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
-        "extent": absolute_extent(maps) if windows and maps else choose_extent(maps),
-        "extent_of": "absolute" if windows and maps else "peak",
+        "extent": choose_extent(maps, partial(explained.cleaned, k, gate, chosen)),
+        "extent_of": "peak",
     }
 
 

@@ -102,7 +102,10 @@ def one_threshold(trained: Trained, reader: Reader) -> Calibration:
     pictures = Pictures(trained.part.samples, reader.spec.size, reader.spec.intensity, memory=0)
     targets = trained.part.targets.numpy() > 0
     explained = Explained(reader, pictures, trained.logits, targets, trained.unseen)
-    maps = [found for k in range(len(base.classes)) for found in explained.positives(k, 0.0)]
+    maps = []
+    for k in range(len(base.classes)):
+        chosen = explained.positives(k, 0.0)
+        maps += explained.maps(chosen, [k] * len(chosen))
     same = {"gate": 0.0, "seed": 0.0, "extent": absolute_extent(maps), "extent_of": "absolute"}
     classes = {name: chosen.model_copy(update=same) for name, chosen in base.classes.items()}
     return base.model_copy(update={"classes": classes})
