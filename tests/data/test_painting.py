@@ -1,45 +1,39 @@
 import numpy as np
-import pytest
 
-from relmask.data.painting import MARGIN, painted_over
-
-
-def surface(size: int = 48) -> np.ndarray:
-    """A grey surface that gets lighter from left to right, with grain: (size, size, 3)."""
-    grain = np.random.default_rng(0).normal(0, 0.02, (size, size, 1))
-    return (np.linspace(0.3, 0.6, size)[None, :, None] + grain).repeat(3, 2).astype(np.float32)
+from relmask.data.painting import MARGIN, moved_copies, painted_over
 
 
-def test_a_pit_that_is_painted_over_looks_like_the_surface_around_it() -> None:
-    clean = surface()
-    image, mask = clean.copy(), np.zeros((48, 48), bool)
-    image[20:28, 20:28], mask[20:28, 20:28] = 0, True
-    painted = painted_over(image, mask, np.random.default_rng(0))
-    assert np.abs(painted - clean)[mask].mean() < 0.05
-    assert painted[mask].std() > 0.01  # grain
+def plate(rng: np.random.Generator) -> np.ndarray:
+    grey = 0.6 + 0.02 * rng.standard_normal((60, 80))
+    return np.repeat(grey[..., None], 3, -1).astype(np.float32)
 
 
-def test_what_lies_outside_the_mask_and_its_margin_stays() -> None:
-    image, mask = surface(), np.zeros((48, 48), bool)
-    mask[20:28, 20:28] = True
-    painted = painted_over(image, mask, np.random.default_rng(0))
-    kept = np.ones_like(mask)
-    kept[20 - MARGIN : 28 + MARGIN, 20 - MARGIN : 28 + MARGIN] = False
-    assert (painted[kept] == image[kept]).all()
+def test_what_was_painted_over_looks_like_what_surrounds_it() -> None:
+    rng = np.random.default_rng(0)
+    image = plate(rng)
+    mask = np.zeros((60, 80), dtype=bool)
+    mask[20:32, 40:52] = True
+    image[mask] = 0.1
+    painted = painted_over(image, mask, rng)
+    assert abs(painted[mask].mean() - 0.6) < 0.02
+    assert 0.01 < painted[mask].std() < 0.04  # the plate's grain, not a smooth patch
+    near = np.zeros_like(mask)
+    near[20 - MARGIN : 32 + MARGIN, 40 - MARGIN : 52 + MARGIN] = True
+    assert (painted[~near] == image[~near]).all()
 
 
-def test_the_given_picture_is_left_as_it_is() -> None:
-    image = surface()
-    before = image.copy()
-    painted_over(image, np.eye(48, dtype=bool), np.random.default_rng(0))
-    assert (image == before).all()
+def test_empty_and_full_masks_can_be_painted_over() -> None:
+    rng = np.random.default_rng(0)
+    image = plate(rng)
+    assert (painted_over(image, np.zeros((60, 80), dtype=bool), rng) == image).all()
+    full = painted_over(image, np.ones((60, 80), dtype=bool), rng)
+    assert np.isfinite(full).all()
+    assert full.shape == image.shape
 
 
-@pytest.mark.parametrize("covered", [0.0, 1.0], ids=["nothing", "everything"])
-def test_masks_of_nothing_and_of_everything_give_a_picture(covered: float) -> None:
-    image = surface()
-    painted = painted_over(image, np.full((48, 48), bool(covered)), np.random.default_rng(0))
-    assert painted.shape == image.shape
-    assert painted.dtype == np.float32
-    assert np.isfinite(painted).all()
-    assert (painted == image).all() == (not covered)
+def test_copies_have_the_size_of_the_mask_and_lie_elsewhere() -> None:
+    mask = np.zeros((40, 50), dtype=bool)
+    mask[3:9, 5:8] = True
+    copies = moved_copies(mask, 8, np.random.default_rng(0))
+    assert {int(copy.sum()) for copy in copies} == {18}
+    assert len({copy.tobytes() for copy in copies}) == 8

@@ -35,6 +35,15 @@ def painted_over(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
     return painted
 
 
+def moved_copies(mask: Mask, count: int, rng: np.random.Generator) -> list[Mask]:
+    """Copies of a mask (H, W), mirrored or not and moved at random; what leaves it enters opposite."""
+    copies = []
+    for _ in range(count):
+        copy = mask[:: rng.choice((1, -1)), :: rng.choice((1, -1))]
+        copies.append(np.roll(copy, (rng.integers(mask.shape[0]), rng.integers(mask.shape[1])), (0, 1)))
+    return copies
+
+
 def _surroundings(image: Image, hidden: Mask) -> Image:
     filled = np.full_like(image, image[~hidden].mean() if not hidden.all() else 0.5)
     unknown = hidden.copy()

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from relmask.data.index import Sample
+from relmask.data.painting import moved_copies, painted_over
 from relmask.data.splits import SplitLine
 from relmask.errors import DataError, ImageError, UsageError
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
-from relmask.sanity.painting import moved_copies, painted_over
 from relmask.sanity.subjects import DrawnMasks, Image, Map, Mask, RunMasks, Subject
 from relmask.sanity.verdict import Check, Deletion, Finding, Step, in_words
 from relmask.segmenter import MapReader, Reader, Run
