@@ -64,7 +64,7 @@ def test_an_image_without_relevance_has_nothing_to_hide() -> None:
     seen: list[list[int]] = []
 
     def cleaned(masks: list[NDArray[np.bool_]]) -> float:
-        seen.append([np.count_nonzero(mask) for mask in masks])
+        seen.append([int(mask.sum()) for mask in masks])
         return 1.0
 
     assert choose_extent([np.zeros((32, 32), np.float32), spot(1, 6)], cleaned) <= 0.32
