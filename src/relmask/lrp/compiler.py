@@ -16,7 +16,7 @@ from relmask.lrp.composites import Composite, named
 from relmask.lrp.graph import Output, capture
 from relmask.lrp.ledger import Ledger, aligned
 from relmask.lrp.program import Program
-from relmask.lrp.targets import Target, start
+from relmask.lrp.targets import Target, split, start
 
 CACHED_SIZES = 4
 INTERPOLATIONS = {3: "linear", 4: "bilinear", 5: "trilinear"}
@@ -142,7 +142,17 @@ class Explainer(nn.Module):
         return names
 
     def _explained(self, images: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, where relevance starts, and relevance of the images."""
         program = self._program(images)
+        pieces = (images,) if torch.compiler.is_compiling() else program.pieces(images)
+        if len(pieces) == 1:
+            return self._piece(program, images, target)
+        targets = split(target, [len(piece) for piece in pieces])
+        done = [self._piece(program, *both) for both in zip(pieces, targets, strict=True)]
+        logits, begun, relevance = map(torch.cat, zip(*done, strict=True))
+        return logits, begun, relevance
+
+    def _piece(self, program: Program, images: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor]:
         with torch.no_grad():
             logits, tape = program(images)
             begun = start(logits, target)

@@ -1,5 +1,6 @@
 """From a model to the graph that the compiler walks: exported, constants computed, batch norm folded."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,6 +77,7 @@ class Captured:
         logits: the output (N, K).
         outputs: of modules, by their paths; a module that ran again has `@1` behind it.
         fit: for which images.
+        widest: elements of the largest tensor, per element of the images.
     """
 
     graph: Graph
@@ -84,6 +86,7 @@ class Captured:
     logits: Node
     outputs: Mapping[str, Node]
     fit: Fit
+    widest: float
 
 
 def capture(
@@ -129,7 +132,16 @@ def capture(
             tuple(guards or ()),
             str(image.target),
         ),
+        max(_elements(node) for node in graph.nodes if node not in constants) / _elements(image),
     )
+
+
+def _elements(node: Node) -> int:
+    """Of a node's value for the example; 0 where that is no tensor."""
+    value = node.meta.get("val")
+    if not isinstance(value, Tensor):
+        return 0
+    return math.prod(size if isinstance(size, int) else int(size.node.hint) for size in value.shape)
 
 
 def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> ExportedProgram:

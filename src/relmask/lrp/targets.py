@@ -1,5 +1,6 @@
 """Where relevance starts: which logits an explanation explains."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +46,22 @@ def start(logits: Tensor, target: Target) -> Tensor:
             )
         return target.to(logits)
     return logits * _chosen(logits, logits.argmax(1) if target is None else target)
+
+
+def split(target: Target, sizes: Sequence[int]) -> Sequence[Target]:
+    """The targets of a batch that is split into pieces of these sizes.
+
+    Raises:
+        UsageError: a tensor with another number of targets than there are images.
+    """
+    if isinstance(target, Contrast):
+        sides = split(target.a, sizes), split(target.b, sizes)
+        return [Contrast(a, b) for a, b in zip(*sides, strict=True)]  # type: ignore[arg-type]
+    if not isinstance(target, Tensor) or target.ndim == 0:
+        return [target] * len(sizes)
+    if len(target) != sum(sizes):
+        raise UsageError(f"{sum(sizes)} images cannot have targets of shape {_shape(target)}: one for each.")
+    return target.split(list(sizes))
 
 
 def _contrast(logits: Tensor, target: Contrast) -> Tensor:
