@@ -53,7 +53,8 @@ class Program(nn.Module):
     def pieces(self, images: Tensor) -> tuple[Tensor, ...]:
         """The images, on a CPU so few at once that the largest tensor stays in its cache."""
         size = math.prod(images.shape[1:]) * images.element_size() * self.widest
-        some = images.chunk(math.ceil(len(images) * size / CACHE)) if images.device.type == "cpu" else ()
+        count = max(math.ceil(len(images) * size / CACHE), 1)
+        some = images.chunk(count) if images.device.type == "cpu" else ()
         return some if some and all(map(self.fit, some)) else (images,)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tape]:
