@@ -3,8 +3,8 @@
     python benchmarks/lrp_options.py runs/quality/tile-0/run ../shared/data/magnetic-tile
 
 Prints one JSON line a figure: processor seconds for an image (or window) explained, the correlation with the
-run's own maps (median over what was explained), and scores of the masks of the test split. `own` thresholds are
-the run's; others are chosen anew, from labels, for maps of this kind (gates stay as they are).
+run's own maps (median over what was explained), and scores of the masks of the test split. `own` thresholds
+are the run's; others are chosen anew, from labels, for maps of this kind (gates stay as they are).
 """
 
 import argparse
@@ -17,14 +17,12 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 import relmask
-from relmask import lrp, segmenter
 from relmask.data.index import Index, read_index
 from relmask.data.splits import read_split
 from relmask.evaluation.evaluate import choose
@@ -44,14 +42,12 @@ class Way:
         mirrors: views of an image whose maps are averaged, four in a run.
         stop: module at whose output the way back ends.
         bfloat16: under autocast.
-        channels_last: model and images in that memory format.
     """
 
     name: str
     mirrors: int = 4
     stop: str | None = None
     bfloat16: bool = False
-    channels_last: bool = False
 
 
 def ways(stops: list[str]) -> list[Way]:
@@ -59,30 +55,8 @@ def ways(stops: list[str]) -> list[Way]:
         Way("as it is"),
         *(Way(f"stop at {stop}", stop=stop) for stop in stops),
         Way("bfloat16", bfloat16=True),
-        Way("channels last", channels_last=True),
-        Way("two views", mirrors=2),
         Way("one view", mirrors=1),
     ]
-
-
-class Stopped(nn.Module):
-    """Relevance at a module's output, spread over the pixels below it.
-
-    Not `compile(stop=...)`: the runs' models continue images by `margin` pixels, so that the module's maps
-    cover more than the image.
-    """
-
-    def __init__(self, explainer: lrp.Explainer, stop: str, margin: int) -> None:
-        super().__init__()
-        self.explainer, self.stop, self.margin = explainer, stop, margin
-
-    def forward(self, images: Tensor, target: Tensor) -> tuple[None, Tensor]:
-        """Nothing, and relevance (N, 1, H, W)."""
-        found = self.explainer.inner(images, self.stop, target)[self.stop].sum(1, keepdim=True).float()
-        size = [side + 2 * self.margin for side in images.shape[2:]]
-        spread = F.interpolate(found, size=size, mode="bilinear", align_corners=False)
-        spread = spread * (found[0].numel() / spread[0].numel())
-        return None, F.pad(spread, (-self.margin,) * 4)
 
 
 class Varied(Reader):
@@ -92,15 +66,11 @@ class Varied(Reader):
         own = run.reader
         super().__init__(own.model, own.spec, own.composite, own.device, own.batch_size)
         self.way, self.scored = way, scored
-        self.maps: dict[tuple[bytes, int], Tensor] = {}
+        self.mirrors = own.mirrors[: way.mirrors]
+        self.explained: dict[tuple[bytes, int], Tensor] = {}
         self.seconds = 0.0
-        form = torch.channels_last if way.channels_last else torch.contiguous_format
-        self.model.to(memory_format=form)  # type: ignore[call-overload]
-        self.form = form
-        if way.stop:
-            architecture = run.metadata.architecture
-            stopped = Stopped(self.explainer, way.stop, architecture.margin if architecture else 0)
-            vars(self)["explainer"] = stopped
+        architecture = run.metadata.architecture
+        self.margin = architecture.margin if architecture else 0
         self._explained(torch.zeros(1, 3, self.spec.size, self.spec.size), torch.tensor([0]))  # compiles
 
     def logits(self, images: Tensor) -> Tensor:
@@ -116,26 +86,40 @@ class Varied(Reader):
     def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
         """As the run's reader, in the way that was asked for."""
         keys = [(image.numpy().tobytes(), int(k)) for image, k in zip(images, targets, strict=True)]
-        new = [number for number, key in enumerate(keys) if key not in self.maps]
+        new = [number for number, key in enumerate(keys) if key not in self.explained]
         if new:
             begun = time.process_time()
             found = self._explained(images[new], targets[new])
             self.seconds += time.process_time() - begun
-            self.maps.update(zip([keys[number] for number in new], found, strict=True))
-        return torch.stack([self.maps[key] for key in keys])
+            self.explained.update(zip([keys[number] for number in new], found, strict=True))
+        return torch.stack([self.explained[key] for key in keys])
+
+    def attribute(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """As the run's reader, or from where the way back stops, spread over the pixels below.
+
+        Not `compile(stop=...)`: relmask's models continue images by their mirrors, so that a module's maps
+        cover more than the image.
+        """
+        if self.way.stop is None:
+            return super().attribute(inputs, targets)
+        found = self.explainer.inner(inputs, self.way.stop, targets)[self.way.stop].sum(1, keepdim=True)
+        size = [side + 2 * self.margin for side in inputs.shape[2:]]
+        spread = F.interpolate(found, size=size, mode="bilinear", align_corners=False)
+        spread = spread * (found[0].numel() / spread[0].numel())
+        return F.pad(spread, (-self.margin,) * 4)[:, 0]
 
     def _explained(self, images: Tensor, targets: Tensor) -> Tensor:
         low = torch.autocast(self.device.type, torch.bfloat16) if self.way.bfloat16 else nullcontext()
-        with low, patch.object(segmenter, "MIRRORS", segmenter.MIRRORS[: self.way.mirrors]):
-            return super().relevance(images.contiguous(memory_format=self.form), targets).float()
+        with low:
+            return super().relevance(images, targets).float()
 
 
 def likeness(own: Varied, other: Varied) -> float:
     """Median correlation of smoothed maps."""
     sigma = own.spec.sigma
     found = []
-    for key in own.maps.keys() & other.maps.keys():
-        pair = [torch.from_numpy(smooth(reader.maps[key].numpy(), sigma)) for reader in (own, other)]
+    for key in own.explained.keys() & other.explained.keys():
+        pair = [torch.from_numpy(smooth(reader.explained[key].numpy(), sigma)) for reader in (own, other)]
         both = torch.stack([one.flatten() for one in pair])
         if bool((both.std(1) > 0).all()):
             found.append(float(torch.corrcoef(both)[0, 1]))
@@ -158,10 +142,12 @@ def relabelled(run: Run, reader: Varied) -> Calibration:
     return own.model_copy(update={"classes": classes})
 
 
-def masks(run: Run, reader: Varied, calibration: Calibration, index: Index) -> dict[str, float | None]:
+def masks(
+    run: Run, reader: Varied, calibration: Calibration, index: Index, every: int
+) -> dict[str, float | None]:
     """Scores of the masks on the test split."""
-    made = Segmenter(reader, run.metadata.classes, calibration, reader.spec.sigma)
-    samples = choose(index.samples, "test", read_split(run.path / "split.csv"))
+    made = Segmenter(reader, run.metadata.classes, calibration)
+    samples = choose(index.samples, "test", read_split(run.path / "split.csv"))[::every]
     measured = measure(made.segment_images, samples, index, classes=made.classes, intensity=made.intensity)
     pixel, per_class = measured.tally.pixel(), measured.tally.per_class()
     known = [scores.iou for scores in per_class.values() if scores.iou is not None]
@@ -173,7 +159,7 @@ def masks(run: Run, reader: Varied, calibration: Calibration, index: Index) -> d
     }
 
 
-def measured(run: Run, index: Index, stops: list[str]) -> Iterator[dict[str, object]]:
+def measured(run: Run, index: Index, stops: list[str], every: int) -> Iterator[dict[str, object]]:
     own: Varied | None = None
     scored: dict[bytes, Tensor] = {}
     calibration = run.metadata.calibration
@@ -181,18 +167,20 @@ def measured(run: Run, index: Index, stops: list[str]) -> Iterator[dict[str, obj
     for way in ways(stops):
         reader = Varied(run, way, scored)
         figures: dict[str, object] = {}
-        for name, score in masks(run, reader, calibration, index).items():
+        for name, score in masks(run, reader, calibration, index, every).items():
             figures[f"{name}, own thresholds"] = score
-        figures["seconds an image explained"] = reader.seconds / max(len(reader.maps), 1)
-        figures["explained"] = len(reader.maps)
+        figures["seconds an image explained"] = reader.seconds / max(len(reader.explained), 1)
+        figures["explained"] = len(reader.explained)
         own = own or reader
         figures["correlation"] = likeness(own, reader)
-        for name, score in masks(run, reader, relabelled(run, reader), index).items():
+        for name, score in masks(run, reader, relabelled(run, reader), index, every).items():
             figures[f"{name}, thresholds from labels"] = score
         yield from ({"way": way.name, "figure": name, "value": value} for name, value in figures.items())
     images = list(scored)[:32]
     side = run.metadata.input.size
-    some = torch.stack([torch.frombuffer(bytearray(key)).view(3, side, side) for key in images])
+    some = torch.stack(
+        [torch.frombuffer(bytearray(key), dtype=torch.float32).view(3, side, side) for key in images]
+    )
     begun = time.process_time()
     run.reader.logits(some)
     yield {
@@ -209,13 +197,14 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path, help="whole pictures with true masks")
     parser.add_argument("--stop", nargs="*", default=[], help="modules to stop the way back at")
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth test picture")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     run = relmask.load(options.run, device=options.device)
-    for figure in measured(run, read_index(options.data, run.metadata.clean), options.stop):
+    for figure in measured(run, read_index(options.data, run.metadata.clean), options.stop, options.every):
         print(json.dumps({"run": str(options.run), **figure}), flush=True)
 
 

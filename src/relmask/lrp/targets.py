@@ -61,7 +61,8 @@ def split(target: Target, sizes: Sequence[int]) -> Sequence[Target]:
         return [target] * len(sizes)
     if len(target) != sum(sizes):
         raise UsageError(f"{sum(sizes)} images cannot have targets of shape {_shape(target)}: one for each.")
-    return target.split(list(sizes))
+    pieces: Sequence[Tensor] = target.split(list(sizes))
+    return pieces
 
 
 def _contrast(logits: Tensor, target: Contrast) -> Tensor:
