@@ -204,7 +204,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     run = relmask.load(options.run, device=options.device)
-    for figure in measured(run, read_index(options.data, run.metadata.clean), options.stop, options.every):
+    for figure in measured(run, read_index(options.data), options.stop, options.every):
         print(json.dumps({"run": str(options.run), **figure}), flush=True)
 
 

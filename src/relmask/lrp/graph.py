@@ -137,11 +137,11 @@ def capture(
 
 
 def _elements(node: Node) -> int:
-    """Of a node's value for the example; 0 where that is no tensor."""
+    """Of a node's value for the example; 0 where that is no tensor, or of a size that depends on values."""
     value = node.meta.get("val")
     if not isinstance(value, Tensor):
         return 0
-    return math.prod(size if isinstance(size, int) else int(size.node.hint) for size in value.shape)
+    return math.prod(size if isinstance(size, int) else int(size.node.hint or 0) for size in value.shape)
 
 
 def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> ExportedProgram:
