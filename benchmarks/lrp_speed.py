@@ -15,19 +15,16 @@ import sys
 import tempfile
 import time
 import warnings
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from memory_meter import peak
 from relmask.lrp import AlphaBeta, Composite, Epsilon, Explainer, Rule, compile, kind
 from relmask.lrp.composites import epsilon_alpha2_beta1, epsilon_gamma_box, epsilon_plus
 from relmask.models import zoo
@@ -170,31 +167,6 @@ def ways(model: nn.Module, images: Tensor, hows: list[str]) -> Iterator[Way]:
             yield Way("zennit", name, partial(zennit, model, images, name), name)
 
 
-class Live(TorchDispatchMode):
-    """The largest sum of the storages that are alive at once, in bytes, of those made inside."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.sizes: dict[int, int] = {}
-        self.peak = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
-        made = function(*args, **(kwargs or {}))
-        given = {tensor.untyped_storage().data_ptr() for tensor in tensors((args, kwargs))}
-        for tensor in tensors(made):
-            storage = tensor.untyped_storage()
-            place = storage.data_ptr()
-            if place not in given and place not in self.sizes:
-                self.sizes[place] = storage.nbytes()
-                weakref.finalize(storage, self.sizes.pop, place, None)
-        self.peak = max(self.peak, sum(self.sizes.values()))
-        return made
-
-
-def tensors(tree: Any) -> Iterator[Tensor]:  # noqa: ANN401
-    return (leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor))
-
-
 def seconds(run: Callable[[], object]) -> float:
     begun = time.perf_counter()
     run()
@@ -235,7 +207,7 @@ def measure(
         assert reference is not None
         difference = float((relevance - reference).abs().max() / reference.abs().max())
         runs.append(way)
-        facts.append({"difference": difference, "peak_mb": peak(way)})
+        facts.append({"difference": difference, "peak_mb": megabytes(way)})
     times: list[list[float]] = [[] for _ in runs]
     forward = []
     plain()
@@ -251,14 +223,11 @@ def measure(
         yield {**common, "tool": way.tool, "rules": way.rules, "times_forward": ratio, **fact}
 
 
-def peak(way: Way) -> float | None:
+def megabytes(way: Way) -> float | None:
     """Megabytes alive at once, without weights and images; None where torch cannot see them."""
     if "eager" not in way.tool and "relmask" in way.tool:
         return None
-    live = Live()
-    with live:
-        way.run()
-    return round(live.peak / 1e6, 1)
+    return round(peak(way.run) / 1e6, 1)
 
 
 def main() -> None:

@@ -64,10 +64,9 @@ def reddest(heatmap: Path) -> int:
 def test_a_heatmap_shows_where_the_strongest_class_has_its_evidence(run: Run, tmp_path: Path) -> None:
     lit(tmp_path / "in/a.png", "left")
     lit(tmp_path / "in/b.png", "right")
-    explained = explain_files(run, [tmp_path / "in"], tmp_path / "out")
+    explain_files(run, [tmp_path / "in"], tmp_path / "out")
     assert [row["class"] for row in table(tmp_path / "out")] == ["left", "right"]
     assert reddest(tmp_path / "out/heatmaps/a.png") < 4 <= reddest(tmp_path / "out/heatmaps/b.png")
-    assert "linear" in explained.rules
 
 
 def test_a_named_class_is_explained_everywhere(run: Run, tmp_path: Path) -> None:

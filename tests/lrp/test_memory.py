@@ -1,51 +1,16 @@
 """How much is alive at once, against captum on the same work."""
 
 import warnings
-import weakref
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from captum.attr import LRP as Captum
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from memory_meter import peak
 from relmask.lrp import AlphaBeta, Composite, Epsilon, Rule, compile, kind
 from relmask.models.vgg import VGG11, Vgg
-
-
-class Live(TorchDispatchMode):
-    """The largest sum of the storages that were made inside and are alive at once, in bytes."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.sizes: dict[int, int] = {}
-        self.peak = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
-        made = function(*args, **(kwargs or {}))
-        given = {storage.data_ptr() for storage in storages((args, kwargs))}
-        for storage in storages(made):
-            place = storage.data_ptr()
-            if place not in given and place not in self.sizes:
-                self.sizes[place] = storage.nbytes()
-                weakref.finalize(storage, self.sizes.pop, place, None)
-        self.peak = max(self.peak, sum(self.sizes.values()))
-        return made
-
-
-def storages(tree: object) -> list[torch.UntypedStorage]:
-    return [leaf.untyped_storage() for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
-def peak(run: Callable[[], object]) -> int:
-    live = Live()
-    with live:
-        run()
-    return live.peak
 
 
 def test_the_meter_counts_what_is_alive_at_once() -> None:

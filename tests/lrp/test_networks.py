@@ -5,8 +5,10 @@ import warnings
 import pytest
 import torch
 from captum.attr import LRP
+from captum.attr._utils.custom_modules import Addition_Module
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from relmask.lrp import AlphaBeta, Composite, Epsilon, Magnitude, ZPlus, compile, kind
 from tests.lrp import oracle
@@ -61,6 +63,66 @@ def test_a_plain_network_equals_captum(
         expected = LRP(model).attribute(images, target=target).detach()
     largest = float(expected.abs().max())
     torch.testing.assert_close(relevance, expected, rtol=tolerance, atol=tolerance * largest)
+
+
+class Residual(nn.Module):
+    """A residual block as captum can follow it: every sum and every function is a module."""
+
+    def __init__(self, norm: bool) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
+        self.body = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1))
+        if norm:
+            self.body.append(nn.BatchNorm2d(6))
+        self.add = Addition_Module()
+        self.head = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.linear = nn.Linear(6, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        logits: Tensor = self.linear(self.head(self.add(self.body(x), x)).flatten(1))
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("captums", "rule"),
+    [(EpsilonRule, Epsilon(1e-6)), (Alpha1_Beta0_Rule, AlphaBeta(1, 0))],
+    ids=["epsilon", "alpha1"],
+)
+def test_a_residual_network_equals_captum_that_gets_it_with_batch_norm_folded(
+    captums: type, rule: Epsilon | AlphaBeta
+) -> None:
+    """Without folding its maps are others, and with `a + b` as a function it counts the sum twice."""
+    model = Residual(norm=True).double().eval().requires_grad_(False)
+    norm = model.body[3]
+    assert isinstance(norm, nn.BatchNorm2d)
+    norm.running_mean.normal_()  # type: ignore[union-attr]
+    norm.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
+    folded = Residual(norm=False).double().eval().requires_grad_(False)
+    folded.load_state_dict(
+        {name: value for name, value in model.state_dict().items() if not name.startswith("body.3")}
+    )
+    folded.body[2] = fuse_conv_bn_eval(model.body[2], norm)
+    for layer in (*model.modules(), *folded.modules()):
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+            layer.bias.abs_()  # captum counts negative ones as positive
+    norm.bias.copy_(folded.body[2].bias - (model.body[2].bias - norm.running_mean) * _scale(norm))
+    images = torch.rand(2, 3, 12, 10, dtype=torch.float64)
+    composite = Composite("same", ((kind("convolution"), rule), (kind("linear"), Epsilon())))
+    relevance = compile(model, images, composite, sizes=False)(images, 1)[1]
+    for layer in folded.modules():
+        if not list(layer.children()) and not isinstance(layer, nn.ReLU):
+            layer.rule = captums() if isinstance(layer, nn.Conv2d) else EpsilonRule()
+            layer.rule.STABILITY_FACTOR = 1e-6
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = LRP(folded).attribute(images, target=1).detach()
+    torch.testing.assert_close(relevance, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+def _scale(norm: nn.BatchNorm2d) -> Tensor:
+    assert norm.running_var is not None
+    return norm.weight * (norm.running_var + norm.eps).rsqrt()
 
 
 @pytest.mark.parametrize("name", ["resnet", "mobilenet v2"])

@@ -30,14 +30,13 @@ class Explained:
         out: folder of the results.
         images: pictures in all.
         failed: file and reason of those that could not be read.
-        rules: layer, operator and rule, a line each.
-        tables: file, and what each layer kept of its relevance, of every picture; empty if not asked for.
+        tables: file, and layer by layer the rule and what it kept of the relevance, of every picture; empty
+            if not asked for.
     """
 
     out: Path
     images: int
     failed: tuple[tuple[str, str], ...]
-    rules: str
     tables: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
@@ -93,34 +92,37 @@ def explain_files(
             failed.append((str(item.path), reason))
             rows.append([printable(item.path), "", "", "", "", reason])
         else:
-            explained = _explained(reader, image, None if target is None else classes.index(target))
-            if tables:
-                kept.append((str(item.path), _table(reader, image, explained.k)))
+            explained = _explained(reader, image, None if target is None else classes.index(target), tables)
+            if explained.table is not None:
+                kept.append((str(item.path), explained.table))
             _draw(out / heatmap, image, explained.relevance, 100 / reader.spec.size**2)
             figures = (f"{explained.logit:.6g}", f"{explained.relevance.max():.6g}")
             rows.append([printable(item.path), classes[explained.k], *figures, printable(heatmap), ""])
         progress("explain", len(rows), len(items))
     write_csv(out / "explanations.csv", COLUMNS, rows)
-    return Explained(out, len(items), tuple(failed), reader.explainer.table, tuple(kept))
+    return Explained(out, len(items), tuple(failed), tuple(kept))
 
 
 class _Explained(NamedTuple):
     k: int
     logit: float
     relevance: NDArray[np.float32]
+    table: str | None
 
 
-def _explained(reader: Reader, image: NDArray[np.float32], target: int | None) -> _Explained:
-    """A class of an image and its relevance (H, W); without a target the class with the highest logit."""
+def _explained(reader: Reader, image: NDArray[np.float32], target: int | None, tables: bool) -> _Explained:
+    """A class of an image, its relevance (H, W), and what each layer kept of it where `tables` asks for that.
+
+    Without a target it is the class with the highest logit.
+    """
     images, places = reader.cut(image)
     logits = reader.logits(images).amax(0)
     k = int(logits.argmax()) if target is None else target
-    return _Explained(k, float(logits[k]), reader.explain(image, images, places, k))
-
-
-def _table(reader: Reader, image: NDArray[np.float32], k: int) -> str:
-    images, _ = reader.cut(image)
-    return str(reader.explainer.ledger(reader.normalise(images.to(reader.device)), k))
+    relevance = reader.explain(image, images, places, k)
+    table = None
+    if tables:
+        table = str(reader.explainer.ledger(reader.normalise(images.to(reader.device)), k))
+    return _Explained(k, float(logits[k]), relevance, table)
 
 
 def _draw(path: Path, image: NDArray[np.float32], relevance: NDArray[np.float32], limit: float) -> None:
