@@ -1,5 +1,6 @@
 """Whole networks against captum, and rules that agree with each other."""
 
+import copy
 import warnings
 
 import pytest
@@ -66,22 +67,34 @@ def test_a_plain_network_equals_captum(
 
 
 class Residual(nn.Module):
-    """A residual block as captum can follow it: every sum and every function is a module."""
+    """A residual block as captum can follow it: every sum and every function is a module.
 
-    def __init__(self, norm: bool) -> None:
+    Folded, no bias is negative: captum counts negative ones of alpha1-beta0 as positive.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
-        self.body = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1))
-        if norm:
-            self.body.append(nn.BatchNorm2d(6))
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, bias=False), nn.ReLU())
+        self.conv = nn.Conv2d(6, 6, 3, padding=1, bias=False)
+        self.norm: nn.BatchNorm2d | None = nn.BatchNorm2d(6)
         self.add = Addition_Module()
         self.head = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1))
         self.linear = nn.Linear(6, 4, bias=False)
+        self.norm.running_mean, self.norm.running_var = -torch.rand(6), torch.rand(6) + 0.5
+        nn.init.uniform_(self.norm.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
-        logits: Tensor = self.linear(self.head(self.add(self.body(x), x)).flatten(1))
+        hidden = self.conv(x) if self.norm is None else self.norm(self.conv(x))
+        logits: Tensor = self.linear(self.head(self.add(hidden, x)).flatten(1))
         return logits
+
+    def folded(self) -> nn.Module:
+        """The same network without batch norm."""
+        made = copy.deepcopy(self)
+        assert made.norm is not None
+        made.conv, made.norm = fuse_conv_bn_eval(made.conv, made.norm), None
+        return made.eval()
 
 
 @pytest.mark.parametrize(
@@ -93,36 +106,20 @@ def test_a_residual_network_equals_captum_that_gets_it_with_batch_norm_folded(
     captums: type, rule: Epsilon | AlphaBeta
 ) -> None:
     """Without folding its maps are others, and with `a + b` as a function it counts the sum twice."""
-    model = Residual(norm=True).double().eval().requires_grad_(False)
-    norm = model.body[3]
-    assert isinstance(norm, nn.BatchNorm2d)
-    norm.running_mean.normal_()  # type: ignore[union-attr]
-    norm.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
-    folded = Residual(norm=False).double().eval().requires_grad_(False)
-    folded.load_state_dict(
-        {name: value for name, value in model.state_dict().items() if not name.startswith("body.3")}
-    )
-    folded.body[2] = fuse_conv_bn_eval(model.body[2], norm)
-    for layer in (*model.modules(), *folded.modules()):
-        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-            layer.bias.abs_()  # captum counts negative ones as positive
-    norm.bias.copy_(folded.body[2].bias - (model.body[2].bias - norm.running_mean) * _scale(norm))
+    model = Residual().double().eval().requires_grad_(False)
     images = torch.rand(2, 3, 12, 10, dtype=torch.float64)
     composite = Composite("same", ((kind("convolution"), rule), (kind("linear"), Epsilon())))
     relevance = compile(model, images, composite, sizes=False)(images, 1)[1]
+    folded = model.folded()
     for layer in folded.modules():
-        if not list(layer.children()) and not isinstance(layer, nn.ReLU):
-            layer.rule = captums() if isinstance(layer, nn.Conv2d) else EpsilonRule()
-            layer.rule.STABILITY_FACTOR = 1e-6
+        if not list(layer.children()) and not isinstance(layer, nn.ReLU | nn.Dropout):
+            theirs = captums() if isinstance(layer, nn.Conv2d) else EpsilonRule()
+            theirs.STABILITY_FACTOR = 1e-6
+            layer.rule = theirs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = LRP(folded).attribute(images, target=1).detach()
     torch.testing.assert_close(relevance, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
-
-
-def _scale(norm: nn.BatchNorm2d) -> Tensor:
-    assert norm.running_var is not None
-    return norm.weight * (norm.running_var + norm.eps).rsqrt()
 
 
 @pytest.mark.parametrize("name", ["resnet", "mobilenet v2"])
