@@ -67,7 +67,7 @@ class Varied(Reader):
         super().__init__(own.model, own.spec, own.composite, own.device, own.batch_size)
         self.way, self.scored = way, scored
         self.mirrors = own.mirrors[: way.mirrors]
-        self.explained: dict[tuple[bytes, int], Tensor] = {}
+        self.found: dict[tuple[bytes, int], Tensor] = {}
         self.seconds = 0.0
         architecture = run.metadata.architecture
         self.margin = architecture.margin if architecture else 0
@@ -86,13 +86,13 @@ class Varied(Reader):
     def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
         """As the run's reader, in the way that was asked for."""
         keys = [(image.numpy().tobytes(), int(k)) for image, k in zip(images, targets, strict=True)]
-        new = [number for number, key in enumerate(keys) if key not in self.explained]
+        new = [number for number, key in enumerate(keys) if key not in self.found]
         if new:
             begun = time.process_time()
             found = self._explained(images[new], targets[new])
             self.seconds += time.process_time() - begun
-            self.explained.update(zip([keys[number] for number in new], found, strict=True))
-        return torch.stack([self.explained[key] for key in keys])
+            self.found.update(zip([keys[number] for number in new], found, strict=True))
+        return torch.stack([self.found[key] for key in keys])
 
     def attribute(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """As the run's reader, or from where the way back stops, spread over the pixels below.
@@ -118,8 +118,8 @@ def likeness(own: Varied, other: Varied) -> float:
     """Median correlation of smoothed maps."""
     sigma = own.spec.sigma
     found = []
-    for key in own.explained.keys() & other.explained.keys():
-        pair = [torch.from_numpy(smooth(reader.explained[key].numpy(), sigma)) for reader in (own, other)]
+    for key in own.found.keys() & other.found.keys():
+        pair = [torch.from_numpy(smooth(reader.found[key].numpy(), sigma)) for reader in (own, other)]
         both = torch.stack([one.flatten() for one in pair])
         if bool((both.std(1) > 0).all()):
             found.append(float(torch.corrcoef(both)[0, 1]))
@@ -169,8 +169,8 @@ def measured(run: Run, index: Index, stops: list[str], every: int) -> Iterator[d
         figures: dict[str, object] = {}
         for name, score in masks(run, reader, calibration, index, every).items():
             figures[f"{name}, own thresholds"] = score
-        figures["seconds an image explained"] = reader.seconds / max(len(reader.explained), 1)
-        figures["explained"] = len(reader.explained)
+        figures["seconds an image explained"] = reader.seconds / max(len(reader.found), 1)
+        figures["explained"] = len(reader.found)
         own = own or reader
         figures["correlation"] = likeness(own, reader)
         for name, score in masks(run, reader, relabelled(run, reader), index, every).items():
