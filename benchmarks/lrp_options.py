@@ -29,6 +29,7 @@ from relmask.evaluation.evaluate import choose
 from relmask.evaluation.measure import measure
 from relmask.masks.calibration import Calibration
 from relmask.masks.outline import smooth
+from relmask.models.bundle import Architecture
 from relmask.segmenter import Reader, Run, Segmenter
 from relmask.training.recalibrate import recalibrate
 
@@ -70,7 +71,7 @@ class Varied(Reader):
         self.found: dict[tuple[bytes, int], Tensor] = {}
         self.seconds = 0.0
         architecture = run.metadata.architecture
-        self.margin = architecture.margin if architecture else 0
+        self.margin = architecture.margin if isinstance(architecture, Architecture) else 0
         self._explained(torch.zeros(1, 3, self.spec.size, self.spec.size), torch.tensor([0]))  # compiles
 
     def logits(self, images: Tensor) -> Tensor:
