@@ -53,8 +53,9 @@ def parameters(function: Function) -> dict[str, Any]:
 
 
 def command_lines(text: str) -> list[str]:
-    """Lines of a page that begin with `relmask `, without the remark behind them."""
-    return [line.strip() for line in re.findall(r"^ *relmask [^`\n]*$", text, re.MULTILINE)]
+    """Lines of a page's code blocks that begin with `relmask `."""
+    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("relmask ")]
 
 
 def parse(line: str) -> None:

@@ -16,6 +16,7 @@ from relmask.evaluation.controls import CONTROLS
 from relmask.evaluation.evaluate import choose, evaluate, shared_groups
 from relmask.masks.calibration import Calibration, ClassThresholds
 from relmask.segmenter import Run, Segmentation
+from tests.inspection.fakes import METADATA
 
 
 def sample(name: str, split: str | None = None, group: str | None = None) -> Sample:
@@ -74,7 +75,12 @@ def fake_run(folder: Path, drawn: str = "given") -> Run:
     segmenter = SimpleNamespace(
         segment_images=darkest, classes=CLASSES, intensity=Intensity(), calibration=calibration
     )
-    return cast(Run, SimpleNamespace(path=folder, segmenter=segmenter, metadata=SimpleNamespace(split=drawn)))
+    return cast(
+        Run,
+        SimpleNamespace(
+            path=folder, segmenter=segmenter, metadata=METADATA.model_copy(update={"split": drawn})
+        ),
+    )
 
 
 @pytest.fixture
@@ -106,7 +112,7 @@ def test_metrics_json_keeps_its_contract(evaluated: tuple[Path, dict[str, Any]])
 
 def test_the_report_shows_the_controls_beside_the_run(evaluated: tuple[Path, dict[str, Any]]) -> None:
     page = (evaluated[0] / "out" / "report.html").read_text(encoding="utf-8")
-    assert all(f"<td>{name}</td>" in page for name in ("relmask", "darkness", "otsu"))
+    assert all(f'<th scope="row">{name}</th>' in page for name in ("relmask", "darkness", "otsu"))
     assert "every figure is too good" not in page
 
 

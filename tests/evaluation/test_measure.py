@@ -13,6 +13,7 @@ from relmask.data.reading import Intensity
 from relmask.data.surfaces import write_surfaces
 from relmask.data.truth import read_truth
 from relmask.errors import DataError
+from relmask.evaluation.cases import badness
 from relmask.evaluation.controls import CONTROLS, Control
 from relmask.evaluation.measure import Measured, measure, measure_control
 from relmask.evaluation.metrics import Metrics, ThresholdScores
@@ -87,7 +88,7 @@ def test_the_worst_case_comes_first_and_faultless_ones_are_no_worst_cases(index:
     worst = measured(index, sometimes_blind).cases.worst
     assert worst
     assert all(not case.outcome.called and case.outcome.labels for case in worst)
-    assert worst == sorted(worst, key=lambda case: case.badness, reverse=True)
+    assert worst == sorted(worst, key=lambda case: badness(case.outcome), reverse=True)
     assert not measured(index, perfect).cases.worst
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from relmask.data.reading import Intensity
+from relmask.models.bundle import Input, Metadata
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class FakeSegmenter:
     classes: tuple[str, ...] = ("pit", "scratch")
     intensity: Intensity = field(default_factory=Intensity)
     seen: int = 0
+    score: Callable[[float], float] = lambda score: score
     before: Callable[[int], None] = lambda seen: None
 
     def segment_images(self, images: Sequence[NDArray[np.float32]]) -> list[FakeSegmentation]:
@@ -41,15 +43,32 @@ class FakeSegmenter:
             mask=mask,
             relevance=grey if found else None,
             scores={"pit": float((mask == 1).mean()), "scratch": float((mask == 2).mean())},
-            score=float(found),
+            score=self.score(float(found)),
             label="defect" if found else "clean",
             components=("one",) if found else (),
         )
 
 
+METADATA = Metadata(
+    relmask="0",
+    architecture=None,
+    classes=("pit", "scratch"),
+    clean="ok",
+    input=Input(size=64, windows=False, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity()),
+    composite="relmask",
+    calibration=None,
+    split="given",
+    data="/parts",
+    fingerprint="",
+    settings={},
+    command="relmask train /parts -o run",
+)
+
+
 @dataclass
 class FakeRun:
     path: Path
+    metadata: Metadata = METADATA
     segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
 
 

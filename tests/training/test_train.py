@@ -77,7 +77,7 @@ def test_a_run_holds_what_its_contract_names(trained: Run) -> None:
         lines = list(csv.DictReader(file))
     assert [line["epoch"] for line in lines] == ["0", "1"]
     report = (trained.path / "report.html").read_text(encoding="utf-8")
-    assert all(f"<td>{name}</td>" in report for name in CLASSES)
+    assert all(f'<th scope="row">{name}</th>' in report for name in CLASSES)
 
 
 def test_with_every_mask_file_corrupted_training_and_masks_are_the_same_bytes(

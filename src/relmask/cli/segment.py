@@ -43,7 +43,7 @@ def segment(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a mask for every picture, and results.csv.
+    """Write a mask for every picture, results.csv and report.html.
 
     When stopped: the same command goes on where this one stopped.
 

@@ -13,6 +13,7 @@ from relmask.evaluation.results import write_results
 from relmask.masks.calibration import Calibration
 from relmask.progress import Progress, silent
 from relmask.segmenter import Run
+from relmask.training.about import run_facts, thresholds, verdict
 
 
 def evaluate(
@@ -59,8 +60,22 @@ def evaluate(
         _, found = measure_control(control, samples, index, intensity=segmenter.intensity)
         others[control.name] = found.tally.pixel()
         progress("controls", number, len(controls))
-    more = [pages.controls(metrics, others)] if others else []
-    write_results(out, metrics, measured, title=f"relmask: {run.path.name} on {index.root.name}", more=more)
+    calibration = segmenter.calibration
+    more = [
+        *([pages.controls(metrics, others)] if others else []),
+        *verdict(run.path),
+        thresholds(calibration),
+        run_facts(run.metadata),
+    ]
+    write_results(
+        out,
+        metrics,
+        measured,
+        title=f"{run.path.name} on {index.root.name}",
+        more=more,
+        gate=calibration.gate_score,
+        about=f"relmask evaluate: masks of {run.path} against the true masks of {index.root}",
+    )
     return metrics
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +15,7 @@ from relmask.data.reading import Intensity, read_image
 from relmask.data.truth import has_truth, read_truth
 from relmask.errors import DataError, ImageError
 from relmask.evaluation.bootstrap import intervals
-from relmask.evaluation.cases import Case, Cases
+from relmask.evaluation.cases import Case, Cases, badness
 from relmask.evaluation.controls import Control
 from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
 from relmask.evaluation.ranking import ThresholdSearch
@@ -108,7 +109,9 @@ def measure(
                 score=result.score,
                 scores=result.scores,
             )
-            cases.add(Case(outcome, image, result.relevance, result.mask, truth))
+            worse = badness(outcome)
+            keep = partial(Case.of, outcome, image, result.relevance, result.mask, truth)
+            cases.add(outcome.name, worse, keep, faulty=worse > (0.0, 0))
             on_image(len(tally.outcomes))
     if not tally.outcomes:
         reasons = "\n".join(failed.values()) or "The part is empty: name another with --split."

@@ -4,27 +4,48 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from relmask.evaluation.cases import Cases, colours, picture
+from relmask.evaluation.cases import Cases, full_colour
 from relmask.evaluation.measure import Measured
 from relmask.evaluation.metrics import Interval, Metrics, PixelScores, Tally
 from relmask.evaluation.ranking import Curve
-from relmask.report import Line, Section, bars, cards, charts, curves, facts, gallery, legend, table, text
+from relmask.report import (
+    Line,
+    Section,
+    cards,
+    charts,
+    confusion,
+    curves,
+    gallery,
+    histogram,
+    how_to_read,
+    table,
+    text,
+)
 from relmask.report.page import Cell
 
 POINTS = 200  # of a curve
 
 
-def sections(metrics: Metrics, measured: Measured, more: Sequence[Section] = ()) -> list[Section]:
-    """All that is to be said of one evaluation; `more` stands behind the figures, before the pictures."""
+def sections(
+    metrics: Metrics, measured: Measured, more: Sequence[Section] = (), gate: float | None = None
+) -> list[Section]:
+    """All that is to be said of one evaluation.
+
+    Args:
+        metrics: its figures.
+        measured: what they were made of.
+        more: to stand behind the pictures.
+        gate: score that a defect must have, if there is one for all classes.
+    """
     tally = measured.tally
     return [
         *warnings(metrics, measured),
         summary(metrics),
-        thresholds(metrics),
         per_class(metrics),
-        figures(tally),
-        *more,
+        figures(tally, gate),
+        confusion(tally.outcomes, tally.classes),
         *pictures(measured.cases, tally.classes),
+        *more,
     ]
 
 
@@ -40,9 +61,12 @@ def warnings(metrics: Metrics, measured: Measured) -> list[Section]:
     if metrics.groups < 10:
         found.append(f"Only {metrics.groups} groups: the figures may be far off, see the intervals.")
     if unmasked := sum(not outcome.masked for outcome in measured.tally.outcomes):
-        found.append(f"{unmasked} defective images have no true mask: they count in image figures only.")
+        found.append(
+            f"{unmasked} defective pictures have no true mask: they count in figures of whole pictures only."
+        )
     if measured.failed:
-        found.append(f"{len(measured.failed)} images are left out: " + "; ".join(measured.failed.values()))
+        reasons = [*measured.failed.values()][:5] + ["..."] * (len(measured.failed) > 5)
+        found.append(f"{len(measured.failed)} pictures are left out: " + "; ".join(reasons))
     return [text("Read this first", *found, warning=True)] if found else []
 
 
@@ -50,61 +74,42 @@ def summary(metrics: Metrics) -> Section:
     """The figures that matter, large."""
     pixel, ci = metrics.pixel, metrics.ci95
     return cards(
-        f"On {metrics.images} images of the {metrics.split} split",
+        f"On {metrics.images} pictures of the {metrics.split} split",
         {
             "F1 within 2 px": (pixel.f1_tol2, _interval(ci.f1_tol2)),
             "F1, exact": (pixel.f1, _interval(ci.f1)),
             "IoU": (pixel.iou, _interval(ci.iou)),
-            "Clean images without a mask": (metrics.clean.empty_share, _interval(ci.empty_share)),
-            "Image AUROC": (metrics.image.auroc, _interval(ci.auroc)),
-            "Seconds an image": (metrics.seconds_per_image, ""),
+            "Clean, no mask": (metrics.clean.empty_share, _interval(ci.empty_share)),
+            "Picture AUROC": (metrics.image.auroc, _interval(ci.auroc)),
+            "Seconds a picture": (metrics.seconds_per_image, ""),
         },
-    )
-
-
-def thresholds(metrics: Metrics) -> Section:
-    """What made the masks."""
-    threshold = metrics.threshold
-    return facts(
-        "Split and thresholds",
-        {
-            "images": f"{metrics.images} in {metrics.groups} groups, {metrics.clean.images} of them clean",
-            "grouped": metrics.grouped,
-            "thresholds saw true masks": threshold.saw_masks,
-            **{
-                f"threshold of {name}": f"seed {seed:.3g}, extent {threshold.extent.get(name, seed):.3g}"
-                for name, seed in threshold.seed.items()
-            },
-        },
+        note=f"{metrics.groups} groups, {metrics.clean.images} clean pictures. "
+        "Under each figure its 95 % interval, by a bootstrap over groups.",
     )
 
 
 def per_class(metrics: Metrics) -> Section:
     """Every figure of every class."""
-    columns = ("class", "IoU", "95 %", "F1", "precision", "recall", "F1 2 px", "AP", "AUPRO", "image AUROC")
+    columns = ("class", "IoU", "95 %", "F1", "precision", "recall", "F1 2 px", "AP", "AUPRO", "AUROC")
     rows: list[Sequence[Cell]] = [
         _row(name, scores, metrics.ci95.per_class.get(name), metrics.image.per_class.get(name))
         for name, scores in metrics.per_class.items()
     ]
     rows.append(_row("any defect", metrics.pixel, metrics.ci95.iou, metrics.image.auroc))
     note = (
-        "Pooled over all images, clean ones included. 95 %: bootstrap over groups. A dash: not defined in "
-        "this split. AP and AUPRO rank the relevance, whatever the threshold."
+        "Pooled over all pictures, clean ones included. 95 %: interval of the IoU. A dash: not defined in "
+        "this split. AP and AUPRO rank pixels by relevance, AUROC ranks pictures by score."
     )
     return table("Per class", columns, rows, note=note, strong=len(rows) - 1)
 
 
-def figures(tally: Tally) -> Section:
-    """Precision-recall, per-region overlap and the scores of clean and defective images."""
-    scores: Mapping[str, list[float]] = {
-        kind: [outcome.score for outcome in tally.outcomes if bool(outcome.labels) == defective]
-        for kind, defective in (("clean", False), ("defective", True))
-    }
+def figures(tally: Tally, gate: float | None) -> Section:
+    """Precision-recall, per-region overlap and the scores of clean and defective pictures."""
     pr, pro = tally.ranking.precision_recall(), tally.ranking.region_overlap()
     return charts(
         "Curves",
         {
-            "Score of each image": bars(scores, x_label="score"),
+            "Score of each picture": histogram(tally.outcomes, gate),
             "Pixels, over all thresholds": curves(
                 [_line("any defect", pr)],
                 x_label="recall",
@@ -125,20 +130,13 @@ def figures(tally: Tally) -> Section:
 
 def pictures(cases: Cases, classes: Sequence[str]) -> list[Section]:
     """The worst cases, then a fair sample."""
-    limit = cases.limit()
-    note = (
-        f"Relevance: red for a defect, blue against it; full colour is {limit:.2g} logits a pixel everywhere."
-    )
-    found = [legend("How to read the pictures", colours(classes), note=note)]
+    full = full_colour(cases)
+    found = [how_to_read(classes, full)]
     if cases.worst:
-        found.append(gallery("Worst cases", [picture(case, classes, limit) for case in cases.worst]))
-    found.append(
-        gallery(
-            "A random sample of all images",
-            [picture(case, classes, limit) for case in cases.sample],
-            note="Drawn alike from good and bad cases.",
-        )
-    )
+        worst = [case.picture(full) for case in cases.worst]
+        found.append(gallery("Worst cases", worst, note="By F1 at 2 px. All pictures are in images.csv."))
+    if cases.sample:
+        found.append(gallery("A random sample of the others", [case.picture(full) for case in cases.sample]))
     return found
 
 

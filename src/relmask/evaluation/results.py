@@ -21,6 +21,8 @@ def write_results(
     *,
     title: str = "Evaluation",
     more: Sequence[Section] = (),
+    gate: float | None = None,
+    about: str = "",
 ) -> None:
     """Write all files; metrics.json is the last, so that where it is, the others are.
 
@@ -29,7 +31,9 @@ def write_results(
         metrics: what to write.
         measured: what they were made of.
         title: of the report.
-        more: sections to put behind the figures and before the pictures, such as controls.
+        more: sections to put behind the pictures, such as controls.
+        gate: score that a defect must have, if there is one for all classes.
+        about: a line under the title.
 
     Raises:
         OutError: the folder cannot be written.
@@ -38,7 +42,7 @@ def write_results(
     write_images(out / "images.csv", tally)
     write_json(out / "curves.json", curves(tally))
     write_worst(cases, out / "worst")
-    write_report(out / "report.html", title, sections(metrics, measured, more))
+    write_report(out / "report.html", title, sections(metrics, measured, more, gate), about=about)
     write_json(out / "metrics.json", metrics.model_dump(mode="json"))
 
 

@@ -20,7 +20,18 @@ from relmask.formats import find_formats
 from relmask.inspection.exports import export, require_unchanged
 from relmask.inspection.inputs import Item, find_items
 from relmask.inspection.journal import Journal, Row
-from relmask.inspection.results import MASKS, RELEVANCE, TABLE, Results, Segmented, mask_of, remove
+from relmask.inspection.page import REPORT, Page
+from relmask.inspection.results import (
+    MASKS,
+    RELEVANCE,
+    TABLE,
+    Results,
+    Segmented,
+    Segments,
+    mask_of,
+    remove,
+)
+from relmask.models.bundle import Metadata
 from relmask.progress import Progress, silent
 
 Image = NDArray[np.float32]
@@ -32,27 +43,16 @@ MOST_PIXELS = 2**24
 """A batch is closed when it holds this many, so that large pictures do not fill the memory."""
 
 
-class Segments(Protocol):
-    """What a job needs of a segmenter; `relmask.segmenter.Segmenter` has it."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Defect classes, in the order of the mask's values."""
-
-    @property
-    def intensity(self) -> Intensity:
-        """How pictures are read."""
-
-    def segment_images(self, images: Sequence[Image]) -> Sequence[Segmented]:
-        """A result for each image (H, W, 3) in [0, 1]."""
-
-
 class Trained(Protocol):
     """What a job needs of a run."""
 
     @property
     def path(self) -> Path:
         """Folder of the run."""
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the run says of itself."""
 
     @property
     def segmenter(self) -> Segments:
@@ -110,7 +110,7 @@ def segment_files(
 ) -> Outcome:
     """Write a mask for every picture, and results.csv.
 
-    OUT gets `masks/<path below INPUT>.png`, `results.csv`, `segment.json` and, if asked for,
+    OUT gets `masks/<path below INPUT>.png`, `results.csv`, `report.html`, `segment.json` and, if asked for,
     `relevance/<path below INPUT>.tiff` of the pictures with a defect (a clean one is not explained). Other
     formats get a folder each, which is written when all masks are there.
     The same OUT with the same settings goes on with what is missing; a picture that failed or has changed
@@ -146,16 +146,23 @@ def segment_files(
     if not overwrite:
         require_unchanged(out, others)
     _prepare(out, settings, overwrite)
-    results = Results(out, run.segmenter.classes, relevance)
+    results, page = Results(out, run.segmenter.classes, relevance), Page(out, run.path, run.metadata)
     with Journal(out / JOURNAL) as journal:
         todo = _todo(items, journal, out)
         resumed = len(items) - len(todo)
         done = resumed
+        missing, before = set(todo), journal.rows()
+        for item in items:
+            if item not in missing:
+                page.add_done(item.path, before[str(item.path)], run.segmenter)
         try:
             progress("segment", done, len(items))
             for batch in _ahead(_batches(todo, run.segmenter.intensity, batch_size)):
-                for item, outcome in _segmented(run.segmenter, batch):
-                    journal.add(item.path, results.write(item, outcome))
+                for item, image, outcome in _segmented(run.segmenter, batch):
+                    row = results.write(item, outcome)
+                    journal.add(item.path, row)
+                    if image is not None and not isinstance(outcome, ImageError):
+                        page.add(row, image, outcome.relevance, outcome.mask)
                 done += len(batch)
                 progress("segment", done, len(items))
         except KeyboardInterrupt:
@@ -174,6 +181,8 @@ def segment_files(
             overwrite=overwrite,
             progress=progress,
         )
+    if todo or not (out / REPORT).exists():
+        page.write(rows, run.segmenter.classes)
     return Outcome(
         out=out,
         images=len(rows),
@@ -226,7 +235,8 @@ def _clear(out: Path) -> None:
                 if row.mask:
                     remove(out, row.mask)
         journal.unlink()
-    (out / TABLE).unlink(missing_ok=True)
+    for name in (TABLE, REPORT):
+        (out / name).unlink(missing_ok=True)
 
 
 def _todo(items: Sequence[Item], journal: Journal, out: Path) -> list[Item]:
@@ -275,12 +285,15 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
-def _segmented(segmenter: Segments, batch: Batch) -> Iterator[tuple[Item, Segmented | ImageError]]:
+def _segmented(
+    segmenter: Segments, batch: Batch
+) -> Iterator[tuple[Item, Image, Segmented] | tuple[Item, None, ImageError]]:
     readable = [(item, image) for item, image in batch if not isinstance(image, ImageError)]
-    yield from ((item, image) for item, image in batch if isinstance(image, ImageError))
+    yield from ((item, None, image) for item, image in batch if isinstance(image, ImageError))
     if readable:
         results = segmenter.segment_images([image for _, image in readable])
-        yield from zip((item for item, _ in readable), results, strict=True)
+        for (item, image), result in zip(readable, results, strict=True):
+            yield item, image, result
 
 
 def _fingerprint(run: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from relmask.data.reading import Intensity
 from relmask.errors import ImageError, OutError
 from relmask.files import printable, reason, write_csv
 from relmask.formats import Annotation, write_mask, write_relevance
@@ -47,6 +48,21 @@ class Segmented(Protocol):
     @property
     def components(self) -> Sequence[object]:
         """Connected parts of the mask."""
+
+
+class Segments(Protocol):
+    """What a job needs of a segmenter; `relmask.segmenter.Segmenter` has it."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Defect classes, in the order of the mask's values."""
+
+    @property
+    def intensity(self) -> Intensity:
+        """How pictures are read."""
+
+    def segment_images(self, images: Sequence[NDArray[np.float32]]) -> Sequence[Segmented]:
+        """A result for each image (H, W, 3) in [0, 1]."""
 
 
 class Results:

@@ -69,6 +69,12 @@ class Calibration(BaseModel):
         highest = self.standardised(logits).max(axis=1)
         return np.array([sigmoid(self.slope * value + self.offset) for value in highest])
 
+    @property
+    def gate_score(self) -> float | None:
+        """Chance of a defect above which an image may get a mask; None where that differs by class."""
+        gates = self.standardised(np.array([[threshold.gate for threshold in self.classes.values()]]))
+        return float(self.defect_probability(gates)[0]) if np.allclose(gates, gates[0, 0]) else None
+
     def candidates(self, logits: FloatArray) -> NDArray[np.bool_]:
         """Which classes (N, K) may get a mask; an image without any is clean."""
         return logits > np.array([threshold.gate for threshold in self.classes.values()])

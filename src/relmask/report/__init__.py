@@ -1,9 +1,11 @@
 """Takes figures, tables and pictures; gives one HTML file that needs no network and reads on a phone.
 
-`page` builds sections and writes the file, `drawings` makes curves as SVG, `figures` composes pictures.
+`page` builds sections and writes the file, `drawings` makes curves as SVG, `figures` composes pictures,
+`shots` shows some of them with a slider, `album` chooses which, `judged` says how pictures were judged.
 """
 
 from relmask.masks.colours import class_colours
+from relmask.report.album import Album
 from relmask.report.drawings import Line, bars, curves
 from relmask.report.figures import (
     fitted,
@@ -13,37 +15,48 @@ from relmask.report.figures import (
     painted,
     panel,
 )
+from relmask.report.judged import Judged, confusion, histogram, strongest
 from relmask.report.page import (
-    Picture,
     Section,
     cards,
     charts,
     facts,
-    gallery,
     legend,
+    matrix,
     table,
     text,
     write_report,
 )
+from relmask.report.shots import Picture, Shot, colours, gallery, how_to_read, limit
 
 __all__ = [
+    "Album",
+    "Judged",
     "Line",
     "Picture",
     "Section",
+    "Shot",
     "bars",
     "cards",
     "charts",
     "class_colours",
+    "colours",
+    "confusion",
     "curves",
     "facts",
     "fitted",
     "found_and_missed",
     "gallery",
+    "histogram",
+    "how_to_read",
     "legend",
+    "limit",
+    "matrix",
     "outlined",
     "overlay",
     "painted",
     "panel",
+    "strongest",
     "table",
     "text",
     "write_report",

@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-_WIDTH, _HEIGHT = 460, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 40
+_WIDTH, _HEIGHT = 380, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 30, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def bars(
     groups: Mapping[str, Sequence[float]],
     *,
     x_label: str,
-    y_label: str = "images",
+    y_label: str = "pictures",
     bins: int = 24,
     x_range: tuple[float, float] = (0.0, 1.0),
     marks: Mapping[str, float] | None = None,
@@ -109,14 +109,15 @@ def _marks(axes: _Axes, marks: Mapping[str, float]) -> str:
 
 
 def _legend(names: Sequence[str]) -> str:
-    rows = []
+    """Above the frame, three names a line."""
+    parts = []
     for k, name in enumerate(names):
-        y = _TOP + 24 + 15 * k
-        rows.append(
-            f'<rect class="s{k % 6} key" x="{_WIDTH - _RIGHT - 112}" y="{y - 8}" width="10" height="10"/>'
-            f'<text x="{_WIDTH - _RIGHT - 97}" y="{y + 1}">{escape(name[:18])}</text>'
+        x, y = _LEFT + 112 * (k % 3), 10 + 13 * (k // 3)
+        parts.append(
+            f'<rect class="s{k % 6} key" x="{x}" y="{y - 8}" width="10" height="10"/>'
+            f'<text x="{x + 15}" y="{y + 1}">{escape(name[:16])}</text>'
         )
-    return "".join(rows)
+    return "".join(parts)
 
 
 def _drawing(axes: _Axes, x_label: str, y_label: str, content: str) -> str:

@@ -13,12 +13,12 @@ from relmask.masks.colours import class_colours
 
 FloatArray = NDArray[np.floating]
 LabelArray = NDArray[np.integer]
-Picture = NDArray[np.uint8]  # (H, W, 3)
+Pixels = NDArray[np.uint8]  # (H, W, 3)
 
 _FOR, _AGAINST = np.array([214, 39, 40]), np.array([33, 102, 200])
 
 
-def overlay(image: FloatArray, relevance: FloatArray | None, limit: float) -> Picture:
+def overlay(image: FloatArray, relevance: FloatArray | None, limit: float) -> Pixels:
     """Relevance over the greyed image: red speaks for the class, blue against it.
 
     Args:
@@ -38,7 +38,7 @@ def overlay(image: FloatArray, relevance: FloatArray | None, limit: float) -> Pi
     return _bytes(grey)
 
 
-def outlined(image: FloatArray, mask: LabelArray) -> Picture:
+def outlined(image: FloatArray, mask: LabelArray) -> Pixels:
     """Image (H, W, 3) in [0, 1] with the border of each region of a mask (H, W) in its class's colour."""
     picture = _bytes(image * 255)
     for k in np.unique(mask[mask > 0]):
@@ -48,7 +48,7 @@ def outlined(image: FloatArray, mask: LabelArray) -> Picture:
     return picture
 
 
-def painted(image: FloatArray, mask: LabelArray, strength: float = 0.75) -> Picture:
+def painted(image: FloatArray, mask: LabelArray, strength: float = 0.75) -> Pixels:
     """Darkened grey image (H, W, 3) in [0, 1] under a mask (H, W) in the colours of its classes."""
     grey = np.repeat(image.mean(-1, keepdims=True), 3, -1) * 160
     colours = class_colours(int(mask.max(initial=0)))[mask]
@@ -56,13 +56,13 @@ def painted(image: FloatArray, mask: LabelArray, strength: float = 0.75) -> Pict
     return _bytes(grey * (1 - cover) + colours * cover)
 
 
-def fitted(picture: Picture, longest: int) -> Picture:
+def fitted(picture: Pixels, longest: int) -> Pixels:
     """The picture, made smaller if its longer side exceeds `longest` pixels."""
     factor = longest / max(picture.shape[:2])
     return picture if factor >= 1 else _resized(picture, max(1, round(picture.shape[0] * factor)))
 
 
-def found_and_missed(mask: LabelArray, truth: LabelArray) -> Picture:
+def found_and_missed(mask: LabelArray, truth: LabelArray) -> Pixels:
     """What was found and what was missed: green = both, red = mask alone, blue = truth alone, on black."""
     picture = np.zeros((*mask.shape, 3), np.uint8)
     picture[(mask > 0) & (truth > 0)] = (60, 190, 90)
@@ -71,7 +71,7 @@ def found_and_missed(mask: LabelArray, truth: LabelArray) -> Picture:
     return picture
 
 
-def panel(pictures: Sequence[Picture], *, height: int | None = None, gap: int = 4) -> Picture:
+def panel(pictures: Sequence[Pixels], *, height: int | None = None, gap: int = 4) -> Pixels:
     """Pictures side by side on white.
 
     Args:
@@ -86,23 +86,23 @@ def panel(pictures: Sequence[Picture], *, height: int | None = None, gap: int = 
     return np.concatenate(parts, 1)
 
 
-def data_uri(picture: Picture, quality: int | None = 85) -> str:
+def data_uri(picture: Pixels, quality: int | None = 80) -> str:
     """A picture as `data:` address: JPEG of this quality, or PNG with None."""
     file = io.BytesIO()
     image = Image.fromarray(picture)
     if quality is None:
         image.save(file, "PNG", optimize=True)
     else:
-        image.save(file, "JPEG", quality=quality, subsampling=0, optimize=True)
+        image.save(file, "JPEG", quality=quality, subsampling=0)  # optimize fails on noise
     kind = "png" if quality is None else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
-def _resized(picture: Picture, height: int) -> Picture:
+def _resized(picture: Pixels, height: int) -> Pixels:
     width = max(1, round(picture.shape[1] * height / picture.shape[0]))
     kind = Image.Resampling.NEAREST if height >= picture.shape[0] else Image.Resampling.BOX
     return np.asarray(Image.fromarray(picture).resize((width, height), kind))
 
 
-def _bytes(values: FloatArray) -> Picture:
+def _bytes(values: FloatArray) -> Pixels:
     return np.round(values).clip(0, 255).astype(np.uint8)

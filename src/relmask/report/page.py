@@ -1,15 +1,14 @@
-"""One HTML file out of sections: no network, no script, light and dark, wide and narrow."""
+"""One HTML file out of sections: no network, light and dark, wide and narrow, whole without its script."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from relmask.files import write_text
-from relmask.report.figures import data_uri
+from relmask.files import printable, write_text
+from relmask.report.script import SCRIPT
 from relmask.report.style import STYLE
 
 
@@ -25,13 +24,11 @@ class Section:
         return Section(self.title, self.html + other.html)
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One line of a gallery: pictures (H, W, 3) side by side, each with a name, under a caption."""
-
-    caption: str
-    images: Mapping[str, NDArray[np.uint8]]
-
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    f"script-src 'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
+)
+"""The browser loads nothing and runs no script but the page's own."""
 
 Cell = str | float | int | None
 
@@ -48,14 +45,15 @@ def facts(title: str, values: Mapping[str, Cell]) -> Section:
     return Section(title, f"<dl>{rows}</dl>")
 
 
-def cards(title: str, values: Mapping[str, tuple[Cell, str]]) -> Section:
-    """Large figures, each with a name and a note under it."""
+def cards(title: str, values: Mapping[str, tuple[Cell, str]], *, note: str = "") -> Section:
+    """Large figures, each with a name and a remark under it; a sentence under all."""
     items = "".join(
         f'<div class="card"><span>{escape(name)}</span><b>{_cell(value)}</b>'
-        f"<small>{escape(note)}</small></div>"
-        for name, (value, note) in values.items()
+        f"<small>{escape(remark)}</small></div>"
+        for name, (value, remark) in values.items()
     )
-    return Section(title, f'<div class="cards">{items}</div>')
+    under = f"<p class=note>{escape(note)}</p>" if note else ""
+    return Section(title, f'<div class="cards">{items}</div>{under}')
 
 
 def table(
@@ -75,18 +73,18 @@ def table(
         note: a sentence under the table.
         strong: number of a row that stands out.
     """
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     body = "".join(
         f"<tr{' class=strong' if number == strong else ''}>"
-        + "".join(f"<td{'' if isinstance(cell, str) else ' class=n'}>{_cell(cell)}</td>" for cell in row)
+        + f'<th scope="row">{_cell(row[0])}</th>'
+        + "".join(f"<td{'' if isinstance(cell, str) else ' class=n'}>{_cell(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for number, row in enumerate(rows)
     )
     under = f"<p class=note>{escape(note)}</p>" if note else ""
     return Section(
         title,
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{under}",
+        _scrolling(title, f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>") + under,
     )
 
 
@@ -99,21 +97,44 @@ def charts(title: str, drawings: Mapping[str, str], *, note: str = "") -> Sectio
     return Section(title, f'<div class="charts">{figures}</div>{under}')
 
 
-def gallery(title: str, pictures: Sequence[Picture], *, note: str = "", small: bool = False) -> Section:
-    """Lines of pictures, which are embedded in the page; small ones stand side by side in larger numbers."""
-    lines, kind = [], "strip small" if small else "strip"
-    for picture in pictures:
-        images = "".join(
-            f'<figure><img loading="lazy" alt="{escape(name)} of {escape(picture.caption)}" '
-            f'src="{data_uri(image)}" width="{image.shape[1]}" height="{image.shape[0]}">'
-            f"<figcaption>{escape(name)}</figcaption></figure>"
-            for name, image in picture.images.items()
+def matrix(
+    title: str,
+    counts: Mapping[str, Mapping[str, int]],
+    *,
+    rows: str,
+    columns: str,
+    note: str = "",
+) -> Section:
+    """Counts of pairs, shaded by their share of the row.
+
+    Args:
+        title: of the section.
+        counts: row name to column name to count; every row has the same columns.
+        rows: what the rows are.
+        columns: what the columns are.
+        note: a sentence under the table.
+    """
+    names = list(next(iter(counts.values()), {}))
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    lines = []
+    for row, cells in counts.items():
+        total = max(1, sum(cells.values()))
+        shades = "".join(
+            f'<td class="{"hit" if name == row else "miss"}" style="--share:{100 * count / total:.0f}%">'
+            f"{count}</td>"
+            for name, count in cells.items()
         )
-        lines.append(
-            f'<div class="row"><p>{escape(picture.caption)}</p><div class="{kind}">{images}</div></div>'
-        )
+        lines.append(f'<tr><th scope="row">{escape(row)}</th>{shades}</tr>')
     under = f"<p class=note>{escape(note)}</p>" if note else ""
-    return Section(title, under + "".join(lines))
+    return Section(
+        title,
+        _scrolling(
+            title,
+            f'<table class="matrix"><caption>Rows: {escape(rows)}. Columns: {escape(columns)}.</caption>'
+            f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>",
+        )
+        + under,
+    )
 
 
 def legend(title: str, colours: Mapping[str, Sequence[int]], *, note: str = "") -> Section:
@@ -125,26 +146,46 @@ def legend(title: str, colours: Mapping[str, Sequence[int]], *, note: str = "") 
     return Section(title, f"<p>{chips} {escape(note)}</p>")
 
 
-def write_report(path: Path, title: str, sections: Sequence[Section]) -> None:
+def write_report(path: Path, title: str, sections: Sequence[Section], *, about: str = "") -> None:
     """Write the page; it is whole or absent.
+
+    Args:
+        path: of the file.
+        title: of the page.
+        sections: in their order.
+        about: a line under the title.
 
     Raises:
         OutError: the place cannot be written.
     """
-    body = "".join(f"<section><h2>{escape(part.title)}</h2>{part.html}</section>" for part in sections)
-    write_text(
-        path,
+    body = "".join(
+        f'<section id="s{number}" aria-labelledby="t{number}"><h2 id="t{number}">{escape(part.title)}</h2>'
+        f"{part.html}</section>"
+        for number, part in enumerate(sections)
+    )
+    links = "".join(f'<a href="#s{number}">{escape(part.title)}</a>' for number, part in enumerate(sections))
+    under = f"<p class=about>{escape(about)}</p>" if about else ""
+    page = (
         "<!doctype html>\n"
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}</main></body></html>\n",
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<style>{STYLE}</style></head><body><a class="skip" href="#s0">Skip to the content</a>'
+        f'<header><h1>{escape(title)}</h1>{under}</header><nav aria-label="Sections">{links}</nav>'
+        f"<main>{body}</main><script>{SCRIPT}</script></body></html>\n"
     )
+    write_text(path, printable(page))
+
+
+def _scrolling(title: str, content: str) -> str:
+    """Content that may be wider than the page; the keyboard can scroll it, too."""
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(title)}">{content}</div>'
 
 
 def _cell(value: Cell) -> str:
     match value:
-        case None:
+        case None | float() if value is None or value != value:  # NaN: not defined either
             return "–"  # noqa: RUF001 - a dash, not a minus
         case bool():
             return "yes" if value else "no"

@@ -143,7 +143,7 @@ def distil(
     bundle.save(out, reader.model, metadata)
     student = Run(out, metadata, reader)
     recalibrate(student, data, false_alarms=calibration.false_alarms, progress=progress)
-    write_story(student, split, history, None, out / "report.html")
+    write_story(student, split, history, [], out / "report.html", progress)
     return student
 
 

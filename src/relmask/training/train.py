@@ -23,15 +23,16 @@ from relmask.files import write_json
 from relmask.masks.calibration import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.sanity import Check, check
+from relmask.sanity import check
 from relmask.segmenter import Reader, Run, find_device
 from relmask.training.calibrate import calibrate
+from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.folder import CHECK, prepare
 from relmask.training.labels import Labelled, readable
 from relmask.training.pictures import Pictures
 from relmask.training.plan import Plan, Settings, plan
-from relmask.training.story import write_history, write_story
+from relmask.training.story import judge, write_history, write_story
 
 CHECKED = 4
 """Masks that are judged after a training."""
@@ -125,20 +126,23 @@ def train(
     )
     bundle.save(out, network, metadata)
     run = Run(out, metadata, reader)
-    found = _check(run, (*validation.samples, *training.samples), progress)
-    write_story(run, split, history, found, out / "report.html")
+    _check(run, (*validation.samples, *training.samples), progress)
+    judged = []
+    if validation.samples:
+        logits = predict_logits(network, sources[1], len(validation.targets)).double().numpy()
+        judged = judge(validation.samples, logits, calibration)
+    write_story(run, split, history, judged, out / "report.html", progress)
     return run
 
 
-def _check(run: Run, samples: Sequence[Sample], progress: Progress) -> Check | None:
+def _check(run: Run, samples: Sequence[Sample], progress: Progress) -> None:
     """Are the masks evidence? A short look, kept as check.json; a failure warns."""
     if not CHECKED:
-        return None
+        return
     found = check(run, samples, pictures=CHECKED, stages=2, progress=progress)
     write_json(run.path / CHECK, found.model_dump(mode="json"))
     if not found.passed:
         warnings.warn(f"{found.verdict} Details: {run.path / CHECK}", stacklevel=3)
-    return found
 
 
 def _settings(choices: dict[str, Any]) -> Settings:

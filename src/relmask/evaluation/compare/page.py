@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from relmask.data.index import Sample
 from relmask.data.reading import read_image
 from relmask.data.truth import has_truth, read_truth
-from relmask.evaluation.cases import colours
 from relmask.evaluation.compare.bench import Bench
 from relmask.evaluation.compare.cell import LONGEST, Cell, in_every_kind
 from relmask.evaluation.compare.rows import Row, false_masks
@@ -18,6 +16,7 @@ from relmask.evaluation.metrics import Interval
 from relmask.report import (
     Picture,
     Section,
+    colours,
     facts,
     fitted,
     gallery,
@@ -49,7 +48,7 @@ def write_page(path: Path, bench: Bench, cells: Sequence[Cell]) -> None:
         legend(
             "Colours of the masks", colours(bench.split.index.classes), note="Without classes: the first."
         ),
-        gallery("The same pictures, every method", list(_pictures(bench, cells)), note=PICTURES, small=True),
+        gallery("The same pictures, every method", list(_pictures(bench, cells)), note=PICTURES, aside=True),
     ]
     write_report(path, f"relmask: methods on {bench.split.index.root.name}", sections)
 
@@ -153,12 +152,9 @@ def _pictures(bench: Bench, cells: Sequence[Cell]) -> Iterator[Picture]:
         image = read_image(sample.path)
         truth = read_truth(sample, index) if has_truth(sample) else np.zeros(image.shape[:2], np.uint8)
         first = {"picture": _small(image), "true mask": fitted(painted(image, truth), LONGEST)}
-        yield Picture(_caption(sample), {**first, **masks})
+        label = " and ".join(sorted(sample.labels)) or "clean"
+        yield Picture(sample.name, {**first, **masks}, [(label, "")])
 
 
 def _small(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     return fitted(np.round(image * 255).clip(0, 255).astype(np.uint8), LONGEST)
-
-
-def _caption(sample: Sample) -> str:
-    return f"{sample.name}: {' and '.join(sorted(sample.labels)) or 'clean'}"
