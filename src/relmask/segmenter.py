@@ -1,7 +1,7 @@
 """Where a model, its relevance and its thresholds meet: image -> Segmentation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -42,6 +42,9 @@ class Segmentation:
         label: "defect" where the mask holds a pixel, else "clean".
         components: connected parts of the mask, largest first.
         maps: relevance (H, W) of every class that was explained.
+        novelty: distance of the image's features to those of the nearest training image; 1 is what 1 % of
+            the clean images exceed. None where the run cannot tell.
+        unsure: why the answer should not be relied on; empty where nothing speaks against it.
     """
 
     mask: NDArray[np.uint8]
@@ -51,6 +54,8 @@ class Segmentation:
     label: str
     components: tuple[Component, ...]
     maps: Mapping[str, FloatArray] = field(default_factory=dict)
+    novelty: float | None = None
+    unsure: str = ""
 
 
 @dataclass
@@ -139,8 +144,22 @@ class Reader:
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
         """Logits (N, K) of images (N, 3, S, S) in [0, 1]."""
-        parts = [self.model(self.normalise(part.to(self.device))) for part in images.split(self.batch_size)]
-        return torch.cat(parts).cpu()
+        return self.look(images)[0]
+
+    @torch.inference_mode()
+    def look(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits (N, K) of images (N, 3, S, S) in [0, 1], and novelty (N,), see `Segmentation`."""
+        model = self.model
+        logits, novelty = [], []
+        for part in images.split(self.batch_size):
+            inputs = self.normalise(part.to(self.device))
+            if isinstance(model, GuidedClassifier) and model.memory is not None:
+                features = model.features(inputs)
+                logits.append(model.read(features, model.novelty(features) if model.novelty else None)[0])
+                novelty.append(model.memory(features))
+            else:
+                logits.append(model(inputs))
+        return torch.cat(logits).cpu(), torch.cat(novelty).cpu() if novelty else None
 
     @torch.inference_mode()
     def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -292,11 +311,16 @@ class Segmenter:
         if not images:
             return []
         cuts = [self.reader.cut(image) for image in images]
-        logits = self.reader.logits(torch.cat([inputs for inputs, _ in cuts]))
-        per_image = logits.split([len(inputs) for inputs, _ in cuts])
-        return [
+        logits, novelty = self.reader.look(torch.cat([inputs for inputs, _ in cuts]))
+        counts = [len(inputs) for inputs, _ in cuts]
+        found = [
             self._segment(image, inputs, places, rows.double().numpy())
-            for image, (inputs, places), rows in zip(images, cuts, per_image, strict=True)
+            for image, (inputs, places), rows in zip(images, cuts, logits.split(counts), strict=True)
+        ]
+        if novelty is None:
+            return found
+        return [
+            _doubted(one, float(part.max())) for one, part in zip(found, novelty.split(counts), strict=True)
         ]
 
     def _segment(
@@ -333,6 +357,12 @@ class Segmenter:
     @cached_property
     def _thresholds(self) -> list[ClassThresholds]:
         return [self.calibration.classes[name] for name in self.classes]
+
+
+def _doubted(found: Segmentation, novelty: float) -> Segmentation:
+    """The same with its novelty, and unsure beyond the limit: it may be a defect that no class names."""
+    reason = f"unlike all training pictures (novelty {novelty:.2f}, limit 1)" if novelty > 1 else ""
+    return replace(found, novelty=novelty, unsure=reason)
 
 
 class Run:

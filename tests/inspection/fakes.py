@@ -20,6 +20,8 @@ class FakeSegmentation:
     score: float
     label: str
     components: tuple[object, ...]
+    novelty: float | None = None
+    unsure: str = ""
 
 
 @dataclass

@@ -26,6 +26,8 @@ class Row:
         components: connected parts of the mask.
         mask: its path below OUT.
         error: why the picture failed.
+        novelty: how unlike all training pictures it is; None where it failed or the run cannot tell.
+        unsure: why the answer should not be relied on.
         scores: probability of each class, in the run's order.
     """
 
@@ -37,6 +39,8 @@ class Row:
     components: int | None = None
     mask: str = ""
     error: str = ""
+    novelty: float | None = None
+    unsure: str = ""
     scores: Sequence[float] = ()
 
 

@@ -19,7 +19,7 @@ from relmask.report import class_colours
 MASKS = "masks"
 RELEVANCE = "relevance"
 TABLE = "results.csv"
-COLUMNS = ("file", "status", "label", "score", "area", "components", "mask", "error")
+COLUMNS = ("file", "status", "label", "score", "area", "components", "mask", "error", "novelty", "unsure")
 
 
 class Segmented(Protocol):
@@ -48,6 +48,14 @@ class Segmented(Protocol):
     @property
     def components(self) -> Sequence[object]:
         """Connected parts of the mask."""
+
+    @property
+    def novelty(self) -> float | None:
+        """How unlike all training pictures it is; above 1 is beyond the limit."""
+
+    @property
+    def unsure(self) -> str:
+        """Why the answer should not be relied on."""
 
 
 class Segments(Protocol):
@@ -98,6 +106,8 @@ class Results:
             area=int(areas.sum()),
             components=len(result.components),
             mask=mask,
+            novelty=result.novelty,
+            unsure=result.unsure,
             scores=[result.scores[name] for name in self._classes],
         )
 

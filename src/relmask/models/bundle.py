@@ -16,6 +16,7 @@ from relmask.files import whole, write_text
 from relmask.masks.calibration import Calibration
 from relmask.models.features import Features
 from relmask.models.guided import GuidedClassifier
+from relmask.models.memory import Memory
 from relmask.models.novelty import Novelty
 from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk
@@ -183,6 +184,8 @@ def load_model(run: Path, metadata: Metadata, model: nn.Module | None = None) ->
         model = build(metadata.architecture, len(metadata.classes), metadata.input.size, pretrained=False)
     try:
         state: dict[str, Tensor] = load_file(run / WEIGHTS)
+        if isinstance(model, GuidedClassifier) and "memory.seen" in state:
+            model.memory = Memory(*state["memory.seen"].shape)
         model.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise RunError(

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from relmask.models.features import Features
+from relmask.models.memory import Memory
 from relmask.models.novelty import Novelty
 from relmask.models.pooling import GuidedPooling
 
@@ -20,6 +21,7 @@ class GuidedClassifier(nn.Module):
         super().__init__()
         self.features = features
         self.novelty = novelty
+        self.memory: Memory | None = None
         layers: list[nn.Module] = [nn.Dropout2d(0.1)]
         if hidden:
             layers += [nn.Conv2d(features.channels, hidden, 1), nn.ReLU(), nn.Dropout2d(0.2)]

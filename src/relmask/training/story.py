@@ -24,6 +24,7 @@ from relmask.report import (
     charts,
     confusion,
     curves,
+    facts,
     gallery,
     histogram,
     how_to_read,
@@ -36,6 +37,7 @@ from relmask.report import (
 from relmask.segmenter import Run
 from relmask.training.about import run_facts, thresholds, verdict
 from relmask.training.loop import Epoch, History
+from relmask.training.memory import memory_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def write_story(
     sections += verdict(run.path)
     if calibration is not None:
         sections.append(thresholds(calibration))
-    sections.append(run_facts(run.metadata))
+    sections.append(run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": memory_of(run.reader.model)}))
     about = f"relmask train: what {run.path} learned from {run.metadata.data}"
     write_report(path, run.path.name, sections, about=about)
 

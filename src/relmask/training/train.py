@@ -30,6 +30,7 @@ from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.folder import CHECK, prepare
 from relmask.training.labels import Labelled, readable
+from relmask.training.memory import remember
 from relmask.training.pictures import Pictures
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.story import judge, write_history, write_story
@@ -106,6 +107,7 @@ def train(
     fitter.fit_statistics(sources[0], training.targets)
     history = fitter.fit(sources, (training.targets, validation.targets), out / "checkpoints")
     write_history(history, out / "history.csv")
+    remember(reader, sources, pictures, (training, validation))
     calibration = calibrate(fitter, sources, (training, validation), index.classes, settings.false_alarms)
     if doubt := _doubt(calibration, "a defect" if index.clean else "a class"):
         warnings.warn(doubt, stacklevel=2)

@@ -1,0 +1,21 @@
+import pytest
+import torch
+
+from relmask.models.memory import Memory, nearest_of_others
+
+
+def test_an_image_is_as_novel_as_its_nearest_remembered_one_is_far() -> None:
+    memory = Memory(2, 3)
+    memory.seen.copy_(torch.tensor([[1.0, 0, 0], [0, 2, 0]]))
+    memory.limit.fill_(0.5)
+    features = torch.zeros(2, 3, 4, 4)
+    features[0, 0, 1, 2] = 1  # one place is enough to be known again
+    features[1, 2, 3, 3] = 3
+    assert memory(features).tolist() == pytest.approx([0, (10**0.5) / 0.5])
+
+
+def test_pictures_of_the_same_part_do_not_make_each_other_known() -> None:
+    kept = torch.tensor([[0.0], [0.1], [5.0]])
+    groups = ["a", "a", "b"]
+    assert nearest_of_others(kept, groups, kept, groups).tolist() == pytest.approx([5, 4.9, 4.9])
+    assert nearest_of_others(kept[:2], groups[:2], kept[:2], groups[:2]).isinf().all()
