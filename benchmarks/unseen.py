@@ -2,9 +2,10 @@
 
     python benchmarks/unseen.py ../shared/data/magnetic-tile -o runs/unseen
 
-Each class in turn is left out of training and validation. One JSON line a class: the share of its pictures, of the
-clean test pictures, and of the other defects in test that are beyond the limit, which labels alone chose, and the
-AUROC of novelty. Features are frozen, so novelty does not depend on how long the head is trained: one epoch.
+Each class in turn is left out of training and validation. One JSON line a class: the share of its pictures,
+of the clean test pictures, and of the other defects in test that are beyond the limit, which labels alone
+chose, and the AUROC of novelty. Features are frozen, so novelty does not depend on how long the head is
+trained: one epoch.
 """
 
 import argparse
