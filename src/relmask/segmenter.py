@@ -144,22 +144,21 @@ class Reader:
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
         """Logits (N, K) of images (N, 3, S, S) in [0, 1]."""
-        return self.look(images)[0]
+        parts = [self.model(self.normalise(part.to(self.device))) for part in images.split(self.batch_size)]
+        return torch.cat(parts).cpu()
 
     @torch.inference_mode()
     def look(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits (N, K) of images (N, 3, S, S) in [0, 1], and novelty (N,), see `Segmentation`."""
         model = self.model
+        if not isinstance(model, GuidedClassifier) or model.memory is None:
+            return self.logits(images), None
         logits, novelty = [], []
         for part in images.split(self.batch_size):
-            inputs = self.normalise(part.to(self.device))
-            if isinstance(model, GuidedClassifier) and model.memory is not None:
-                features = model.features(inputs)
-                logits.append(model.read(features, model.novelty(features) if model.novelty else None)[0])
-                novelty.append(model.memory(features))
-            else:
-                logits.append(model(inputs))
-        return torch.cat(logits).cpu(), torch.cat(novelty).cpu() if novelty else None
+            features = model.features(self.normalise(part.to(self.device)))
+            logits.append(model.read(features, model.novelty(features) if model.novelty else None)[0])
+            novelty.append(model.memory(features))
+        return torch.cat(logits).cpu(), torch.cat(novelty).cpu()
 
     @torch.inference_mode()
     def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
