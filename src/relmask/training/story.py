@@ -108,7 +108,9 @@ def write_story(
     sections += verdict(run.path)
     if calibration is not None:
         sections.append(thresholds(calibration))
-    sections.append(run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": memory_of(run.reader.model)}))
+    sections.append(
+        run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": memory_of(run.reader.model)})
+    )
     about = f"relmask train: what {run.path} learned from {run.metadata.data}"
     write_report(path, run.path.name, sections, about=about)
 
