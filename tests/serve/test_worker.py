@@ -45,7 +45,7 @@ def work(
     answer: Any = "done",  # noqa: ANN401
 ) -> Work:
     given = read or partial(np.full, (1, 1, 3), value, np.float32)
-    return Work(pixels, given, cast(Segmenter, segmenter), lambda found: answer)
+    return Work(pixels, given, cast(Segmenter, segmenter), lambda picture, found: answer)
 
 
 def test_what_waits_is_done_together_and_nothing_waits_for_more(worker: Worker) -> None:
@@ -105,7 +105,7 @@ def test_pixels_that_are_decoded_are_bounded_and_one_large_picture_still_passes(
             most = max(most, held)
         return np.zeros((1, 1, 3), np.float32)
 
-    def finished(pixels: int, found: Segmentation) -> None:
+    def finished(pixels: int, picture: Picture, found: Segmentation) -> None:
         nonlocal held
         with lock:
             held -= pixels

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import FastAPI, File, Form, HTTPException, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
 from pydantic import TypeAdapter, ValidationError
 
 import relmask
@@ -18,6 +20,15 @@ from relmask.serve.schemas import Answer, Chosen, Class, Failed, Health, Problem
 from relmask.serve.service import Sent, Service
 from relmask.serve.settings import Settings
 
+STATIC = Path(__file__).with_name("static")
+PAGE = {
+    # Nothing of the page comes from elsewhere, or goes there.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; connect-src 'self' data:; "
+    "frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 CHOSEN = TypeAdapter(dict[str, Chosen])
 REFUSALS: dict[int | str, dict[str, object]] = {
     status: {"model": Problem, "description": description}
@@ -82,6 +93,9 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
         side: Annotated[
             int | None, Form(ge=1, description="Longest side of relevance maps; none keeps the picture's.")
         ] = None,
+        preview: Annotated[
+            int | None, Form(ge=1, description="Longest side of a JPEG of the picture; none sends none.")
+        ] = None,
         thresholds: Annotated[
             str | None, Form(description="JSON: class to its seed, extent and min_area, for these pictures.")
         ] = None,
@@ -90,7 +104,7 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
         if len(images) > settings.limits.images:
             raise HTTPException(413, f"At most {settings.limits.images} pictures a request.")
         sent = [Sent(image.filename or f"image {k}", image.file) for k, image in enumerate(images, start=1)]
-        found = await service.segment(sent, Wanted(mask, relevance, side), _chosen(thresholds))
+        found = await service.segment(sent, Wanted(mask, relevance, side, preview), _chosen(thresholds))
         if all(isinstance(entry, Failed) for entry in found):
             reasons = [f"{entry.name}: {entry.error}" for entry in found if isinstance(entry, Failed)]
             raise HTTPException(next(e.status for e in found if isinstance(e, Failed)), "\n".join(reasons))
@@ -102,6 +116,11 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
         service.save(chosen)
         return _described(service, settings)
 
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return Response((STATIC / "index.html").read_bytes(), media_type="text/html", headers=PAGE)
+
+    app.mount("/static", StaticFiles(directory=STATIC))
     return app
 
 
@@ -128,6 +147,7 @@ def _described(service: Service, settings: Settings) -> RunInfo:
             for name, colour in zip(metadata.classes, colours, strict=True)
         ],
         clean=metadata.clean,
+        full=100 / metadata.input.size**2,
         saw_masks=calibration.saw_masks,
         by_hand=calibration.by_hand,
         formats=["png"],

@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,15 +25,19 @@ class Wanted:
         mask: how the mask is told.
         relevance: of the explained classes too?
         side: longest side of the relevance; larger maps are made smaller. None keeps the picture's size.
+        preview: longest side of a JPEG of the picture, for programs that cannot show the file; None for none.
     """
 
     mask: Literal["png", "rle", "none"] = "png"
     relevance: bool = False
     side: int | None = None
+    preview: int | None = None
 
 
-def encode(name: str, found: Segmentation, classes: Sequence[str], wanted: Wanted) -> Segmented:
-    """What is known of the picture of that name."""
+def encode(
+    name: str, classes: Sequence[str], wanted: Wanted, picture: NDArray[np.float32], found: Segmentation
+) -> Segmented:
+    """What is known of the picture (H, W, 3) of that name."""
     height, width = found.mask.shape
     return Segmented(
         name=name,
@@ -46,15 +50,14 @@ def encode(name: str, found: Segmentation, classes: Sequence[str], wanted: Wante
         png=_png(found.mask, len(classes)) if wanted.mask == "png" else None,
         rle=_runs(found.mask, classes) if wanted.mask == "rle" else None,
         relevance=_relevance(found.maps, wanted.side) if wanted.relevance and found.maps else None,
+        preview=_preview(picture, wanted.preview) if wanted.preview else None,
     )
 
 
 def _png(mask: NDArray[np.uint8], classes: int) -> str:
     picture = Image.fromarray(mask)
     picture.putpalette(class_colours(classes).tobytes())
-    file = io.BytesIO()
-    picture.save(file, format="PNG")
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    return _base64(picture, format="PNG")
 
 
 def _runs(mask: NDArray[np.uint8], classes: Sequence[str]) -> list[Runs]:
@@ -76,11 +79,29 @@ def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
 
 
 def _relevance(maps: Mapping[str, NDArray[np.float32]], side: int | None) -> Relevance:
-    height, width = next(iter(maps.values())).shape
-    factor = min(1.0, side / max(height, width)) if side else 1.0
-    height, width = max(1, round(height * factor)), max(1, round(width * factor))
+    height, width = _fitted(next(iter(maps.values())).shape, side)
     encoded = {}
     for name, values in maps.items():
         resized = resize_map(torch.from_numpy(values)[None], height, width)[0].numpy()
         encoded[name] = base64.b64encode(resized.astype("<f4", copy=False).tobytes()).decode("ascii")
     return Relevance(height=height, width=width, classes=encoded)
+
+
+def _preview(picture: NDArray[np.float32], side: int) -> str:
+    height, width = _fitted(picture.shape, side)
+    image = Image.fromarray(np.rint(picture * 255).astype(np.uint8)).resize(
+        (width, height), Image.Resampling.BOX
+    )
+    return _base64(image, format="JPEG", quality=90)
+
+
+def _fitted(shape: tuple[int, ...], side: int | None) -> tuple[int, int]:
+    """Height and width, with the longer one no more than `side`."""
+    factor = min(1.0, side / max(shape[:2])) if side else 1.0
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
+def _base64(image: Image.Image, **options: Any) -> str:  # noqa: ANN401 - what Pillow's writers take
+    file = io.BytesIO()
+    image.save(file, **options)
+    return base64.b64encode(file.getvalue()).decode("ascii")

@@ -63,6 +63,9 @@ class Segmented(Record):
     )
     rle: list[Runs] | None = Field(description="Mask of each class that is in it; with mask=rle.")
     relevance: Relevance | None = Field(description="Null unless asked for, and of pictures judged clean.")
+    preview: Base64 | None = Field(
+        description="The picture as JPEG, as the model sees its values; with preview."
+    )
 
 
 class Failed(Record):
@@ -104,6 +107,9 @@ class RunInfo(Record):
     version: str = Field(description="Of relmask.")
     classes: list[Class] = Field(description="In the order of the mask's values, from 1.")
     clean: str | None = Field(description="Name of the class without defects.")
+    full: float = Field(
+        description="Relevance to show in full colour: 100 times that of one logit spread evenly."
+    )
     saw_masks: bool = Field(description="Did a true mask help to choose a threshold?")
     by_hand: bool = Field(description="Did a person move a threshold?")
     formats: list[str] = Field(description="That masks can be exported in.")

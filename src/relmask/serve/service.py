@@ -147,7 +147,7 @@ class Service:
                 )
                 prepared.append(Failed(name=picture.name, status=413, error=reason))
                 continue
-            finish = partial(encode, picture.name, classes=segmenter.classes, wanted=wanted)
+            finish = partial(encode, picture.name, segmenter.classes, wanted)
             prepared.append(Work(pixels, partial(self._read, path), segmenter, finish))
         return prepared
 

@@ -23,14 +23,14 @@ class Work:
         pixels: that reading it takes.
         read: gives the picture (H, W, 3).
         segmenter: what segments it.
-        finish: makes the answer of a result; it runs where pixels are still counted.
+        finish: makes the answer of the picture and its result, while its pixels are still counted.
         future: of the answer.
     """
 
     pixels: int
     read: Callable[[], FloatArray]
     segmenter: Segmenter
-    finish: Callable[[Segmentation], Any]
+    finish: Callable[[FloatArray, Segmentation], Any]
     future: Future[Any] = field(default_factory=Future)
 
 
@@ -105,7 +105,9 @@ class Worker:
     def _finish(self, batch: list[tuple[Work, FloatArray]]) -> None:
         try:
             results = batch[0][0].segmenter.segment_images([picture for _, picture in batch])
-            answers = [work.finish(result) for (work, _), result in zip(batch, results, strict=True)]
+            answers = [
+                work.finish(picture, result) for (work, picture), result in zip(batch, results, strict=True)
+            ]
         except Exception as error:
             if len(batch) > 1:  # one picture must not spoil the others
                 for item in batch:

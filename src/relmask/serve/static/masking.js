@@ -1,0 +1,62 @@
+// What the thresholds of the page make of the relevance of an item.
+
+import { segment } from "./api.js";
+import { combine, components, peakOf, toRuns } from "./masks.js";
+
+/** The mask of an item under the thresholds, in the size of its relevance; null where there is no relevance. */
+export function maskOf(item, thresholds) {
+  if (!item.maps?.size) return null;
+  const [height, width] = item.size;
+  const scale = (item.result.width * item.result.height) / (width * height);
+  const chosen = new Map();
+  for (const k of item.maps.keys()) {
+    const of = thresholds.of(k);
+    chosen.set(k, { ...of, min_area: of.min_area / scale });
+  }
+  return combine(item.maps, width, height, chosen);
+}
+
+/** Note in the item which classes its mask holds, and how much of each. */
+export function measure(item, mask, classes) {
+  if (!mask) {
+    if (item.result && !item.explained) item.found = { labels: [], area: 0, parts: 0, exact: true };
+    return;
+  }
+  const [height, width] = item.size;
+  const areas = new Map();
+  const parts = components(mask, width, height);
+  for (const { value, area } of parts) areas.set(value, (areas.get(value) ?? 0) + area);
+  const scale = (item.result.width * item.result.height) / (width * height);
+  item.found = {
+    labels: [...areas].sort((a, b) => b[1] - a[1]).map(([value]) => classes[value - 1].name),
+    area: Math.round(scale * [...areas.values()].reduce((sum, area) => sum + area, 0)),
+    parts: parts.length,
+    exact: isExact(item),
+  };
+}
+
+/** Highest relevance of an item. */
+export function peak(item) {
+  return Math.max(0, ...[...(item.maps?.values() ?? [])].map(peakOf));
+}
+
+/** The final mask of an item at the size of its picture, as runs of each class; large pictures are asked for. */
+export async function finalRuns(item, thresholds, classes) {
+  if (!item.explained) return [];
+  if (item.thresholdsOfResult === thresholds.key) return item.result.rle;
+  if (item.maps && isExact(item)) {
+    const [height, width] = item.size;
+    const mask = maskOf(item, thresholds);
+    const present = new Set(mask);
+    return classes
+      .map(({ name }, k) => ({ label: name, value: k + 1 }))
+      .filter(({ value }) => present.has(value))
+      .map(({ label, value }) => ({ label, size: [height, width], counts: toRuns(mask, width, height, value) }));
+  }
+  const fields = { mask: "rle", thresholds: JSON.stringify(thresholds.chosen) };
+  return (await segment(item.file, item.name, fields)).rle;
+}
+
+function isExact(item) {
+  return item.size[1] === item.result.width && item.size[0] === item.result.height;
+}

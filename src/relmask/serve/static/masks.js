@@ -1,0 +1,122 @@
+// From relevance to a mask, exactly as relmask.masks.outline does it: seeds, and what is connected to them.
+// Maps are Float32Array in reading order; thresholds have seed, extent, extent_of and min_area.
+
+/** Relevance above which pixels belong to the mask, in a picture with this peak. */
+export function reach(thresholds, peak) {
+  return thresholds.extent_of === "peak" ? thresholds.extent * peak : Math.min(thresholds.extent, peak);
+}
+
+export function peakOf(map) {
+  let peak = 0;
+  for (let i = 0; i < map.length; i++) if (map[i] > peak) peak = map[i];
+  return peak;
+}
+
+/** The largest double below a positive one. */
+function justBelow(value) {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value);
+  view.setBigUint64(0, view.getBigUint64(0) - 1n);
+  return view.getFloat64(0);
+}
+
+/** Mask of one class: Uint8Array, 1 = inside. */
+export function outline(map, width, height, thresholds) {
+  const mask = new Uint8Array(map.length);
+  const peak = peakOf(map);
+  if (peak <= thresholds.seed) return mask;
+  let low = reach(thresholds, peak);
+  const high = Math.min(Math.max(thresholds.seed, low), justBelow(peak));
+  low = Math.min(low, high);
+  const stack = new Int32Array(map.length);
+  let top = 0;
+  for (let i = 0; i < map.length; i++) {
+    if (map[i] > high) {
+      mask[i] = 1;
+      stack[top++] = i;
+    }
+  }
+  while (top) {
+    const i = stack[--top];
+    const x = i % width;
+    if (x > 0 && !mask[i - 1] && map[i - 1] > low) { mask[i - 1] = 1; stack[top++] = i - 1; }
+    if (x < width - 1 && !mask[i + 1] && map[i + 1] > low) { mask[i + 1] = 1; stack[top++] = i + 1; }
+    if (i >= width && !mask[i - width] && map[i - width] > low) { mask[i - width] = 1; stack[top++] = i - width; }
+    if (i + width < map.length && !mask[i + width] && map[i + width] > low) { mask[i + width] = 1; stack[top++] = i + width; }
+  }
+  if (thresholds.min_area > 1) {
+    for (const part of components(mask, width, height)) {
+      if (part.area < thresholds.min_area) for (const i of part.pixels) mask[i] = 0;
+    }
+  }
+  return mask;
+}
+
+/**
+ * One mask of several classes; where they overlap, the higher relevance over its threshold wins.
+ * `maps` and `thresholds` go from a class's number, from 0, to its map and thresholds, in the classes' order.
+ */
+export function combine(maps, width, height, thresholds) {
+  const mask = new Uint8Array(width * height);
+  const strongest = new Float32Array(width * height);
+  for (const [k, map] of maps) {
+    const inside = outline(map, width, height, thresholds.get(k));
+    const divisor = Math.fround(reach(thresholds.get(k), peakOf(map)));
+    for (let i = 0; i < map.length; i++) {
+      if (!inside[i]) continue;
+      const strength = Math.fround(map[i] / divisor);
+      if (strength > strongest[i]) {
+        mask[i] = k + 1;
+        strongest[i] = strength;
+      }
+    }
+  }
+  return mask;
+}
+
+/** Connected parts (8 neighbours) of equal value: {value, area, pixels}, in reading order of their first pixels. */
+export function components(mask, width, height) {
+  const seen = new Uint8Array(mask.length);
+  const found = [];
+  for (let start = 0; start < mask.length; start++) {
+    if (!mask[start] || seen[start]) continue;
+    const value = mask[start];
+    const pixels = [start];
+    seen[start] = 1;
+    for (let n = 0; n < pixels.length; n++) {
+      const i = pixels[n];
+      const x = i % width;
+      const y = (i - x) / width;
+      for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {
+        for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
+          const j = v * width + u;
+          if (mask[j] === value && !seen[j]) {
+            seen[j] = 1;
+            pixels.push(j);
+          }
+        }
+      }
+    }
+    found.push({ value, area: pixels.length, pixels });
+  }
+  return found;
+}
+
+/** COCO's run lengths, column by column, of the pixels that have this value. */
+export function toRuns(mask, width, height, value) {
+  const counts = [];
+  let inside = false;
+  let length = 0;
+  for (let x = 0; x < width; x++) {
+    for (let y = 0; y < height; y++) {
+      if ((mask[y * width + x] === value) !== inside) {
+        counts.push(length);
+        length = 0;
+        inside = !inside;
+      }
+      length++;
+    }
+  }
+  counts.push(length);
+  return counts;
+}
