@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.filters import apply_hysteresis_threshold
 
 from relmask.masks.calibration import ClassThresholds
 from relmask.masks.outline import combine, outline, smooth
@@ -41,6 +42,15 @@ def test_every_part_of_a_mask_holds_a_seed_and_lies_above_the_extent(
         parts, count = ndimage.label(mask)
         for number in range(1, count + 1):
             assert relevance[parts == number].max() > min(seed, peak)
+
+
+@given(MAPS, POSITIVE, POSITIVE)
+def test_the_outline_is_a_hysteresis_threshold(relevance: Map, seed: float, extent: float) -> None:
+    mask = outline(relevance, thresholds(seed, extent))
+    peak = float(relevance.max())
+    low, high = np.float64(min(extent, peak)), np.float64(np.nextafter(peak, 0))
+    expected = apply_hysteresis_threshold(relevance, low, min(np.float64(max(seed, low)), high))
+    assert np.array_equal(mask, expected & (peak > seed))
 
 
 def test_what_is_not_connected_to_a_seed_is_left_out() -> None:

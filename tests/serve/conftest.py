@@ -29,7 +29,12 @@ CLASSES = ("red stain", "green")
 @pytest.fixture
 def colours(tmp_path: Path) -> Run:
     """A picture is a defect where more than 4 pixels' worth of a colour is in it."""
-    spec = Input(size=SIZE, windows=True, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    return seeing_colours(tmp_path / "run", windows=True)
+
+
+def seeing_colours(run: Path, *, windows: bool) -> Run:
+    """Make such a run; `windows` or not, one pixel of full colour has a relevance of 1."""
+    spec = Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
     thresholds = ClassThresholds(
         usual=0, spread=1, gate=4, seed=0.5, extent=0.3, extent_of="absolute", slope=1, offset=-4
     )
@@ -56,7 +61,6 @@ def colours(tmp_path: Path) -> Run:
         settings={},
         command="relmask train parts",
     )
-    run = tmp_path / "run"
     save_metadata(run, metadata)
     return Run(run, metadata, Reader(Colours(), spec, "epsilon_plus", torch.device("cpu"), batch_size=4))
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import relmask
+from relmask.formats.runs import drawn, from_text
 from relmask.models.bundle import read_metadata
 from relmask.segmenter import Run
 from relmask.serve import Limits, Settings
@@ -27,9 +28,9 @@ def client(colours: Run) -> Iterator[httpx.Client]:
 
 
 def decoded(runs: dict[str, Any]) -> NDArray[np.bool_]:
-    """A mask from COCO's run lengths."""
-    values = np.repeat(np.arange(len(runs["counts"])) % 2 == 1, runs["counts"])
-    return values.reshape(runs["size"], order="F")
+    """A mask from COCO's text of its run lengths."""
+    height, width = runs["size"]
+    return drawn(from_text(runs["counts"]), (width, height)).T
 
 
 def only(answer: httpx.Response) -> dict[str, Any]:

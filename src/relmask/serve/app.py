@@ -1,22 +1,35 @@
 """The routes: each is one call of the service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 from fastapi import FastAPI, File, Form, HTTPException, Request, Response, UploadFile
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import TypeAdapter, ValidationError
 
 import relmask
 from relmask.errors import OutError, RelmaskError, UsageError
-from relmask.report import class_colours
+from relmask.formats import FORMATS
+from relmask.masks.colours import class_colours
 from relmask.segmenter import Run
 from relmask.serve.encoding import Wanted
+from relmask.serve.exports import pack
 from relmask.serve.guard import Guard
-from relmask.serve.schemas import Answer, Chosen, Class, Failed, Health, Problem, RunInfo, Taken
+from relmask.serve.schemas import (
+    Answer,
+    Chosen,
+    Class,
+    Export,
+    Failed,
+    Health,
+    Problem,
+    RunInfo,
+    Taken,
+)
 from relmask.serve.service import Sent, Service
 from relmask.serve.settings import Settings
 
@@ -116,12 +129,26 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
         service.save(chosen)
         return _described(service, settings)
 
+    @app.post("/export", response_class=StreamingResponse, responses=REFUSALS)
+    def export(wanted: Export) -> StreamingResponse:
+        """Masks as a zip file of the files that an annotation tool reads."""
+        if any(picture.width * picture.height > settings.limits.pixels for picture in wanted.images):
+            raise HTTPException(413, f"A mask has more than {settings.limits.megapixels:g} megapixels.")
+        packed = pack(wanted.format, wanted.images, service.run.metadata.classes)
+        headers = {"Content-Disposition": f'attachment; filename="relmask-{wanted.format}.zip"'}
+        return StreamingResponse(_pieces(packed), media_type="application/zip", headers=headers)
+
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return Response((STATIC / "index.html").read_bytes(), media_type="text/html", headers=PAGE)
 
     app.mount("/static", StaticFiles(directory=STATIC))
     return app
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        yield from iter(partial(file.read, 2**16), b"")
 
 
 def _chosen(thresholds: str | None) -> dict[str, Chosen] | None:
@@ -150,7 +177,7 @@ def _described(service: Service, settings: Settings) -> RunInfo:
         full=100 / metadata.input.size**2,
         saw_masks=calibration.saw_masks,
         by_hand=calibration.by_hand,
-        formats=["png"],
+        formats=list(FORMATS),
         limits=Taken(
             bytes=limits.bytes,
             pixels=limits.pixels,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from relmask.data.resizing import resize_map
-from relmask.report import class_colours
+from relmask.formats.runs import counts, to_text
+from relmask.masks.colours import class_colours
 from relmask.segmenter import Segmentation
 from relmask.serve.schemas import Part, Relevance, Runs, Segmented
 
@@ -61,21 +62,16 @@ def _png(mask: NDArray[np.uint8], classes: int) -> str:
 
 
 def _runs(mask: NDArray[np.uint8], classes: Sequence[str]) -> list[Runs]:
-    size = (mask.shape[0], mask.shape[1])
+    height, width = mask.shape
     present = np.flatnonzero(np.bincount(mask.ravel())[1:]).tolist()
-    return [Runs(label=classes[k], size=size, counts=run_lengths(mask == k + 1)) for k in present]
-
-
-def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """COCO's uncompressed run lengths of a mask (H, W).
-
-    >>> run_lengths(np.array([[True, False, False], [True, False, True]]))
-    [0, 2, 3, 1]
-    """
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    lengths = np.diff(np.concatenate([[0], changes, [flat.size]]))
-    return [0, *lengths.tolist()] if flat.size and flat[0] else lengths.tolist()
+    return [
+        Runs(
+            label=classes[k],
+            size=(height, width),
+            counts=to_text(counts(k + 1 == mask.T, (width, height))),
+        )
+        for k in present
+    ]
 
 
 def _relevance(maps: Mapping[str, NDArray[np.float32]], side: int | None) -> Relevance:

@@ -33,11 +33,11 @@ class Part(Record):
 
 
 class Runs(Record):
-    """The mask of one class as COCO's uncompressed run lengths."""
+    """The mask of one class as COCO's run-length encoding, as pycocotools takes it."""
 
     label: str
     size: tuple[int, int] = Field(description="Height and width.")
-    counts: list[int] = Field(description="Column by column, beginning with the count of zeros.")
+    counts: str = Field(description="COCO's text of the run lengths, which go column by column.")
 
 
 class Relevance(Record):
@@ -80,6 +80,26 @@ class Answer(Record):
     """One entry for each picture, in their order."""
 
     images: list[Segmented | Failed]
+
+
+class Accepted(Record):
+    """A picture with its mask, to be exported."""
+
+    name: str = Field(
+        min_length=1, max_length=1000, description="Of the picture, with folders below its root."
+    )
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    score: float = Field(ge=0, le=1, description="Probability of any defect.")
+    scores: Mapping[str, float] = Field(description="Probability of each class.")
+    rle: list[Runs] = Field(description="Mask of each class that is in it; later ones lie over earlier ones.")
+
+
+class Export(Record):
+    """Masks to export."""
+
+    format: str = Field(description="One of the run's `formats`.")
+    images: list[Accepted] = Field(min_length=1)
 
 
 class Class(Record):

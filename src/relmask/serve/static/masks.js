@@ -25,9 +25,8 @@ export function outline(map, width, height, thresholds) {
   const mask = new Uint8Array(map.length);
   const peak = peakOf(map);
   if (peak <= thresholds.seed) return mask;
-  let low = reach(thresholds, peak);
-  const high = Math.min(Math.max(thresholds.seed, low), justBelow(peak));
-  low = Math.min(low, high);
+  const high = Math.min(Math.max(thresholds.seed, reach(thresholds, peak)), justBelow(peak));
+  const low = Math.min(reach(thresholds, peak), high);
   const stack = new Int32Array(map.length);
   let top = 0;
   for (let i = 0; i < map.length; i++) {
@@ -102,7 +101,7 @@ export function components(mask, width, height) {
   return found;
 }
 
-/** COCO's run lengths, column by column, of the pixels that have this value. */
+/** COCO's text of the run lengths, column by column, of the pixels that have this value. */
 export function toRuns(mask, width, height, value) {
   const counts = [];
   let inside = false;
@@ -118,5 +117,17 @@ export function toRuns(mask, width, height, value) {
     }
   }
   counts.push(length);
-  return counts;
+  return counts.map((count, i) => toText(i > 2 ? count - counts[i - 2] : count)).join("");
+}
+
+/** A number in groups of 5 bits, low first: bit 6 says that more follow, bit 5 of the last is the sign, 48 is added. */
+function toText(number) {
+  let text = "";
+  for (;;) {
+    const low = number & 31;
+    number >>= 5;
+    const last = number === (low & 16 ? -1 : 0);
+    text += String.fromCharCode(48 + low + (last ? 0 : 32));
+    if (last) return text;
+  }
 }

@@ -15,7 +15,7 @@ export class Work {
     this._on = on;
     this._waiting = [];
     this._active = 0;
-    this._paused = false;
+    this._paused = true; // until the run is known
     this.classes = [];
     this.limits = null;
   }
@@ -25,7 +25,7 @@ export class Work {
     this._next();
   }
 
-  /** Go on after the token was given. */
+  /** Go on, now that the run is known or the token given. */
   resume() {
     this._paused = false;
     this._next();

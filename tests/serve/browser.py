@@ -1,0 +1,56 @@
+"""A real browser, driven by Playwright: Debian's chromium, or the one that RELMASK_CHROMIUM names."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless browser; where there is none the test is skipped, in continuous integration it fails."""
+    given = os.environ.get("RELMASK_CHROMIUM")
+    found = given or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        missing = "no browser here: install chromium, or name one in RELMASK_CHROMIUM"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, url: str) -> Iterator[Page]:
+    """The page at an address, alone in the browser; an error in its scripts fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    errors: list[str] = []
+    foreign: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: None if own(request.url, url) else foreign.append(request.url))
+    page.goto(url)
+    yield page
+    context.close()
+    assert not errors
+    assert not foreign
+
+
+def own(address: str, url: str) -> bool:
+    """Does an address lead to the server itself, or nowhere?"""
+    server = url.partition("/#")[0]
+    return address.startswith((server, "blob:", "data:"))
+
+
+def drop(page: Page, *paths: str) -> None:
+    """Drop files or folders of the disk on the page, as a person does from a file manager."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": list(paths), "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 640, "y": 400, "data": data})
