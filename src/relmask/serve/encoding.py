@@ -63,15 +63,12 @@ def _png(mask: NDArray[np.uint8], classes: int) -> str:
 
 def _runs(mask: NDArray[np.uint8], classes: Sequence[str]) -> list[Runs]:
     height, width = mask.shape
-    present = np.flatnonzero(np.bincount(mask.ravel())[1:]).tolist()
-    return [
-        Runs(
-            label=classes[k],
-            size=(height, width),
-            counts=to_text(counts(k + 1 == mask.T, (width, height))),
-        )
-        for k in present
-    ]
+    found = []
+    for k in np.flatnonzero(np.bincount(mask.ravel())[1:]).tolist():
+        inside: NDArray[np.bool_] = mask.T == k + 1
+        text = to_text(counts(inside, (width, height)))
+        found.append(Runs(label=classes[k], size=(height, width), counts=text))
+    return found
 
 
 def _relevance(maps: Mapping[str, NDArray[np.float32]], side: int | None) -> Relevance:
