@@ -65,7 +65,7 @@ def _runs(mask: NDArray[np.uint8], classes: Sequence[str]) -> list[Runs]:
     height, width = mask.shape
     found = []
     for k in np.flatnonzero(np.bincount(mask.ravel())[1:]).tolist():
-        inside: NDArray[np.bool_] = mask.T == k + 1
+        inside: NDArray[np.bool_] = mask.transpose() == k + 1
         text = to_text(counts(inside, (width, height)))
         found.append(Runs(label=classes[k], size=(height, width), counts=text))
     return found
