@@ -26,6 +26,18 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve other machines without a token.")
     ] = False,
+    label_studio: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LABEL_STUDIO_URL",
+            metavar="URL",
+            help="Of the Label Studio that tasks' pictures come from.",
+        ),
+    ] = None,
+    label_studio_key: Annotated[
+        str | None,
+        typer.Option(envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token for it."),
+    ] = None,
     max_mb: Annotated[float, typer.Option(metavar="N", min=0.01, help="Largest request, in megabytes.")] = 64,
     max_mp: Annotated[
         float, typer.Option(metavar="N", min=0.01, help="Largest picture, in megapixels.")
@@ -62,6 +74,8 @@ def serve(
         port=port,
         token=token,
         insecure=insecure,
+        label_studio=label_studio,
+        label_studio_key=label_studio_key,
         limits=Limits(megabytes=max_mb, megapixels=max_mp, requests=max_requests, seconds=timeout),
     )
 

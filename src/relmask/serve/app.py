@@ -1,10 +1,11 @@
 """The routes: each is one call of the service."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Any, Literal
 
 from fastapi import FastAPI, File, Form, HTTPException, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -16,7 +17,8 @@ from relmask.errors import OutError, RelmaskError, UsageError
 from relmask.formats import FORMATS
 from relmask.masks.colours import class_colours
 from relmask.segmenter import Run
-from relmask.serve.encoding import Wanted
+from relmask.serve import label_studio
+from relmask.serve.encoding import Wanted, encode
 from relmask.serve.exports import pack
 from relmask.serve.guard import Guard
 from relmask.serve.schemas import (
@@ -117,7 +119,9 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
         if len(images) > settings.limits.images:
             raise HTTPException(413, f"At most {settings.limits.images} pictures a request.")
         sent = [Sent(image.filename or f"image {k}", image.file) for k, image in enumerate(images, start=1)]
-        found = await service.segment(sent, Wanted(mask, relevance, side, preview), _chosen(thresholds))
+        found = await service.segment(
+            sent, partial(encode, Wanted(mask, relevance, side, preview)), _chosen(thresholds)
+        )
         if all(isinstance(entry, Failed) for entry in found):
             reasons = [f"{entry.name}: {entry.error}" for entry in found if isinstance(entry, Failed)]
             raise HTTPException(next(e.status for e in found if isinstance(e, Failed)), "\n".join(reasons))
@@ -137,6 +141,37 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
         packed = pack(wanted.format, wanted.images, service.run.metadata.classes)
         headers = {"Content-Disposition": f'attachment; filename="relmask-{wanted.format}.zip"'}
         return StreamingResponse(_pieces(packed), media_type="application/zip", headers=headers)
+
+    source = label_studio.Source(
+        settings.label_studio, settings.label_studio_key, settings.limits.bytes, settings.limits.seconds / 2
+    )
+
+    @app.post("/setup", responses=REFUSALS)
+    async def setup(asked: label_studio.SetupRequest) -> dict[str, str]:
+        """Label Studio connects a project; its labelling interface must fit, once it has one."""
+        if "BrushLabels" in asked.label_config:
+            label_studio.interface(asked.label_config, service.run.metadata.classes)
+        return {"model_version": service.version}
+
+    @app.post("/predict", responses=REFUSALS)
+    async def predict(asked: label_studio.PredictRequest) -> dict[str, Any]:
+        """Label Studio asks for predictions; a task whose picture fails has none, and an error."""
+        names = label_studio.interface(asked.label_config, service.run.metadata.classes)
+        answer = partial(label_studio.predicted, names, service.version)
+        results: list[dict[str, Any]] = []
+        for task in asked.tasks:  # one at a time, so that one picture is held
+            address = task.data.get(names.key)
+            try:
+                file = await asyncio.to_thread(source.open, address)
+                with file:
+                    [found] = await service.segment([Sent(label_studio.file_name(address), file)], answer)
+            except UsageError as error:
+                found = Failed(name=label_studio.file_name(address), status=422, error=str(error))
+            results.append(found if isinstance(found, dict) else {"result": [], "error": found.error})
+        errors = [result["error"] for result in results if "error" in result]
+        if errors and len(errors) == len(results):
+            raise HTTPException(422, "\n".join(dict.fromkeys(errors)))
+        return {"results": results, "model_version": service.version}
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:

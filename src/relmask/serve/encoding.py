@@ -36,7 +36,7 @@ class Wanted:
 
 
 def encode(
-    name: str, classes: Sequence[str], wanted: Wanted, picture: NDArray[np.float32], found: Segmentation
+    wanted: Wanted, name: str, classes: Sequence[str], picture: NDArray[np.float32], found: Segmentation
 ) -> Segmented:
     """What is known of the picture (H, W, 3) of that name."""
     height, width = found.mask.shape

@@ -1,24 +1,26 @@
 """A run at work: pictures from requests to answers, and thresholds that can be moved."""
 
 import asyncio
+import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import IO, TypeVar
 
 from relmask.data.decoding import SUFFIXES, pixels_to_decode
 from relmask.errors import ImageError, UsageError
 from relmask.masks.calibration import Calibration
 from relmask.models.bundle import save_metadata
-from relmask.segmenter import Run, Segmenter
-from relmask.serve.encoding import Wanted, encode
-from relmask.serve.schemas import Chosen, Failed, Segmented
+from relmask.segmenter import Run, Segmentation, Segmenter
+from relmask.serve.schemas import Chosen, Failed
 from relmask.serve.settings import Limits
 from relmask.serve.worker import FloatArray, Work, Worker
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Sent:
     """
 
     name: str
-    file: BinaryIO
+    file: IO[bytes]
 
 
 class Service:
@@ -61,18 +63,27 @@ class Service:
         self._worker.stop()
 
     @property
+    def version(self) -> str:
+        """Changes with the model and with its thresholds."""
+        described = self.run.metadata.model_dump_json()
+        return f"relmask-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
+
+    @property
     def calibration(self) -> Calibration:
         """The thresholds in use."""
         return self._segmenter.calibration
 
     async def segment(
-        self, pictures: Sequence[Sent], wanted: Wanted, chosen: Mapping[str, Chosen] | None = None
-    ) -> list[Segmented | Failed]:
+        self,
+        pictures: Sequence[Sent],
+        answer: Callable[[str, Sequence[str], FloatArray, Segmentation], T],
+        chosen: Mapping[str, Chosen] | None = None,
+    ) -> list[T | Failed]:
         """An answer for each picture, in their order.
 
         Args:
             pictures: that were sent.
-            wanted: what the answers hold.
+            answer: makes it of the picture's name, the classes, the picture and its segmentation.
             chosen: thresholds instead of the run's, for these pictures.
 
         Raises:
@@ -80,7 +91,7 @@ class Service:
         """
         segmenter = self._with(chosen) if chosen else self._segmenter
         with _folder() as folder:
-            prepared = await asyncio.to_thread(self._prepare, pictures, folder, segmenter, wanted)
+            prepared = await asyncio.to_thread(self._prepare, pictures, folder, segmenter, answer)
             works = [work for work in prepared if isinstance(work, Work)]
             for work in works:
                 self._worker.submit(work)
@@ -90,14 +101,14 @@ class Service:
             finally:
                 for work in works:
                     work.future.cancel()
-        found: list[Segmented | Failed] = []
+        found: list[T | Failed] = []
         for picture, item in zip(pictures, prepared, strict=True):
-            answer = next(answers) if isinstance(item, Work) else item
-            if isinstance(answer, ImageError):
-                answer = Failed(name=picture.name, status=422, error=str(answer))
-            if isinstance(answer, BaseException):
-                raise answer
-            found.append(answer)
+            said = next(answers) if isinstance(item, Work) else item
+            if isinstance(said, ImageError):
+                said = Failed(name=picture.name, status=422, error=str(said))
+            if isinstance(said, BaseException):
+                raise said
+            found.append(said)
         return found
 
     def save(self, chosen: Mapping[str, Chosen]) -> Calibration:
@@ -128,7 +139,11 @@ class Service:
         return Segmenter(before.reader, before.classes, calibration)
 
     def _prepare(
-        self, pictures: Sequence[Sent], folder: Path, segmenter: Segmenter, wanted: Wanted
+        self,
+        pictures: Sequence[Sent],
+        folder: Path,
+        segmenter: Segmenter,
+        answer: Callable[[str, Sequence[str], FloatArray, Segmentation], object],
     ) -> list[Work | Failed]:
         """Work for every picture whose header says that it may be decoded."""
         prepared: list[Work | Failed] = []
@@ -147,7 +162,7 @@ class Service:
                 )
                 prepared.append(Failed(name=picture.name, status=413, error=reason))
                 continue
-            finish = partial(encode, picture.name, segmenter.classes, wanted)
+            finish = partial(answer, picture.name, segmenter.classes)
             prepared.append(Work(pixels, partial(self._read, path), segmenter, finish))
         return prepared
 

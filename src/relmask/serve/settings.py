@@ -46,9 +46,12 @@ class Settings:
         token: that requests must bring; None asks for none.
         insecure: serve other machines without a token.
         limits: what requests may take.
+        label_studio: address of the Label Studio that tasks' pictures come from; None fetches none.
+        label_studio_key: access token for it.
 
     Raises:
-        UsageError: a token that no header can carry, or other machines could come in without one.
+        UsageError: a token that no header can carry, an address that is none, or other machines could come in
+            without a token.
     """
 
     host: str = "127.0.0.1"
@@ -56,6 +59,8 @@ class Settings:
     token: str | None = None
     insecure: bool = False
     limits: Limits = field(default_factory=Limits)
+    label_studio: str | None = None
+    label_studio_key: str | None = None
 
     def __post_init__(self) -> None:
         if self.token is not None and not (
@@ -63,6 +68,10 @@ class Settings:
         ):
             raise UsageError(
                 "A token is made of letters, digits and signs of ASCII: choose a long random one."
+            )
+        if self.label_studio and not self.label_studio.startswith(("http://", "https://")):
+            raise UsageError(
+                f"{self.label_studio} is no address of Label Studio, like http://localhost:8080."
             )
         if not self.is_local and self.token is None and not self.insecure:
             raise UsageError(
