@@ -4,8 +4,9 @@
 
 The plain classifier is the same model behind the same server, without thresholds, explanations and masks.
 Pictures that RUN judges clean are sent, since most of inspection is clean; `relmask alone` is the same
-without micro-batches. The servers are asked in turns, so that what else the machine does hits all of them alike. Then
-10,000 requests of pictures of 64 px, clean and defective, go to a small run, and the server's memory is read.
+without micro-batches. The servers are asked in turns, so that what else the machine does hits all alike.
+Then 10,000 requests of pictures of 64 px, clean and defective, go to a small run, and the server's memory is
+read.
 Without RUN and PICTURES both parts use a small run on synthetic surfaces. Prints one JSON line a figure. Only
 127.0.0.1 is asked.
 """

@@ -1,12 +1,13 @@
 // The page: what happens when something is dropped, moved, decided or pressed.
 
 import { Offline, TokenNeeded, describeRun, exportMasks, saveThresholds, takeTokenFromAddress, useToken } from "./api.js";
-import { chosen, dropped } from "./drop.js";
+import { chosen, onDrop } from "./drop.js";
 import { FILTERS, Items } from "./items.js";
-import { List, percent } from "./list.js";
-import { finalRuns, maskOf, measure, peak } from "./masking.js";
+import { List } from "./list.js";
+import { finished, maskOf, measure, peak } from "./masking.js";
 import { Thresholds } from "./thresholds.js";
 import { Viewer } from "./viewer.js";
+import { counted, percent, say, toast } from "./words.js";
 import { Work } from "./work.js";
 
 const $ = (id) => document.getElementById(id);
@@ -90,10 +91,6 @@ function add(found) {
   say(`${counted(fresh.length, "picture")} added.`);
 }
 
-function counted(number, noun) {
-  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
-}
-
 for (const [button, input] of [
   ["add-files", "files"], ["add-folder", "folder"], ["welcome-files", "files"], ["welcome-folder", "folder"],
 ]) $(button).addEventListener("click", () => $(input).click());
@@ -104,20 +101,7 @@ for (const input of [$("files"), $("folder")]) {
   });
 }
 
-let dragged = 0;
-document.addEventListener("dragenter", (event) => {
-  event.preventDefault();
-  dragged++;
-  $("drop").hidden = false;
-});
-document.addEventListener("dragleave", () => { $("drop").hidden = --dragged <= 0; });
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  dragged = 0;
-  $("drop").hidden = true;
-  add(await dropped(event.dataTransfer));
-});
+onDrop($("drop"), add);
 
 // --- answers come in ----------------------------------------------------------------------------------------
 
@@ -356,14 +340,12 @@ $("download").addEventListener("click", async () => {
   button.classList.add("busy");
   updateExport();
   try {
+    const format = $("format").value;
     const accepted = items.decided("accepted");
-    const images = [];
-    for (const item of accepted) {
-      const { width, height, score, scores } = item.result;
-      images.push({ name: item.name, width, height, score, scores, rle: await finalRuns(item, thresholds, run.classes) });
-      $("export-note").textContent = `${images.length} of ${accepted.length} masks are ready.`;
-    }
-    save(await exportMasks($("format").value, images), `relmask-${$("format").value}.zip`);
+    const images = await finished(accepted, thresholds, run.classes, (count) => {
+      $("export-note").textContent = `${count} of ${accepted.length} masks are ready.`;
+    });
+    save(await exportMasks(format, images), `relmask-${format}.zip`);
     downloaded = true;
     say(`${counted(images.length, "mask")} downloaded.`);
   } catch (error) {
@@ -409,20 +391,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 $("help-open").addEventListener("click", KEYS["?"]);
-
-/** Tell people who listen to the page. */
-function say(text) {
-  $("live").textContent = text;
-}
-
-let toastTimer = 0;
-function toast(text, kind = "") {
-  clearTimeout(toastTimer);
-  $("toast").textContent = text;
-  $("toast").className = `toast ${kind}`;
-  $("toast").hidden = false;
-  toastTimer = setTimeout(() => { $("toast").hidden = true; }, 6000);
-}
 
 function failed(error) {
   if (error instanceof TokenNeeded) askToken();

@@ -7,8 +7,26 @@ export function chosen(files) {
   return fromFolders([...files].map((file) => ({ file, name: file.webkitRelativePath || file.name })));
 }
 
+/** Show `cover` while something is dragged over the page, and call `add` with what is dropped. */
+export function onDrop(cover, add) {
+  let entered = 0; // elements of the page that are entered and not left
+  document.addEventListener("dragenter", (event) => {
+    event.preventDefault();
+    entered++;
+    cover.hidden = false;
+  });
+  document.addEventListener("dragleave", () => { cover.hidden = --entered <= 0; });
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    entered = 0;
+    cover.hidden = true;
+    add(await dropped(event.dataTransfer));
+  });
+}
+
 /** What was dropped; folders are read with all that is below them. */
-export async function dropped(transfer) {
+async function dropped(transfer) {
   // Both must be asked for before the first await: a drop's data are gone after it.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return chosen(transfer.files);

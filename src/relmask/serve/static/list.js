@@ -1,5 +1,7 @@
 // The list of pictures: a listbox whose options say everything that they show.
 
+import { percent } from "./words.js";
+
 const ROW = { waiting: "waiting", working: "in work", failed: "failed" };
 
 export class List {
@@ -112,9 +114,5 @@ function summaryOf(item) {
   if (item.status === "failed") return item.error;
   if (!item.result) return ROW[item.status];
   const labels = item.found?.labels ?? [];
-  return `${labels.length ? labels.join(", ") : "clean"} \u00b7 ${percent(item.result.score)} defect`;
-}
-
-export function percent(share) {
-  return `${Math.round(100 * share)}\u00a0%`;
+  return `${labels.length ? labels.join(", ") : "clean"} \u00b7 score ${percent(item.result.score)}`;
 }

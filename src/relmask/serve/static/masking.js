@@ -40,8 +40,20 @@ export function peak(item) {
   return Math.max(0, ...[...(item.maps?.values() ?? [])].map(peakOf));
 }
 
+/** Items with their final masks, as the server exports them; `told` is called with how many are ready. */
+export async function finished(items, thresholds, classes, told) {
+  const images = [];
+  for (const item of items) {
+    const { width, height, score, scores } = item.result;
+    const rle = await finalRuns(item, thresholds, classes);
+    images.push({ name: item.name, width, height, score, scores, rle });
+    told(images.length);
+  }
+  return images;
+}
+
 /** The final mask of an item at the size of its picture, as runs of each class; large pictures are asked for. */
-export async function finalRuns(item, thresholds, classes) {
+async function finalRuns(item, thresholds, classes) {
   if (!item.explained) return [];
   if (item.thresholdsOfResult === thresholds.key) return item.result.rle;
   if (item.maps && isExact(item)) {
