@@ -3,8 +3,8 @@
     python benchmarks/serve_load.py [RUN PICTURES]
 
 The plain classifier is the same model behind the same server, without thresholds, explanations and masks.
-Pictures that RUN judges clean are sent, since most of inspection is clean; `relmask alone` is the same
-without micro-batches. The servers are asked in turns, so that what else the machine does hits all alike.
+Pictures that RUN judges clean are sent, since most of inspection is clean; `relmask batches` is the same
+with batches of up to 8 pictures. The servers are asked in turns, so that what else the machine does hits all alike.
 Then 10,000 requests of pictures of 64 px, clean and defective, go to a small run, and the server's memory is
 read.
 Without RUN and PICTURES both parts use a small run on synthetic surfaces. Prints one JSON line a figure. Only
@@ -74,9 +74,13 @@ class PlainRun(Run):
 def serve(kind: str, folder: str, batch_size: str) -> None:
     """Serve a run in this process, and print the port."""
     torch.set_num_threads(1)
-    run = relmask.load(folder, batch_size=int(batch_size))
+    run = relmask.load(folder)
     chosen = PlainRun(run.path, run.metadata, run.reader) if kind == "plain" else run
-    Server(chosen, Settings(port=0), lambda url: print(url.rpartition(":")[2], flush=True)).run()
+    Server(
+        chosen,
+        Settings(port=0, batch_size=int(batch_size)),
+        lambda url: print(url.rpartition(":")[2], flush=True),
+    ).run()
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class Served:
 
 
 @contextmanager
-def served(kind: str, run: Path, batch_size: int = 8) -> Iterator[Served]:
+def served(kind: str, run: Path, batch_size: int = 1) -> Iterator[Served]:
     """A server in a process of its own."""
     command = [sys.executable, __file__, "--serve", kind, str(run), str(batch_size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -143,7 +147,7 @@ def load(server: Served, bodies: Sequence[bytes], clients: int, seconds: float) 
 def compare(run: Path, clean: Sequence[Path]) -> None:
     """Print throughput and latency of the servers in turns."""
     bodies = [body_of(path) for path in clean]
-    kinds = {"plain": ("plain", 8), "relmask": ("relmask", 8), "relmask alone": ("relmask", 1)}
+    kinds = {"plain": ("plain", 1), "relmask": ("relmask", 1), "relmask batches": ("relmask", 8)}
     with ExitStack() as stack:
         servers = {name: stack.enter_context(served(kind, run, size)) for name, (kind, size) in kinds.items()}
         for server in servers.values():

@@ -67,7 +67,8 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
     Raises:
         RunError: the run has no thresholds.
     """
-    service = Service(run, settings.limits)
+    usual = 1 if run.reader.device.type == "cpu" else run.reader.batch_size
+    service = Service(run, settings.limits, settings.batch_size or usual)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -18,6 +18,9 @@ from relmask.serve.settings import Settings
 class Server(uvicorn.Server):
     """The service on a socket of its own; `run` serves until told to stop, and finishes what is at work.
 
+    Attributes:
+        url: where it listens.
+
     Args:
         run: to serve.
         settings: where to listen, whom to serve, and how much to take.
@@ -43,12 +46,8 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._announce = announce
         self._socket = _listening(settings.host, settings.port)
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
         host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes or `should_exit` is set."""

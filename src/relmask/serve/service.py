@@ -42,16 +42,17 @@ class Service:
     Args:
         run: with thresholds.
         limits: what a picture may take.
+        batch_size: pictures of different requests that are segmented together, where as many wait.
 
     Raises:
         RunError: the run has no thresholds.
     """
 
-    def __init__(self, run: Run, limits: Limits) -> None:
+    def __init__(self, run: Run, limits: Limits, batch_size: int) -> None:
         self.run = run
         self._limits = limits
         self._segmenter = run.segmenter
-        self._worker = Worker(run.reader.batch_size, max(limits.pixels, 2**24))
+        self._worker = Worker(batch_size, max(limits.pixels, 2**24))
 
     def start(self) -> None:
         """Begin to work; the first picture will not wait for the model to be compiled."""

@@ -46,6 +46,8 @@ class Settings:
         token: that requests must bring; None asks for none.
         insecure: serve other machines without a token.
         limits: what requests may take.
+        batch_size: pictures of different requests that are segmented together. None: the run's batch size on a
+            GPU, and 1 on a CPU, where 8 are slower (benchmarks/serve_load.py: 12.5 a second against 17).
         label_studio: address of the Label Studio that tasks' pictures come from; None fetches none.
         label_studio_key: access token for it.
 
@@ -59,6 +61,7 @@ class Settings:
     token: str | None = None
     insecure: bool = False
     limits: Limits = field(default_factory=Limits)
+    batch_size: int | None = None
     label_studio: str | None = None
     label_studio_key: str | None = None
 
