@@ -4,7 +4,7 @@
 
 The plain classifier is the same model behind the same server, without thresholds, explanations and masks.
 Pictures that RUN judges clean are sent, since most of inspection is clean; `relmask batches` is the same
-with batches of up to 8 pictures. The servers are asked in turns, so that what else the machine does hits all alike.
+with batches of up to 8 pictures. The servers are asked in turns, so that other work hits all alike.
 Then 10,000 requests of pictures of 64 px, clean and defective, go to a small run, and the server's memory is
 read.
 Without RUN and PICTURES both parts use a small run on synthetic surfaces. Prints one JSON line a figure. Only

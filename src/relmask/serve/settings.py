@@ -46,8 +46,8 @@ class Settings:
         token: that requests must bring; None asks for none.
         insecure: serve other machines without a token.
         limits: what requests may take.
-        batch_size: pictures of different requests that are segmented together. None: the run's batch size on a
-            GPU, and 1 on a CPU, where 8 are slower (benchmarks/serve_load.py: 12.5 a second against 17).
+        batch_size: pictures of different requests that are segmented together. None: on a GPU the run's batch
+            size, on a CPU 1, since 8 are slower there (12.5 against 17 a second, benchmarks/serve_load.py).
         label_studio: address of the Label Studio that tasks' pictures come from; None fetches none.
         label_studio_key: access token for it.
 
