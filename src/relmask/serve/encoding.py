@@ -47,6 +47,8 @@ def encode(
         label="defect" if found.label == "defect" else "clean",
         score=found.score,
         scores=dict(found.scores),
+        novelty=found.novelty,
+        unsure=found.unsure,
         components=[Part(label=part.label, area=part.area, box=part.box) for part in found.components],
         png=_png(found.mask, len(classes)) if wanted.mask == "png" else None,
         rle=_runs(found.mask, classes) if wanted.mask == "rle" else None,

@@ -57,6 +57,8 @@ class Segmented(Record):
     label: Literal["defect", "clean"] = Field(description="defect where the mask holds a pixel.")
     score: float = Field(description="Probability of any defect.")
     scores: Mapping[str, float] = Field(description="Probability of each class.")
+    novelty: float | None = Field(description="Distance to the nearest training picture; null where unknown.")
+    unsure: str = Field(description="Why the answer should not be relied on; empty where nothing says so.")
     components: list[Part] = Field(description="Connected parts of the mask, largest first.")
     png: Base64 | None = Field(
         description="Mask as palette PNG of the picture's size, k = k-th class; with mask=png."

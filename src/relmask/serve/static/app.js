@@ -218,7 +218,7 @@ function showVerdict(item) {
     waiting: "Waiting for the server",
     working: "In work",
     failed: item?.error,
-    done: item?.explained === false ? "Judged clean by its score, so nothing is explained." : "",
+    done: result?.unsure ? `Unsure: ${result.unsure}` : item?.explained === false ? "Judged clean by its score, so nothing is explained." : "",
   }[item?.status] ?? "";
   $("view-note").textContent = note;
   $("view-note").hidden = !note;
