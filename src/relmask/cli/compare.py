@@ -1,7 +1,7 @@
 """`relmask compare`: methods side by side on one split."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,6 +20,13 @@ def compare(
     methods: Annotated[
         str | None,
         typer.Option(metavar="NAME,...", help="Default: all that apply; a wrong name lists them."),
+    ] = None,
+    baseline: Annotated[
+        Literal["unet", "none"] | None,
+        typer.Option(
+            metavar="NAME",
+            help="unet: beside --methods also a U-Net trained on true masks; none: not even by default.",
+        ),
     ] = None,
     patches: Annotated[
         int | None,
@@ -53,16 +60,17 @@ def compare(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge relmask, other explanations and detectors on one split, in one table.
+    """Judge relmask, other explanations, detectors and a U-Net on one split, in one table.
 
-    OUT gets comparison.json, comparison.csv and comparison.html. Masks of test pictures are needed.
+    OUT gets comparison.json, comparison.csv and comparison.html. Masks of test pictures are needed; the U-Net
+    needs those of training and validation, too.
 
     When stopped: the same command goes on where this one stopped; other methods can be added to the same OUT.
 
     Example:
         relmask compare parts/ -o comparison
         relmask compare roads/ -o comparison --patches 96 --backbone vgg-narrow
-        relmask compare parts/ -o comparison --methods relmask,one-class,darkness --minutes 5
+        relmask compare parts/ -o comparison --methods relmask,one-class --baseline unet --minutes 5
     """
     from relmask.evaluation.compare import compare as compare_methods
 
@@ -70,7 +78,7 @@ def compare(
         rows = compare_methods(
             data,
             out,
-            [name.strip() for name in methods.split(",")] if methods else (),
+            chosen(methods, baseline),
             overwrite=overwrite,
             progress=progress,
             patches=patches,
@@ -88,6 +96,21 @@ def compare(
         )
     result = {"out": out, "rows": [row.model_dump(mode="json") for row in rows]}
     show(result, as_json, [*_lines(rows), f"Page: {out / 'comparison.html'}"])
+
+
+def chosen(methods: str | None, baseline: str | None) -> list[str]:
+    """Names of the methods to run.
+
+    >>> chosen("relmask, darkness", "unet")
+    ['relmask', 'darkness', 'unet']
+    """
+    from relmask.evaluation.compare import METHODS, UNET
+
+    names = [name.strip() for name in methods.split(",")] if methods else [*METHODS]
+    if baseline is None:
+        return names
+    others = [name for name in names if name != UNET]
+    return [*others, UNET] if baseline == UNET else others
 
 
 def _lines(rows: Sequence["Row"]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 import csv
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from relmask.evaluation.compare import METHODS, ROWS, Row, compare
 from relmask.evaluation.compare.looks import Looks
 from relmask.evaluation.compare.settings import Settings
 from relmask.segmenter import Reader
+from relmask.training import segmentation
 from tests.conftest import shorten
 
 FAST: dict[str, Any] = {
@@ -229,3 +231,30 @@ def test_methods_are_added_to_what_is_there_and_a_method_may_have_nothing_to_say
 def test_settings_know_no_misspelt_name() -> None:
     with pytest.raises(ValueError, match="patch_size"):
         Settings(patch_size=3)  # type: ignore[call-arg]
+
+
+def test_the_unet_is_trained_on_masks_and_says_so(
+    parts: Path, tmp_path: Path, short_epochs: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmentation, "STEPS", 3)
+    found = compare(parts, tmp_path, ["relmask", "unet", "student"], **FAST)
+    assert row(found, "unet").saw == ("labels", "clean images", "masks")
+    assert row(found, "student").saw == row(found, "relmask").saw == ("labels", "clean images")
+    assert row(found, "unet").images == row(found, "student").images == row(found, "relmask").images
+    student, own = row(found, "student").train_seconds, row(found, "relmask").train_seconds
+    assert (student or 0) > (own or 0)
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert all(f"<figcaption>{name}</figcaption>" in page for name in ("classifier", "unet", "student"))
+
+
+def test_without_training_masks_there_is_no_unet_and_the_page_says_why(
+    parts: Path, tmp_path: Path, short_epochs: None
+) -> None:
+    lines = (parts / "index.csv").read_text(encoding="utf-8").splitlines()
+    kept = [line if ",test," in line else line.rpartition(",")[0] + "," for line in lines[1:]]
+    text = "\n".join([lines[0], *kept]).replace("images/", f"{parts}/images/")
+    (tmp_path / "index.csv").write_text(text.replace("masks/", f"{parts}/masks/"), encoding="utf-8")
+    shutil.copy(parts / "classes.csv", tmp_path)
+    found = compare(tmp_path, tmp_path / "out", ["darkness", "unet"], **FAST)
+    assert {line.method for line in found} == {"darkness"}
+    assert "has a mask to learn from" in (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")

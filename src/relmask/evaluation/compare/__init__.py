@@ -7,7 +7,7 @@ best thresholds, `cell` makes a method's rows, `rows` and `page` are what is lef
 """
 
 from relmask.evaluation.compare.compare import compare
-from relmask.evaluation.compare.methods import METHODS
+from relmask.evaluation.compare.methods import METHODS, UNET
 from relmask.evaluation.compare.rows import ROWS, Row
 
-__all__ = ["METHODS", "ROWS", "Row", "compare"]
+__all__ = ["METHODS", "ROWS", "UNET", "Row", "compare"]

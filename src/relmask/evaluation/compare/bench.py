@@ -1,5 +1,6 @@
 """What all methods of a comparison share: one split, the pictures to learn from, the trained classifiers."""
 
+import copy
 import json
 import time
 import warnings
@@ -24,18 +25,22 @@ from relmask.evaluation.compare.looks import in_proportion
 from relmask.evaluation.compare.settings import Settings
 from relmask.files import whole, write_csv, write_json
 from relmask.masks.calibration import Calibration, Scores
+from relmask.models.unet import unet
 from relmask.models.zoo import classifier
 from relmask.progress import Progress
 from relmask.segmenter import Reader, Run, find_device, load
 from relmask.training.calibrate import Explained, reach, thresholds
+from relmask.training.distil import distil
 from relmask.training.labels import Labelled, readable
 from relmask.training.pictures import Pictures
 from relmask.training.train import train
+from relmask.training.unet import fit_unet
 
 DEFECT = ("defect",)
 """Classes of a method that tells defect from background only."""
-EPOCHS = 20
-"""Of a network from scratch, at most."""
+EPOCHS, UNET_EPOCHS = 20, 12
+"""Of a classifier from scratch, and of a U-Net, where time allows."""
+UNET_WINDOW = 160
 
 
 @dataclass(frozen=True)
@@ -177,10 +182,79 @@ class Bench:
     def vgg(self) -> Trained:
         """A plain VGG classifier from scratch, for the published pipelines."""
         network = Contrasted(classifier("vgg-narrow", len(self.training.classes) + 1))
-        choices = self.settings.training()
-        if self.settings.epochs is None:
-            choices["epochs"] = int(self.kept("vgg-epochs", lambda: self._epochs(network)))
+        choices = self.settings.training() | {"epochs": self.epochs("vgg", network, EPOCHS)}
         return self._trained("vgg", network, choices)
+
+    @cached_property
+    def unet(self) -> tuple[Run, float]:
+        """The U-Net that learns from the true masks of the training pictures, and its seconds.
+
+        It sees what the classifier sees, at that resolution, and is trained for as long at least, as far as a
+        cell's time goes. From windows it gets larger ones than the classifier, as it profits from them.
+        """
+        settings, folder = self.settings, self.folder / "unet"
+        size = max(settings.patches, UNET_WINDOW) if settings.patches else settings.size or 256
+        network = unet(settings.backbone, len(self.split.index.classes))
+
+        def trained() -> float:
+            began = time.perf_counter()
+            fit_unet(
+                self.table,
+                folder,
+                backbone=settings.backbone,
+                size=size,
+                windows=settings.patches is not None,
+                epochs=self.epochs("unet", network, UNET_EPOCHS, size, self.classifier.seconds),
+                batch_size=settings.batch_size,
+                clean=self.split.index.clean,
+                seed=settings.seed,
+                device=settings.device,
+                precision=settings.precision,
+                resume=folder.exists(),
+                progress=self.progress,
+            )
+            return time.perf_counter() - began
+
+        seconds = self.kept("unet-seconds", trained)
+        return load(folder, device=settings.device), seconds
+
+    @cached_property
+    def student(self) -> tuple[Run, float]:
+        """The classifier's student, and the seconds of both."""
+        settings, folder = self.settings, self.folder / "student"
+
+        def distilled() -> float:
+            began = time.perf_counter()
+            distil(
+                self.classifier.run,
+                self.training_data,
+                folder,
+                **({} if settings.epochs is None else {"epochs": settings.epochs}),
+                batch_size=settings.batch_size,
+                seed=settings.seed,
+                device=settings.device,
+                precision=settings.precision,
+                resume=folder.exists(),
+                progress=self.progress,
+            )
+            return time.perf_counter() - began
+
+        seconds = self.kept("student-seconds", distilled)
+        return load(folder, device=settings.device), self.classifier.seconds + seconds
+
+    def epochs(
+        self, name: str, network: nn.Module, most: int, size: int | None = None, least_seconds: float = 0.0
+    ) -> int:
+        """Epochs that a network is trained for: `most`, or more for `least_seconds`, as far as time goes."""
+        if self.settings.epochs is not None:
+            return self.settings.epochs
+
+        def affordable() -> float:
+            seconds = 50 * self._step(network, size or self.settings.patches or self.settings.size or 256)
+            wanted = max(most, -(-least_seconds // seconds))
+            return max(1.0, min(wanted, 0.6 * self.settings.seconds // seconds))
+
+        return int(self.kept(f"{name}-epochs", affordable))
 
     def kept(self, name: str, compute: Callable[[], float]) -> float:
         """A number that is computed once and kept, so that a stopped comparison goes on with it."""
@@ -189,21 +263,18 @@ class Bench:
             write_json(path, compute())
         return float(json.loads(path.read_text(encoding="utf-8")))
 
-    def _epochs(self, network: nn.Module) -> int:
-        """As many epochs as fit half of a cell's time, at most EPOCHS."""
-        size = self.settings.patches or self.settings.size or 256
+    def _step(self, network: nn.Module, size: int) -> float:
+        """Seconds of a step of training, without reading its pictures."""
         images = torch.rand(self.settings.batch_size, 3, size, size, device=self.device)
-        network = network.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        seconds = []
+        network = copy.deepcopy(network).to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        took = []
         for _ in range(2):
             began = time.perf_counter()
             with torch.autocast(self.device.type, torch.bfloat16, enabled="bf16" in self.settings.precision):
-                loss = network(images).sum()
+                loss = network(images.contiguous(memory_format=torch.channels_last)).sum()
             loss.backward()
-            seconds.append(time.perf_counter() - began)
-        network.zero_grad()
-        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        return int(np.clip(self.settings.seconds / 2 / (50 * min(seconds)), 1, EPOCHS))
+            took.append(time.perf_counter() - began)
+        return min(took)
 
     def _trained(self, name: str, model: nn.Module | None, choices: dict[str, Any]) -> Trained:
         folder = self.folder / name

@@ -9,23 +9,25 @@ import torch
 
 from relmask.data.decoding import image_size
 from relmask.data.tiles import windows
-from relmask.errors import UsageError
+from relmask.errors import DataError, UsageError
 from relmask.evaluation.compare.attributions import (
     ATTRIBUTIONS,
     AttributionReader,
     NotApplicable,
     require_captum,
 )
-from relmask.evaluation.compare.bench import DEFECT, EPOCHS, Bench, Trained
+from relmask.evaluation.compare.bench import DEFECT, EPOCHS, UNET_EPOCHS, Bench, Trained
 from relmask.evaluation.compare.published import PerImage, forest, one_threshold, seibold
 from relmask.evaluation.compare.readers import ControlReader, NeighbourReader, UntrainedHead
 from relmask.evaluation.compare.rows import Saw
 from relmask.evaluation.controls import CONTROLS, Control, untrained
 from relmask.lrp.composites import PRESETS, epsilon_gamma_box
 from relmask.masks.calibration import Calibration
-from relmask.segmenter import Reader, Segmenter
+from relmask.segmenter import Reader, Run, Segmenter
 from relmask.training.pictures import Pictures
 
+UNET = "unet"
+"""The baseline."""
 REFERENCES = 8
 """Clean pictures that gradients start from."""
 
@@ -133,7 +135,7 @@ def published_seibold(bench: Bench) -> Contender:
         trained.run.metadata.classes,
         one_threshold(trained, reader),
         trained.seconds,
-        _shortened(trained),
+        _shortened(trained.run),
     )
 
 
@@ -145,18 +147,40 @@ def published_forest(bench: Bench) -> Contender:
         trained.run.metadata.classes,
         trained.calibration,
         trained.seconds,
-        _shortened(trained),
+        _shortened(trained.run),
         PerImage,
     )
 
 
 def corrected_forest(bench: Bench) -> Contender:
     """The same VGG and rules, from the class's logit minus that of clean, with calibrated thresholds."""
-    return _explained(forest(bench.vgg, "contrast"), bench.vgg, _shortened(bench.vgg))
+    return _explained(forest(bench.vgg, "contrast"), bench.vgg, _shortened(bench.vgg.run))
+
+
+def student(bench: Bench) -> Contender:
+    """What `relmask distil` gives: a U-Net trained on relmask's own masks of the training pictures."""
+    run, seconds = bench.student
+    return Contender(run.reader, run.metadata.classes, run.segmenter.calibration, seconds)
+
+
+def unet(bench: Bench) -> Contender:
+    """A U-Net trained on true masks, tuned on those of validation."""
+    try:
+        run, seconds = bench.unet
+    except DataError as error:
+        raise NotApplicable(str(error)) from error
+    notes = [_shortened(run, UNET_EPOCHS)]
+    if seconds < bench.classifier.seconds:
+        notes.append("trained for less time than relmask")
+    return Contender(
+        run.reader, run.metadata.classes, run.segmenter.calibration, seconds, "; ".join(filter(None, notes))
+    )
 
 
 METHODS: dict[str, Method] = {
     "relmask": Method(relmask),
+    "student": Method(student),
+    UNET: Method(unet, ("labels", "clean images", "masks")),
     **{f"relmask/{name}": Method(partial(preset, name)) for name in (*PRESETS, epsilon_gamma_box.__name__)},
     "seibold": Method(published_seibold),
     "forest": Method(published_forest),
@@ -185,9 +209,9 @@ def named(names: Sequence[str]) -> dict[str, Method]:
     return chosen
 
 
-def _shortened(trained: Trained) -> str:
-    epochs = trained.run.metadata.settings["epochs"]
-    return f"{epochs} of {EPOCHS} epochs, as time allows" if epochs < EPOCHS else ""
+def _shortened(run: Run, most: int = EPOCHS) -> str:
+    epochs = run.metadata.settings["epochs"]
+    return f"{epochs} of {most} epochs, as time allows" if epochs < most else ""
 
 
 def _windows(bench: Bench) -> int:

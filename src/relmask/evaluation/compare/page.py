@@ -1,5 +1,6 @@
 """comparison.html: the table, and what every method makes of the same pictures."""
 
+import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from relmask.evaluation.compare.cell import LONGEST, Cell, in_every_kind
 from relmask.evaluation.compare.rows import Row, false_masks
 from relmask.evaluation.metrics import Interval
 from relmask.report import (
+    Line,
     Picture,
     Section,
+    charts,
     colours,
+    curves,
     facts,
     fitted,
     gallery,
@@ -44,6 +48,7 @@ def write_page(path: Path, bench: Bench, cells: Sequence[Cell]) -> None:
         _figures("Best thresholds", [row for row in rows if row.threshold == "best"], BEST),
         *_classes(rows),
         *_notes(rows, cells),
+        *_curves(bench),
         _settings(bench),
         legend(
             "Colours of the masks", colours(bench.split.index.classes), note="Without classes: the first."
@@ -127,6 +132,20 @@ def _notes(rows: Sequence[Row], cells: Sequence[Cell]) -> list[Section]:
     notes: dict[str, Shown] = {row.method: row.note for row in rows if row.note}
     notes |= {cell.name: cell.reason for cell in cells if cell.reason}
     return [facts("Where a method got less, or nothing", notes)] if notes else []
+
+
+def _curves(bench: Bench) -> list[Section]:
+    """Loss of all that was trained."""
+    drawings = {}
+    for path in sorted(bench.folder.glob("*/history.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            epochs = list(csv.DictReader(file))
+        lines = [
+            Line(name, [float(line["epoch"]) for line in epochs], [float(line[key]) for line in epochs])
+            for name, key in (("training", "train_loss"), ("validation", "val_loss"))
+        ]
+        drawings[path.parent.name] = curves(lines, x_label="epoch", y_label="loss")
+    return [charts("Training", drawings)] if drawings else []
 
 
 def _settings(bench: Bench) -> Section:
