@@ -26,7 +26,7 @@ from relmask.evaluation.compare.settings import Settings
 from relmask.files import whole, write_csv, write_json
 from relmask.masks.calibration import Calibration, Scores
 from relmask.models.unet import unet
-from relmask.models.zoo import classifier
+from relmask.models.zoo import classifier, find
 from relmask.progress import Progress
 from relmask.segmenter import Reader, Run, find_device, load
 from relmask.training.calibrate import Explained, reach, thresholds
@@ -194,7 +194,6 @@ class Bench:
         """
         settings, folder = self.settings, self.folder / "unet"
         size = max(settings.patches, UNET_WINDOW) if settings.patches else settings.size or 256
-        network = unet(settings.backbone, len(self.split.index.classes))
 
         def trained() -> float:
             began = time.perf_counter()
@@ -204,7 +203,9 @@ class Bench:
                 backbone=settings.backbone,
                 size=size,
                 windows=settings.patches is not None,
-                epochs=self.epochs("unet", network, UNET_EPOCHS, size, self.classifier.seconds),
+                epochs=self.epochs(
+                    "unet", self._segmenter(), UNET_EPOCHS, size=size, least_seconds=self.classifier.seconds
+                ),
                 batch_size=settings.batch_size,
                 clean=self.split.index.clean,
                 seed=settings.seed,
@@ -229,7 +230,7 @@ class Bench:
                 self.classifier.run,
                 self.training_data,
                 folder,
-                **({} if settings.epochs is None else {"epochs": settings.epochs}),
+                epochs=self.epochs("student", self._segmenter(), UNET_EPOCHS, rounds=1.5),
                 batch_size=settings.batch_size,
                 seed=settings.seed,
                 device=settings.device,
@@ -242,15 +243,39 @@ class Bench:
         seconds = self.kept("student-seconds", distilled)
         return load(folder, device=settings.device), self.classifier.seconds + seconds
 
+    def _segmenter(self) -> nn.Module:
+        """A U-Net as it will be trained, to see how long a step takes."""
+        network = unet(self.settings.backbone, len(self.training.classes), pretrained=False)
+        network.encoder.requires_grad_(find(self.settings.backbone).weights is None)
+        return network
+
     def epochs(
-        self, name: str, network: nn.Module, most: int, size: int | None = None, least_seconds: float = 0.0
+        self,
+        name: str,
+        network: nn.Module,
+        most: int,
+        *,
+        size: int | None = None,
+        rounds: float = 1.0,
+        least_seconds: float = 0.0,
     ) -> int:
-        """Epochs that a network is trained for: `most`, or more for `least_seconds`, as far as time goes."""
+        """Epochs that a network is trained for, kept as `name`.
+
+        Args:
+            name: of what is trained.
+            network: it.
+            most: so many, where time allows.
+            size: of its input in pixels; None: the classifier's.
+            rounds: so many times.
+            least_seconds: more than `most`, where they take less.
+        """
         if self.settings.epochs is not None:
             return self.settings.epochs
 
         def affordable() -> float:
-            seconds = 50 * self._step(network, size or self.settings.patches or self.settings.size or 256)
+            seconds = (
+                50 * rounds * self._step(network, size or self.settings.patches or self.settings.size or 256)
+            )
             wanted = max(most, -(-least_seconds // seconds))
             return max(1.0, min(wanted, 0.6 * self.settings.seconds // seconds))
 
