@@ -78,13 +78,13 @@ class Novelty(nn.Module):
         whitening = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), eye, upper=False)
         self.whitening[group] = whitening.float()
         distances = torch.cat([self.distance(features)[:, group].cpu() for features in batches()])
-        centre = _symmetric(distances.mean(0))
-        spread = _symmetric((distances - centre).square().mean(0)).sqrt().clamp(min=1e-6)
+        centre = symmetric(distances.mean(0))
+        spread = symmetric((distances - centre).square().mean(0)).sqrt().clamp(min=1e-6)
         self.centre[group] = centre.to(self.centre)
         self.spread[group] = spread.to(self.spread)
 
 
-def _symmetric(values: Tensor) -> Tensor:
+def symmetric(values: Tensor) -> Tensor:
     """Values (h, w) averaged with their mirrors and neighbours: what depends on how far the border is."""
     values = (values + values.flip(0)) / 2
     values = (values + values.flip(1)) / 2

@@ -47,7 +47,7 @@ def masks(looks: list[tuple[Look, NDArray[np.uint8]]], calibration: Calibration)
 @pytest.mark.parametrize("scale", [(1.0, 1.0), (1.0, 7.0), (0.8, 50.0)])
 def test_each_class_gets_the_threshold_that_fits_it(scale: tuple[float, float]) -> None:
     looks = seen(scale)
-    found, _ = best_thresholds(looks, CALIBRATION)
+    found = best_thresholds(looks, CALIBRATION).per_class
     assert found.saw_masks
     for (_, truth), mask in zip(looks, masks(looks, found), strict=True):
         np.testing.assert_array_equal(mask, truth)
@@ -55,7 +55,7 @@ def test_each_class_gets_the_threshold_that_fits_it(scale: tuple[float, float]) 
 
 def test_one_extent_for_any_defect_is_the_best_of_all_levels() -> None:
     looks = seen((1.0, 1.1))
-    _, shared = best_thresholds(looks, CALIBRATION)
+    shared = best_thresholds(looks, CALIBRATION).any_defect
     assert len({threshold.extent for threshold in shared.classes.values()}) == 1
     counts = [
         overlap(mask > 0, truth > 0) for mask, (_, truth) in zip(masks(looks, shared), looks, strict=True)
@@ -65,7 +65,7 @@ def test_one_extent_for_any_defect_is_the_best_of_all_levels() -> None:
 
 def test_where_nothing_is_found_the_thresholds_stay() -> None:
     blind = [(Look(np.zeros(2), {}, (4, 4), (0, 0)), np.ones((4, 4), np.uint8))]
-    assert best_thresholds(blind, CALIBRATION)[0].classes == CALIBRATION.classes
+    assert best_thresholds(blind, CALIBRATION).per_class.classes == CALIBRATION.classes
 
 
 def test_every_beginning_of_the_order_holds_the_labels_in_proportion() -> None:

@@ -1,6 +1,7 @@
 """The thresholds that fit the test masks best: a ceiling for every method, and no result."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -36,6 +37,11 @@ class Search:
             if shown is not None or truth.any():
                 ranking.add(shown, truth)
 
+    @property
+    def ranking(self) -> Ranking:
+        """Of all maps, whether or not their pictures pass the gate."""
+        return self._rankings[False, "absolute"]
+
     def best(self, threshold: ClassThresholds) -> ClassThresholds:
         """The best thresholds, in place of these; these where no mask meets a defect."""
         found = {kind: ranking.best_iou() for kind, ranking in self._rankings.items()}
@@ -48,10 +54,23 @@ class Search:
         return threshold.model_copy(update={"gate": gate, "seed": seed, "extent": below, "extent_of": of})
 
 
-def best_thresholds(
-    seen: Iterable[tuple[Look, NDArray[np.uint8]]], calibration: Calibration
-) -> tuple[Calibration, Calibration]:
-    """Thresholds that are best for each class, and those of one extent that is best for any defect.
+@dataclass(frozen=True)
+class Ceiling:
+    """The best that thresholds can do.
+
+    Attributes:
+        per_class: for each class its best.
+        any_defect: one extent for all, which is best for any defect.
+        ranking: of any defect by the maps of all pictures.
+    """
+
+    per_class: Calibration
+    any_defect: Calibration
+    ranking: Ranking
+
+
+def best_thresholds(seen: Iterable[tuple[Look, NDArray[np.uint8]]], calibration: Calibration) -> Ceiling:
+    """Search them.
 
     Args:
         seen: looks at pictures, and their true masks (H, W): 0 = background, k + 1 = class k.
@@ -71,4 +90,4 @@ def best_thresholds(
         calibration.model_copy(update={"classes": dict(zip(names, chosen, strict=True)), "saw_masks": True})
         for chosen in (per_class, any_defect)
     )
-    return first, second
+    return Ceiling(first, second, whole.ranking)

@@ -21,6 +21,7 @@ from relmask.evaluation.compare.methods import Contender, Method
 from relmask.evaluation.compare.rows import ROWS, Row
 from relmask.evaluation.evaluate import threshold_scores
 from relmask.evaluation.measure import measure
+from relmask.evaluation.ranking import Ranking
 from relmask.files import whole, write_json, write_text
 from relmask.masks.calibration import Calibration
 from relmask.report import fitted, painted
@@ -78,11 +79,11 @@ class Cell:
             contender = replace(contender, note="; ".join(filter(None, (contender.note, few))))
         plain = replace(contender, segmenter=Segmenter)
         given = self._row("labels", contender, contender.calibration, taken, looks)
+        ceiling = best_thresholds(self._with_truth(contender, taken, looks), contender.calibration)
         tried = [
-            self._row("best", plain, found, taken, looks)
-            for found in best_thresholds(self._with_truth(contender, taken, looks), contender.calibration)
+            self._row("best", plain, found, taken, looks) for found in (ceiling.per_class, ceiling.any_defect)
         ]
-        rows = [given, best_of([given, *tried])]
+        rows = [given, best_of([given, *tried], ceiling.ranking)]
         write_json(self._rows, ROWS.dump_python(rows, mode="json"))
         shutil.rmtree(looks.folder, ignore_errors=True)
 
@@ -160,14 +161,21 @@ class Cell:
         return self.folder / "shown" / f"{number:02d}.png"
 
 
-def best_of(rows: Sequence[Row]) -> Row:
-    """The best that any of a method's thresholds reach: of any defect by IoU, of classes by their mean."""
+def best_of(rows: Sequence[Row], ranking: Ranking) -> Row:
+    """The best that any of a method's thresholds reach: of any defect by IoU, of classes by their mean.
+
+    Args:
+        rows: of these thresholds.
+        ranking: of any defect by the maps of all pictures, also of those called clean.
+    """
     pixels = max(rows, key=lambda row: row.pixel.iou or 0.0)
     classes = max(rows, key=lambda row: row.mean_iou or 0.0)
+    ranked = {"ap": ranking.average_precision(), "aupro": ranking.aupro()}
     update = {"mean_iou": classes.ci95.mean_iou, "per_class": classes.ci95.per_class}
     return pixels.model_copy(
         update={
             "threshold": "best",
+            "pixel": pixels.pixel.model_copy(update=ranked),
             "per_class": classes.per_class,
             "mean_iou": classes.mean_iou,
             "ci95": pixels.ci95.model_copy(update=update),

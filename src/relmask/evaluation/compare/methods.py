@@ -120,8 +120,7 @@ def one_class(bench: Bench) -> Contender:
         raise UsageError("A one-class detector needs clean pictures, and there are none to learn from.")
     reader = NeighbourReader(bench.classifier.run.metadata.input, bench.device)
     pictures = Pictures(clean, reader.spec.size, reader.spec.intensity, memory=0)
-    batches = (pictures.batch(range(start, min(start + 8, len(clean)))) for start in range(0, len(clean), 8))
-    reader.learn(batches, len(clean), bench.settings.seed)
+    reader.learn(pictures.batch, len(clean), bench.settings.seed)
     calibration = bench.calibrate_one(reader)
     return Contender(reader, DEFECT, calibration, time.perf_counter() - began)
 
