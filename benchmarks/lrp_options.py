@@ -30,7 +30,8 @@ from relmask.evaluation.measure import measure
 from relmask.masks.calibration import Calibration
 from relmask.masks.outline import smooth
 from relmask.models.bundle import Architecture
-from relmask.segmenter import Reader, Run, Segmenter
+from relmask.reader import Reader
+from relmask.segmenter import Run, Segmenter
 from relmask.training.recalibrate import recalibrate
 
 

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 import relmask
 from relmask.data.index import read_index
 from relmask.data.reading import Intensity, read_image
-from relmask.errors import ImageError, RunError, UnsupportedModel, UsageError
+from relmask.errors import ImageError, RunError
 from relmask.masks.calibration import Calibration, ClassThresholds
 from relmask.models.bundle import Input
-from relmask.segmenter import Reader, Run, Segmentation, Segmenter, composite_of, find_device
+from relmask.reader import Reader
+from relmask.segmenter import Run, Segmentation, Segmenter
 
 Picture = NDArray[np.float32]
 SIZE = 16
@@ -180,36 +181,6 @@ def test_smoothing_rounds_the_relevance_before_it_is_thresholded() -> None:
     assert smooth is not None
     assert smooth.max() < sharp.max()
     assert smooth.sum() == pytest.approx(sharp.sum(), rel=0.1)
-
-
-def test_the_box_of_a_composite_is_the_range_of_the_input() -> None:
-    unusual = spec().model_copy(update={"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)})
-    assert "ZBox(low=(-2.0, -2.0, -2.0), high=(2.0, 2.0, 2.0))" in str(
-        composite_of("epsilon_gamma_box", unusual)
-    )
-    with pytest.raises(UsageError, match="No composite named 'lrp'"):
-        composite_of("lrp", unusual)
-
-
-@pytest.mark.parametrize(
-    ("model", "error", "message"),
-    [
-        (nn.Sequential(Colours(), nn.Softmax(1)), UnsupportedModel, r"(?i)softmax"),
-        (nn.Conv2d(3, 2, 1), UnsupportedModel, r"\(N, K\)"),
-        (nn.Sequential(Colours(), nn.Linear(2, 5)), UsageError, "5 logits, but the data have 2"),
-    ],
-)
-def test_a_model_that_will_not_do_is_refused(model: nn.Module, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        Reader(model, spec(), "epsilon_plus", CPU).require(2)
-    Reader(Colours(), spec(), "epsilon_plus", CPU).require(2)
-
-
-@pytest.mark.parametrize("name", ["abacus", "meta", "cuda:99"])
-def test_a_device_that_is_not_there_is_a_usage_error(name: str) -> None:
-    assert find_device("cpu") == CPU
-    with pytest.raises(UsageError, match=rf"No device '{name}' here \(.*\)\. Choose auto, cpu or cuda\."):
-        find_device(name)
 
 
 @pytest.fixture(scope="module")

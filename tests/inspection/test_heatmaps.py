@@ -11,7 +11,8 @@ from relmask.data.reading import Intensity
 from relmask.errors import UsageError
 from relmask.inspection import explain_files
 from relmask.models.bundle import Input, Metadata
-from relmask.segmenter import Reader, Run
+from relmask.reader import Reader
+from relmask.segmenter import Run
 from tests.inspection.fakes import picture
 
 

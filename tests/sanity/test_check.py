@@ -16,9 +16,10 @@ from relmask.errors import DataError
 from relmask.lrp.composites import PRESETS, Composite, kind
 from relmask.lrp.rules import Flat
 from relmask.models.guided import GuidedClassifier
+from relmask.reader import Reader
 from relmask.sanity import Check, check, chosen
 from relmask.sanity.check import likeness
-from relmask.segmenter import Reader, Run
+from relmask.segmenter import Run
 from relmask.training import train as training
 
 

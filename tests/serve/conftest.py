@@ -18,7 +18,8 @@ import relmask
 from relmask.data.reading import Intensity
 from relmask.masks.calibration import Calibration, ClassThresholds
 from relmask.models.bundle import Input, Metadata, save_metadata
-from relmask.segmenter import Reader, Run
+from relmask.reader import Reader
+from relmask.segmenter import Run
 from relmask.serve import Server, Settings
 from tests.test_segmenter import Colours
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from relmask.masks.calibration import Scores
 from relmask.masks.outline import outline
 from relmask.progress import silent
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 from relmask.training.calibrate import EXPLAINED, Explained, thresholds
 from relmask.training.pictures import Pictures
 

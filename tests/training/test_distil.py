@@ -13,8 +13,9 @@ from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import assign, write_split
 from relmask.errors import OutError, RunError, UsageError
 from relmask.files import write_csv
+from relmask.reader import MapReader
 from relmask.sanity import check
-from relmask.segmenter import MapReader, Run
+from relmask.segmenter import Run
 from relmask.training import segmentation
 from relmask.training.distil import agreed, distil, own_mask
 from relmask.training.mapped import VOID, Mapped

@@ -9,7 +9,7 @@ from relmask.data.reading import Intensity
 from relmask.models import bundle
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import silent
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 from relmask.training.fitter import Fitter
 from relmask.training.labels import Labelled
 from relmask.training.pictures import Pictures

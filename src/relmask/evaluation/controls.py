@@ -15,7 +15,7 @@ from skimage import filters
 from torch import nn
 
 from relmask.models.guided import GuidedClassifier
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 
 Image = NDArray[np.float32]
 ScoreMap = NDArray[np.floating]

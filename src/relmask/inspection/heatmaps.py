@@ -15,8 +15,9 @@ from relmask.files import printable, whole, write_csv
 from relmask.inspection.inputs import find_items
 from relmask.inspection.results import reason_of
 from relmask.progress import Progress, silent
+from relmask.reader import Reader
 from relmask.report import overlay, panel
-from relmask.segmenter import Reader, Run
+from relmask.segmenter import Run
 
 HEATMAPS = "heatmaps"
 COLUMNS = ("file", "class", "logit", "peak", "heatmap", "error")

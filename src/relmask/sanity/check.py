@@ -16,9 +16,10 @@ from relmask.data.splits import SplitLine
 from relmask.errors import DataError, ImageError, UsageError
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
+from relmask.reader import MapReader, Reader
 from relmask.sanity.subjects import DrawnMasks, Image, Map, Mask, RunMasks, Subject
 from relmask.sanity.verdict import Check, Deletion, Finding, Step, in_words
-from relmask.segmenter import MapReader, Reader, Run
+from relmask.segmenter import Run
 
 LABELLED = 16
 """Pictures of a class, and clean ones, whose scores are compared with their labels."""

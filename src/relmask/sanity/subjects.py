@@ -11,7 +11,8 @@ from torch import Tensor
 
 from relmask.lrp.cascade import Cascade, Seen
 from relmask.masks.outline import smooth
-from relmask.segmenter import Reader, Run, composite_of
+from relmask.reader import Reader, composite_of
+from relmask.segmenter import Run
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]

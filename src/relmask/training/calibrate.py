@@ -21,7 +21,7 @@ from relmask.masks.extent import absolute_extent, choose_extent
 from relmask.masks.outline import smooth
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.progress import Progress
-from relmask.segmenter import MapReader, Reader
+from relmask.reader import MapReader, Reader
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.labels import Labelled

@@ -19,7 +19,8 @@ from relmask.formats.corrected import corrected
 from relmask.masks.outline import combine
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.segmenter import FloatArray, MapReader, Run, find_device
+from relmask.reader import FloatArray, MapReader, find_device
+from relmask.segmenter import Run
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
 from relmask.training.loop import History

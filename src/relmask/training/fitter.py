@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 from relmask.training.fit import fit, predict_logits
 from relmask.training.loop import History
 from relmask.training.pictures import Pictures

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
 from relmask.models.memory import Memory, known_by, nearest_of_others
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 from relmask.training.labels import Labelled
 from relmask.training.pictures import Pictures
 from relmask.training.sources import CachedFeatures, Source

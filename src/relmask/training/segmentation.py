@@ -14,7 +14,7 @@ from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 from relmask.models.zoo import find
 from relmask.progress import Progress
-from relmask.segmenter import MapReader
+from relmask.reader import MapReader
 from relmask.training.fit import auroc, sampling_weights
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.mapped import VOID, Mapped

@@ -23,8 +23,9 @@ from relmask.files import write_json
 from relmask.masks.calibration import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
+from relmask.reader import Reader, find_device
 from relmask.sanity import check
-from relmask.segmenter import Reader, Run, find_device
+from relmask.segmenter import Run
 from relmask.training.calibrate import calibrate
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter

@@ -17,7 +17,8 @@ from relmask.errors import DataError
 from relmask.masks.calibration import Calibration, ClassThresholds, Scores, choose_gates, probabilities
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.segmenter import MapReader, Run, find_device
+from relmask.reader import MapReader, find_device
+from relmask.segmenter import Run
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
 from relmask.training.mapped import Classes, Mapped, Picture

@@ -17,7 +17,7 @@ from relmask.evaluation.compare.attributions import (
 )
 from relmask.models.bundle import Architecture, Input, build
 from relmask.models.guided import GuidedClassifier
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 
 SIZE = 32
 SPEC = Input(size=SIZE, windows=False, mean=(0.5,) * 3, std=(0.25,) * 3, sigma=0, intensity=Intensity())

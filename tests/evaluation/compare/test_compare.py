@@ -13,7 +13,7 @@ from relmask.errors import DataError, OutError, UsageError
 from relmask.evaluation.compare import METHODS, ROWS, Row, compare
 from relmask.evaluation.compare.looks import Looks
 from relmask.evaluation.compare.settings import Settings
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 from relmask.training import segmentation
 from tests.conftest import shorten
 

@@ -18,7 +18,7 @@ from torch.nn import functional
 from relmask.errors import UsageError
 from relmask.models.guided import GuidedClassifier
 from relmask.models.vgg import Vgg
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 
 LEAST = 4
 """Steps that a method of many steps gets, however little time there is."""

@@ -28,7 +28,8 @@ from relmask.masks.calibration import Calibration, Scores
 from relmask.models.unet import unet
 from relmask.models.zoo import classifier, find
 from relmask.progress import Progress
-from relmask.segmenter import Reader, Run, find_device, load
+from relmask.reader import Reader, find_device
+from relmask.segmenter import Run, load
 from relmask.training.calibrate import Explained, reach, thresholds
 from relmask.training.distil import distil
 from relmask.training.labels import Labelled, readable

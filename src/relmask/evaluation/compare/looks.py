@@ -13,7 +13,7 @@ from relmask.data.reading import read_image
 from relmask.files import whole
 from relmask.masks.calibration import Calibration
 from relmask.progress import Progress
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 
 FloatArray = NDArray[np.float32]
 

@@ -23,7 +23,8 @@ from relmask.evaluation.compare.rows import Saw
 from relmask.evaluation.controls import CONTROLS, Control, untrained
 from relmask.lrp.composites import PRESETS, epsilon_gamma_box
 from relmask.masks.calibration import Calibration
-from relmask.segmenter import Reader, Run, Segmenter
+from relmask.reader import Reader
+from relmask.segmenter import Run, Segmenter
 from relmask.training.pictures import Pictures
 
 UNET = "unet"

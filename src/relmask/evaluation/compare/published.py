@@ -21,7 +21,8 @@ from relmask.lrp import AlphaBeta, Composite, Epsilon, Gamma, ZBox, kind, module
 from relmask.masks.calibration import Calibration
 from relmask.masks.components import find_components
 from relmask.masks.extent import absolute_extent
-from relmask.segmenter import Reader, Segmentation, Segmenter
+from relmask.reader import Reader
+from relmask.segmenter import Segmentation, Segmenter
 from relmask.training.calibrate import Explained
 from relmask.training.pictures import Pictures
 

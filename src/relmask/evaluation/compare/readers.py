@@ -16,7 +16,7 @@ from relmask.models.bundle import Input
 from relmask.models.features import Features
 from relmask.models.novelty import symmetric
 from relmask.models.zoo import find, trunk
-from relmask.segmenter import Reader
+from relmask.reader import Reader
 
 FloatArray = NDArray[np.float32]
 
