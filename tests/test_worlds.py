@@ -15,10 +15,11 @@ import relmask
 from relmask.data.index import Index, read_index
 from relmask.data.splits import read_split
 from relmask.data.truth import read_truth
+from relmask.data.worlds import CELLS, STAGES, cracked_roads, meat_going_off, stained_cells
 from relmask.evaluation.evaluate import evaluate
 from relmask.evaluation.metrics import Metrics
 from relmask.segmenter import Run
-from tests.worlds import CELLS, FOOD, food_going_off, six_per_class, stained_cells, two_defects
+from tests.worlds import six_per_class, two_defects
 
 
 @pytest.mark.parametrize(
@@ -26,10 +27,11 @@ from tests.worlds import CELLS, FOOD, food_going_off, six_per_class, stained_cel
     [
         (stained_cells, CELLS, None),
         (partial(stained_cells, depth="grey16"), CELLS, None),
-        (food_going_off, FOOD, "good"),
+        (meat_going_off, STAGES, "good"),
+        (cracked_roads, ("crack",), "ok"),
         (two_defects, ("crack", "pit"), "ok"),
     ],
-    ids=["cells", "grey16", "food", "two"],
+    ids=["cells", "grey16", "meat", "roads", "two"],
 )
 def test_every_world_has_every_class_in_every_split_and_true_masks(
     write: Callable[[Path], None], classes: tuple[str, ...], clean: str | None, tmp_path: Path
@@ -128,12 +130,12 @@ def test_cells_of_five_kinds_none_of_them_clean(
 
 
 @SHORT
-def test_food_that_goes_off_in_stages(tmp_path: Path) -> None:
-    journey = travel(tmp_path, food_going_off, backbone="resnet34", size=64, batch_size=8)
-    assert (journey.run.metadata.clean, journey.run.metadata.classes) == ("good", FOOD)
+def test_meat_that_goes_off_in_stages(tmp_path: Path) -> None:
+    journey = travel(tmp_path, meat_going_off, backbone="resnet34", size=64, batch_size=8)
+    assert (journey.run.metadata.clean, journey.run.metadata.classes) == ("good", STAGES)
     assert journey.metrics.clean.images > 0
     assert journey.metrics.image.auroc is not None
-    assert set(journey.metrics.image.per_class) == set(FOOD)
+    assert set(journey.metrics.image.per_class) == set(STAGES)
 
 
 @SHORT

@@ -54,7 +54,7 @@ def parameters(function: Function) -> dict[str, Any]:
 
 def command_lines(text: str) -> list[str]:
     """Lines of a page's code blocks that begin with `relmask `."""
-    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line.startswith("relmask ")]
 
 

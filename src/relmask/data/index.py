@@ -197,7 +197,7 @@ def _join(labels: Collection[str]) -> str:
 
 
 def label_text(labels: Collection[str], clean: str | None = None) -> str:
-    """Labels as a CSV cell: joined by |, or the name of the clean class (empty without one)."""
+    """Labels as a CSV cell: joined by `|`, or the name of the clean class (empty without one)."""
     return "|".join(sorted(labels)) or clean or ""
 
 

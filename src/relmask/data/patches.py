@@ -57,7 +57,7 @@ class Patches:
 
     Attributes:
         out: the folder, usable as DATA.
-        labels: patches with each label (several joined by |).
+        labels: patches with each label (several joined by `|`).
         splits: patches in each split; empty if DATA states none.
         dropped: windows with too few defect pixels to be defective, and too many to be clean.
         small: names of pictures smaller than a patch.

@@ -167,7 +167,7 @@ def crossing_groups(index: Index) -> list[str]:
 
 
 def write_split(split: Split, path: Path) -> None:
-    """Write split.csv: name, labels (joined by |, empty = clean), group, split."""
+    """Write split.csv: name, labels (joined by `|`, empty = clean), group, split."""
     rows = [(s.name, label_text(s.labels), s.group, s.split) for s in split.index.samples]
     write_csv(path, ("name", "labels", "group", "split"), rows)
 

@@ -263,7 +263,7 @@ class Ratio(Sharing):
 
 @dataclass(frozen=True)
 class Magnitude(Sharing):
-    """|a| / (|a| + |b|): nothing explodes where summands cancel."""
+    """`|a| / (|a| + |b|)`: nothing explodes where summands cancel."""
 
     def __call__(self, summand: Tensor) -> Tensor:
         """Its size."""
