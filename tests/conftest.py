@@ -1,11 +1,13 @@
 """What all tests share: repeatable arithmetic, and the real data where a checkout has it."""
 
 import os
+import signal
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from relmask.data.surfaces import write_surfaces
 from relmask.models.zoo import classifier
@@ -16,6 +18,12 @@ from relmask.training.loop import Schedule
 from relmask.training.train import train
 
 torch.set_num_threads(1)
+settings.register_profile("relmask", deadline=None, derandomize=True)
+settings.load_profile("relmask")
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # as in a background job: programs that tests start inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -73,6 +73,8 @@ class Terminal:
 
     def _read(self, seconds: float) -> bool:
         ready, _, _ = select.select([self._controller], [], [], max(0.0, seconds))
+        if not ready:
+            self._process.kill()
         assert ready, f"silent for too long after:\n{self.text}"
         try:
             found = os.read(self._controller, 65536)

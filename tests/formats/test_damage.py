@@ -49,7 +49,7 @@ def read_all(folder: Path) -> None:
     [("coco", "instances.json"), ("labelme", "ein Teil/ä, 1.json"), ("label-studio", "tasks.json")],
 )
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_a_document_with_something_else_in_it(name: str, file: str, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
         with FORMATS[name].writing(Path(folder), CLASSES, "") as write:
@@ -92,7 +92,7 @@ def cut(text: str, data: st.DataObject) -> str:
     ],
 )
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_a_file_that_was_damaged(
     name: str, file: str, spoil: Callable[[str, st.DataObject], str], data: st.DataObject
 ) -> None:

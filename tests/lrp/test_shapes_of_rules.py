@@ -14,7 +14,7 @@ from relmask.lrp.linear import CONVOLVE, SPREAD, Convolution, Matrix, Transposed
 from tests.lrp.dense import Case
 from tests.lrp.test_rules import RULES, shared
 
-few = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 def drawn(draw: st.DrawFn, *shape: int) -> Tensor:

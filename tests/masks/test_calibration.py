@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ def alarms(scores: Scores, passes: NDArray[np.bool_], chosen: NDArray[np.bool_])
     return float(np.mean([np.mean(found) for found in members.values()])) if members else 0.0
 
 
-@settings(deadline=None)
 @given(judged(), st.floats(0, 0.9))
 def test_no_more_clean_images_pass_a_gate_than_allowed(scores: Scores, rate: float) -> None:
     gates = choose_gates(scores, rate)
