@@ -36,10 +36,11 @@ class Terminal:
         self.written = b""
         self._controller, terminal = pty.openpty()
         termios.tcsetwinsize(terminal, (40, columns))
+        inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
         self._process = subprocess.Popen(
             [sys.executable, "-c", _IN_TERMINAL, str(terminal), *map(str, arguments)],
             pass_fds=(terminal,),
-            env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
+            env={**inherited, "TERM": "xterm-256color", **(environment or {})},
         )
         os.close(terminal)
 
