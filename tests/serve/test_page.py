@@ -18,7 +18,7 @@ from relmask.masks.outline import combine
 from relmask.models.bundle import read_metadata
 from relmask.segmenter import Run
 from relmask.serve import Settings
-from tests.serve.browser import chromium, drop, opened
+from tests.browser import chromium, drop, opened
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, png, seeing_colours, serving
 
 
