@@ -47,7 +47,7 @@ class Settings:
         insecure: serve other machines without a token.
         limits: what requests may take.
         batch_size: pictures of different requests that are segmented together. None: on a GPU the run's batch
-            size, on a CPU 1, since 8 are slower there (12.5 against 17 a second, benchmarks/serve_load.py).
+            size, on a CPU 1: eight gave 12.5 instead of 17 a second at 256 px, 30 instead of 27 at 64 px.
         label_studio: address of the Label Studio that tasks' pictures come from; None fetches none.
         label_studio_key: access token for it.
 
