@@ -14,7 +14,7 @@ from relmask import __version__
 from relmask.data.index import Index, Sample, read_index, with_splits
 from relmask.data.splits import Split, read_split, write_split
 from relmask.data.truth import has_mask, read_truth, with_masks
-from relmask.errors import DataError, RunError, UsageError
+from relmask.errors import DataError, RunError
 from relmask.formats.corrected import corrected
 from relmask.masks.outline import combine
 from relmask.models import bundle
@@ -25,7 +25,7 @@ from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
 from relmask.training.loop import History
 from relmask.training.mapped import VOID, Classes, Mapped
-from relmask.training.recalibrate import recalibrate
+from relmask.training.recalibrate import recalibrate, require_known
 from relmask.training.segmentation import fit_segmenter, new_segmenter
 from relmask.training.story import write_history, write_story
 from relmask.training.train import fabric_of
@@ -195,10 +195,7 @@ def agreed(mapped: Mapped, student: MapReader, drawn: Index) -> Mapped:
 
 
 def _split(run: Run, index: Index) -> Split:
-    if unknown := sorted(set(index.classes) - set(run.metadata.classes)):
-        raise UsageError(
-            f"{run.path} was not trained on {', '.join(unknown)}: train a run with these classes."
-        )
+    require_known(run, index)
     lines = read_split(run.path / "split.csv")
     places = [lines[s.name].split if s.name in lines else s.split or "train" for s in index.samples]
     chosen = with_splits(index, places)

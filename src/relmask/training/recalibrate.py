@@ -51,10 +51,7 @@ def recalibrate(
     """
     metadata = run.metadata
     index = read_index(Path(data), metadata.clean)
-    if unknown := sorted(set(index.classes) - set(metadata.classes)):
-        raise UsageError(
-            f"{run.path} was not trained on {', '.join(unknown)}: train a run with these classes."
-        )
+    require_known(run, index)
     if masks is not None and Path(masks) != Path(data):
         index = corrected(index, Path(masks))
     rate = false_alarms
@@ -75,6 +72,18 @@ def recalibrate(
     run.metadata = metadata.model_copy(update={"calibration": found})
     bundle.save_metadata(run.path, run.metadata)
     return found
+
+
+def require_known(run: Run, index: Index) -> None:
+    """Check that a run knows all classes of some data.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if unknown := sorted(set(index.classes) - set(run.metadata.classes)):
+        raise UsageError(
+            f"{run.path} was not trained on {', '.join(unknown)}: train a run with these classes."
+        )
 
 
 def _chosen(run: Run, index: Index) -> tuple[Sample, ...]:
