@@ -139,6 +139,12 @@ function refresh() {
   });
 }
 
+/** Another order or filter counts at once: the next key may come before the next frame. */
+function reorder() {
+  list.show(items.shown());
+  refresh();
+}
+
 let told = 0;
 function showProgress() {
   const total = items.all.length;
@@ -405,14 +411,14 @@ $("filter").append(...FILTERS.map(([filter, text]) => {
   const count = Object.assign(document.createElement("small"), { id: `count-${filter}`, textContent: "0" });
   input.addEventListener("change", () => {
     items.filter = filter;
-    refresh();
+    reorder();
   });
   label.append(input, text, " ", count);
   return label;
 }));
 $("sort").addEventListener("change", () => {
   items.order = $("sort").value;
-  refresh();
+  reorder();
 });
 $("server-name").textContent = location.host;
 takeTokenFromAddress();
