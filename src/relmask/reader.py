@@ -8,12 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from relmask import lrp
 from relmask.data.levelling import FLOOR, levelled
+from relmask.data.painting import painted_over
 from relmask.data.resizing import resize_map, to_tensor
 from relmask.data.tiles import Blend, Window, windows
 from relmask.errors import UsageError
+from relmask.masks.completion import completed, core
 from relmask.masks.outline import smooth
 from relmask.models.bundle import Input
 from relmask.models.guided import GuidedClassifier, PlaceEvidence
@@ -146,6 +149,38 @@ class Reader:
         relevance: Tensor = self.explainer(inputs, targets)[1]
         return relevance.sum(1)
 
+    def drawn(self, images: Tensor, targets: Tensor) -> list[FloatArray]:
+        """Relevance (S, S) of one class each as masks want it, of images (N, 3, S, S) in [0, 1].
+
+        Smoothed, and of whole pictures completed where the model tells what is strange, see
+        `relmask.masks.completion`.
+        """
+        maps = [smooth(values, self.spec.sigma) for values in self.relevance(images, targets).numpy()]
+        model = self.model
+        if self.spec.windows or not isinstance(model, GuidedClassifier) or model.novelty is None:
+            return maps
+        cores = [core(values) for values in maps]
+        painted = [
+            painted_over(image, hidden, np.random.default_rng(0))
+            for image, hidden in zip(images.permute(0, 2, 3, 1).numpy(), cores, strict=True)
+        ]
+        before = self._novelty(images, targets)
+        after = self._novelty(torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2), targets)
+        return [completed(*parts) for parts in zip(maps, cores, before, after, strict=True)]
+
+    @torch.inference_mode()
+    def _novelty(self, images: Tensor, targets: Tensor) -> FloatArray:
+        """Novelty (N, S, S) of places for one class each, of images (N, 3, S, S) in [0, 1]."""
+        model = self.model
+        assert isinstance(model, GuidedClassifier)
+        assert model.novelty is not None
+        found = []
+        for part in images.split(self.batch_size):
+            novelty = model.novelty(model.features(self.normalise(part.to(self.device))))
+            found.append(functional.interpolate(novelty, images.shape[2:], mode="bilinear").cpu())
+        groups = targets if model.novelty.groups > 1 else torch.zeros_like(targets)
+        return torch.cat(found)[torch.arange(len(images)), groups].numpy()
+
     def cut(self, picture: FloatArray) -> tuple[Tensor, list[Window]]:
         """Input images (N, 3, S, S) of a picture (H, W, 3), and where its windows lie; none if resized.
 
@@ -172,7 +207,7 @@ class Reader:
     def maps(
         self, picture: FloatArray, images: Tensor, places: list[Window], passing: NDArray[np.bool_]
     ) -> dict[int, FloatArray]:
-        """Relevance (H, W) of each class that some of the images pass, smoothed as masks want it.
+        """Relevance (H, W) of each class that some of the images pass, as masks want it.
 
         Args:
             picture: (H, W, 3).
@@ -180,9 +215,17 @@ class Reader:
             places: likewise.
             passing: (N, K), which images to explain for which class.
         """
+        classes = np.flatnonzero(passing.any(axis=0)).tolist()
+        if places:
+            return {
+                k: smooth(self.explain(picture, images, places, k, passing[:, k]), self.spec.sigma)
+                for k in classes
+            }
+        height, width = picture.shape[:2]
+        maps = [self.drawn(images, torch.tensor([k]))[0] for k in classes]
         return {
-            int(k): smooth(self.explain(picture, images, places, int(k), passing[:, k]), self.spec.sigma)
-            for k in np.flatnonzero(passing.any(axis=0))
+            k: resize_map(torch.from_numpy(values)[None], height, width)[0].numpy()
+            for k, values in zip(classes, maps, strict=True)
         }
 
     def explain(

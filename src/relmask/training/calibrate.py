@@ -18,7 +18,6 @@ from relmask.masks.calibration import (
     probabilities,
 )
 from relmask.masks.extent import absolute_extent, choose_extent
-from relmask.masks.outline import smooth
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.progress import Progress
 from relmask.reader import MapReader, Reader
@@ -129,12 +128,11 @@ class Explained:
         return np.array(list(peaks.values()))
 
     def maps(self, indices: Sequence[int], targets: Sequence[int]) -> list[NDArray[np.float32]]:
-        """Relevance (S, S) of one class each, smoothed as masks will be."""
+        """Relevance (S, S) of one class each, as masks will want it."""
         size, found = self.reader.batch_size, []
         for start in range(0, len(indices), size):
             images = self.pictures.batch([int(index) for index in indices[start : start + size]])
-            relevance = self.reader.relevance(images, torch.tensor(targets[start : start + size]))
-            found += [smooth(values, self.reader.spec.sigma) for values in relevance.numpy()]
+            found += self.reader.drawn(images, torch.tensor(targets[start : start + size]))
         return found
 
 
