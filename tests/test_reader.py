@@ -1,11 +1,15 @@
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from relmask.data.reading import Intensity
 from relmask.errors import UnsupportedModel, UsageError
-from relmask.models.bundle import Input
-from relmask.reader import Reader, composite_of, find_device
+from relmask.masks.completion import SURE
+from relmask.models.bundle import Architecture, Input, build
+from relmask.models.unet import image_logits, unet
+from relmask.reader import MapReader, Reader, composite_of, find_device
 
 SIZE = 16
 CPU = torch.device("cpu")
@@ -47,3 +51,64 @@ def test_a_device_that_is_not_there_is_a_usage_error(name: str) -> None:
     assert find_device("cpu") == CPU
     with pytest.raises(UsageError, match=rf"No device '{name}' here \(.*\)\. Choose auto, cpu or cuda\."):
         find_device(name)
+
+
+class Bright(Reader):
+    """A defect is bright and strange wherever it is, and relevant in its first four columns."""
+
+    def __init__(self, windows: bool = False, sigma: float = 0.0) -> None:
+        parts = Architecture(backbone="vgg-narrow", taps=(2,), margin=0, stride=4, hidden=4, novelty_groups=1)
+        chosen = spec().model_copy(update={"windows": windows, "sigma": sigma})
+        super().__init__(build(parts, 1, SIZE), chosen, "relmask", CPU)
+
+    def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
+        columns = torch.arange(SIZE) < 6
+        return (images[:, 0] > 0.5).float() * columns
+
+    def _novelty(self, images: Tensor, targets: Tensor) -> NDArray[np.float32]:
+        return 5 * (images[:, 0] > 0.5).float().numpy()
+
+
+def bright(columns: slice) -> Tensor:
+    images = torch.zeros(1, 3, SIZE, SIZE)
+    images[:, :, 6:10, columns] = 1
+    return images
+
+
+def test_relevance_of_a_whole_picture_is_completed_by_what_stays_strange() -> None:
+    image, target = bright(slice(2, 14)), torch.tensor([0])
+    reader = Bright()
+    found = reader.drawn(image, target)[0]
+    assert np.array_equal(found > 0, bright(slice(2, 14))[0, 0].numpy() > 0)
+    assert set(np.unique(found).tolist()) == {0.0, np.float32(SURE), 1.0}
+    alone = bright(slice(2, 6))
+    assert np.array_equal(reader.drawn(alone, target)[0], reader.relevance(alone, target)[0].numpy())
+
+
+def test_of_windows_it_is_smoothed_only() -> None:
+    image, target = bright(slice(2, 14)), torch.tensor([0])
+    reader = Bright(windows=True)
+    assert np.array_equal(reader.drawn(image, target)[0], reader.relevance(image, target)[0].numpy())
+    smoothed = Bright(windows=True, sigma=2.0).drawn(image, target)[0]
+    assert smoothed.max() < 0.8
+
+
+def test_a_segmenter_gives_the_maps_of_all_classes_from_one_look() -> None:
+    torch.manual_seed(0)
+    network = unet("vgg-narrow", 3).eval()
+    chosen = spec().model_copy(update={"windows": True, "size": 32})
+    reader = MapReader(network, chosen, "", CPU, batch_size=2)
+    picture = np.random.default_rng(0).random((48, 40, 3)).astype(np.float32)
+    images, places = reader.cut(picture)
+    passing = np.ones((len(images), 3), bool)
+    passing[0, 1] = passing[:, 2] = False
+    seen: list[int] = []
+    network.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
+    found = reader.maps(picture, images, places, passing)
+    assert sum(seen) == len(reader.mirrors) * len(images)
+    assert list(found) == [0, 1]
+    for k, values in found.items():
+        np.testing.assert_allclose(
+            values, reader.explain(picture, images, places, k, passing[:, k]), atol=1e-6
+        )
+    assert reader.logits(images).shape == image_logits(network(images)).shape

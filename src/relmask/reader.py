@@ -281,6 +281,37 @@ class MapReader(Reader):
         chances: Tensor = self.model(inputs).sigmoid()
         return chances[torch.arange(len(targets)), targets]
 
+    def maps(
+        self, picture: FloatArray, images: Tensor, places: list[Window], passing: NDArray[np.bool_]
+    ) -> dict[int, FloatArray]:
+        """Chance (H, W) of each class that some of the images pass; one look at an image tells all."""
+        classes = np.flatnonzero(passing.any(axis=0))
+        if not len(classes):
+            return {}
+        height, width = picture.shape[:2]
+        blend = Blend((len(classes), height, width), taper=0.25)
+        for start in range(0, len(images), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            chances = self._chances(images[part], passing[part])[:, classes]
+            if not places:
+                return dict(zip(classes.tolist(), resize_map(chances[0], height, width).numpy(), strict=True))
+            for values, place in zip(chances.numpy(), places[part], strict=True):
+                blend.add(place, values)
+        return dict(zip(classes.tolist(), blend.result(), strict=True))
+
+    @torch.inference_mode()
+    def _chances(self, images: Tensor, passing: NDArray[np.bool_]) -> Tensor:
+        """Chance (N, K, S, S), the mean over the image's mirrors; 0 where `passing` (N, K) is not."""
+        chances = torch.zeros(*passing.shape, *images.shape[2:])
+        chosen = torch.from_numpy(passing.any(axis=1))
+        if chosen.any():
+            inputs = self.normalise(images[chosen].to(self.device))
+            for dims in self.mirrors:
+                chances[chosen] += self.model(inputs.flip(dims)).sigmoid().flip(dims).cpu() / len(
+                    self.mirrors
+                )
+        return chances * torch.from_numpy(passing)[..., None, None]
+
 
 def composite_of(name: str, spec: Input) -> lrp.Composite:
     """The composite of a run; `epsilon_gamma_box` needs no range here, since the run knows its input's."""

@@ -23,9 +23,8 @@ class Fake:
 
     batch_size = 4
 
-    def __init__(self, smoothing: float = 0.0, windows: bool = False) -> None:
+    def __init__(self, windows: bool = False) -> None:
         self.spec = self
-        self.sigma = smoothing
         self.windows = windows
 
     def batch(self, indices: Sequence[int]) -> Tensor:

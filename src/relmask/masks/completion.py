@@ -7,7 +7,7 @@ edge is as strange as before. So what stays strange beside the part belongs to t
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_closing, binary_fill_holes, find_objects, label
+from scipy.ndimage import binary_closing, binary_dilation, binary_fill_holes, find_objects, label
 
 FloatArray = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -19,7 +19,7 @@ STRANGE = 3.5
 KEPT = 0.8
 """Share of its novelty that a place keeps when what is beside it was not its cause."""
 GAP = 2
-"""Pixels by which a ring may be open and still be one."""
+"""Pixels by which a ring may be open and still be one, and what stays strange may lie apart."""
 
 EIGHT = np.ones((3, 3), bool)
 
@@ -40,10 +40,13 @@ def completed(relevance: FloatArray, core: Mask, before: FloatArray, after: Floa
     """
     if not core.any():
         return relevance
-    parts, count = label(core | (before > STRANGE) & (after > KEPT * before))
+    rest = (before > STRANGE) & (after > KEPT * before)
+    near = binary_dilation(core, iterations=GAP)
+    parts, count = label(near | rest)
     belongs = np.zeros(count + 1, bool)
     belongs[parts[core]] = True
-    raised: FloatArray = np.where(belongs[parts], np.maximum(relevance, SURE * relevance.max()), relevance)
+    whole = filled(core | rest & belongs[parts])
+    raised: FloatArray = np.where(whole, np.maximum(relevance, SURE * relevance.max()), relevance)
     return raised
 
 
