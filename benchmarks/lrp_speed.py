@@ -73,11 +73,12 @@ def relmask(model: nn.Module, images: Tensor, composite: Composite, how: str) ->
     target = torch.zeros(len(images), dtype=torch.long, device=images.device)
     if how == "onnx":
         return onnx(explainer, images)
-    run = torch.compile(explainer) if how == "compile" else explainer
+    if how == "compile":
+        explainer.compile()
 
     def explained() -> Tensor:
         with torch.inference_mode():
-            relevance: Tensor = run(images, target)[1]
+            relevance: Tensor = explainer(images, target)[1]
             return relevance
 
     return explained
@@ -180,6 +181,7 @@ def measure(
 ) -> Iterator[dict[str, object]]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    torch.compiler.reset()  # else it gives up after some networks, and runs them eagerly
     model = zoo.classifier(name, 1000).to(device).requires_grad_(False)
     for path, parameter in model.named_parameters():
         if path.endswith("bias"):
