@@ -104,7 +104,13 @@ def distil(
     weights = teacher.settings.get("weights")
     spec = teacher.input.model_copy(update={"sigma": 0.0})
     reader = new_segmenter(
-        backbone, len(teacher.classes), spec, fabric, seed, Path(weights) if weights else None
+        backbone,
+        len(teacher.classes),
+        spec,
+        fabric,
+        seed,
+        Path(weights) if weights else None,
+        frozen=True,  # the teacher's masks have errors: it must not learn them by heart
     )
     parts = []
     for part in ("train", "val"):

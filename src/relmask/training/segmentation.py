@@ -46,9 +46,25 @@ def input_of(backbone: str, size: int, windows: bool, intensity: Intensity) -> I
 
 
 def new_segmenter(
-    backbone: str, classes: int, spec: Input, fabric: Fabric, seed: int, weights: Path | None = None
+    backbone: str,
+    classes: int,
+    spec: Input,
+    fabric: Fabric,
+    seed: int,
+    weights: Path | None = None,
+    *,
+    frozen: bool = False,
 ) -> MapReader:
-    """A U-Net to be trained; a pretrained encoder is frozen.
+    """A U-Net to be trained.
+
+    Args:
+        backbone: of the encoder.
+        classes: number of maps.
+        spec: how pictures become its input.
+        fabric: device.
+        seed: of the fresh weights.
+        weights: of the encoder; None for the backbone's own, if it has some.
+        frozen: is the encoder left as it is, if it has weights?
 
     Raises:
         UsageError: no such backbone.
@@ -57,7 +73,7 @@ def new_segmenter(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = unet(backbone, classes, weights)
-    if weights is not None or find(backbone).weights is not None:
+    if frozen and (weights is not None or find(backbone).weights is not None):
         network.encoder.requires_grad_(False)
     return MapReader(network, spec, "", fabric.device)
 

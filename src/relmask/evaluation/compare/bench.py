@@ -231,7 +231,7 @@ class Bench:
                 self.classifier.run,
                 self.training_data,
                 folder,
-                epochs=self.epochs("student", self._segmenter(), UNET_EPOCHS, rounds=1.5),
+                epochs=self.epochs("student", self._segmenter(frozen=True), UNET_EPOCHS, rounds=1.5),
                 batch_size=settings.batch_size,
                 seed=settings.seed,
                 device=settings.device,
@@ -244,10 +244,11 @@ class Bench:
         seconds = self.kept("student-seconds", distilled)
         return load(folder, device=settings.device), self.classifier.seconds + seconds
 
-    def _segmenter(self) -> nn.Module:
+    def _segmenter(self, frozen: bool = False) -> nn.Module:
         """A U-Net as it will be trained, to see how long a step takes."""
         network = unet(self.settings.backbone, len(self.training.classes), pretrained=False)
-        network.encoder.requires_grad_(find(self.settings.backbone).weights is None)
+        if frozen and find(self.settings.backbone).weights is not None:
+            network.encoder.requires_grad_(False)
         return network
 
     def epochs(
