@@ -147,10 +147,14 @@ def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     torch.testing.assert_close(after, before, rtol=0, atol=0)
 
 
-def test_a_packaged_encoder_is_frozen_and_one_without_weights_is_not() -> None:
-    for name, learns in (("efficientnet-lite0", False), ("vgg-narrow", True)):
-        reader = new_segmenter(name, 2, input_of(name, 64, False, Intensity()), fabric(), 0)
-        assert any(p.requires_grad for p in reader.model.get_submodule("encoder").parameters()) == learns
+@pytest.mark.parametrize(
+    ("name", "frozen", "learns"),
+    [("efficientnet-lite0", True, False), ("efficientnet-lite0", False, True), ("vgg-narrow", True, True)],
+)
+def test_only_an_encoder_with_weights_can_be_frozen(name: str, frozen: bool, learns: bool) -> None:
+    spec = input_of(name, 64, False, Intensity())
+    reader = new_segmenter(name, 2, spec, fabric(), 0, frozen=frozen)
+    assert any(p.requires_grad for p in reader.model.get_submodule("encoder").parameters()) == learns
 
 
 def test_nothing_to_validate_on_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
