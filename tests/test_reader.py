@@ -75,20 +75,27 @@ def bright(columns: slice) -> Tensor:
     return images
 
 
-def test_relevance_of_a_whole_picture_is_completed_by_what_stays_strange() -> None:
+def test_relevance_of_a_whole_picture_grows_over_what_stays_strange() -> None:
     image, target = bright(slice(2, 14)), torch.tensor([0])
     reader = Bright()
-    found = reader.drawn(image, target)[0]
+    drawn = reader.drawn(image, target)
+    assert np.array_equal(drawn[0], reader.relevance(image, target)[0].numpy())
+    found = reader.grown(image, target, drawn)[0]
     assert np.array_equal(found > 0, bright(slice(2, 14))[0, 0].numpy() > 0)
     assert set(np.unique(found).tolist()) == {0.0, np.float32(SURE), 1.0}
     alone = bright(slice(2, 6))
-    assert np.array_equal(reader.drawn(alone, target)[0], reader.relevance(alone, target)[0].numpy())
+    assert np.array_equal(reader.grown(alone, target, reader.drawn(alone, target))[0], drawn[0])
+    picture, passing = image[0].permute(1, 2, 0).numpy(), np.array([[True]])
+    for growing, expected in (((), drawn[0]), ((0,), found)):
+        assert np.array_equal(reader.maps(picture, image, [], passing, growing)[0], expected)
 
 
 def test_of_windows_it_is_smoothed_only() -> None:
     image, target = bright(slice(2, 14)), torch.tensor([0])
     reader = Bright(windows=True)
-    assert np.array_equal(reader.drawn(image, target)[0], reader.relevance(image, target)[0].numpy())
+    drawn = reader.drawn(image, target)
+    assert np.array_equal(drawn[0], reader.relevance(image, target)[0].numpy())
+    assert np.array_equal(reader.grown(image, target, drawn)[0], drawn[0])
     smoothed = Bright(windows=True, sigma=2.0).drawn(image, target)[0]
     assert smoothed.max() < 0.8
 

@@ -1,6 +1,6 @@
 """A model and how pictures become its input: picture -> logits and relevance, before any threshold."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from relmask.data.painting import painted_over
 from relmask.data.resizing import resize_map, to_tensor
 from relmask.data.tiles import Blend, Window, windows
 from relmask.errors import UsageError
-from relmask.masks.completion import completed, core
+from relmask.masks.completion import core, grown, solid
 from relmask.masks.outline import smooth
 from relmask.models.bundle import Input
 from relmask.models.guided import GuidedClassifier, PlaceEvidence
@@ -152,21 +152,28 @@ class Reader:
     def drawn(self, images: Tensor, targets: Tensor) -> list[FloatArray]:
         """Relevance (S, S) of one class each as masks want it, of images (N, 3, S, S) in [0, 1].
 
-        Smoothed, and of whole pictures completed where the model tells what is strange, see
-        `relmask.masks.completion`.
+        Smoothed, and without holes where it can grow.
         """
         maps = [smooth(values, self.spec.sigma) for values in self.relevance(images, targets).numpy()]
-        model = self.model
-        if self.spec.windows or not isinstance(model, GuidedClassifier) or model.novelty is None:
-            return maps
-        cores = [core(values) for values in maps]
+        return [solid(values) for values in maps] if self._can_grow else maps
+
+    def grown(self, images: Tensor, targets: Tensor, maps: Sequence[FloatArray]) -> list[FloatArray]:
+        """What `drawn` gave, raised where the image stays strange, see `relmask.masks.completion`."""
+        if not self._can_grow or not len(images):
+            return list(maps)
         painted = [
-            painted_over(image, hidden, np.random.default_rng(0))
-            for image, hidden in zip(images.permute(0, 2, 3, 1).numpy(), cores, strict=True)
+            painted_over(image, core(values), np.random.default_rng(0))
+            for image, values in zip(images.permute(0, 2, 3, 1).numpy(), maps, strict=True)
         ]
         before = self._novelty(images, targets)
         after = self._novelty(torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2), targets)
-        return [completed(*parts) for parts in zip(maps, cores, before, after, strict=True)]
+        return [grown(*parts) for parts in zip(maps, before, after, strict=True)]
+
+    @property
+    def _can_grow(self) -> bool:
+        """Does the model tell what is strange, and of whole pictures?"""
+        model = self.model
+        return not self.spec.windows and isinstance(model, GuidedClassifier) and model.novelty is not None
 
     @torch.inference_mode()
     def _novelty(self, images: Tensor, targets: Tensor) -> FloatArray:
@@ -205,7 +212,12 @@ class Reader:
         return found
 
     def maps(
-        self, picture: FloatArray, images: Tensor, places: list[Window], passing: NDArray[np.bool_]
+        self,
+        picture: FloatArray,
+        images: Tensor,
+        places: list[Window],
+        passing: NDArray[np.bool_],
+        growing: Collection[int] = (),
     ) -> dict[int, FloatArray]:
         """Relevance (H, W) of each class that some of the images pass, as masks want it.
 
@@ -214,6 +226,7 @@ class Reader:
             images: what `cut` gave, N of them.
             places: likewise.
             passing: (N, K), which images to explain for which class.
+            growing: classes whose relevance grows, see `grown`.
         """
         classes = np.flatnonzero(passing.any(axis=0)).tolist()
         if places:
@@ -222,11 +235,14 @@ class Reader:
                 for k in classes
             }
         height, width = picture.shape[:2]
-        maps = [self.drawn(images, torch.tensor([k]))[0] for k in classes]
-        return {
-            k: resize_map(torch.from_numpy(values)[None], height, width)[0].numpy()
-            for k, values in zip(classes, maps, strict=True)
-        }
+        found = {}
+        for k in classes:
+            targets = torch.tensor([k])
+            maps = self.drawn(images, targets)
+            if k in growing:
+                maps = self.grown(images, targets, maps)
+            found[k] = resize_map(torch.from_numpy(maps[0])[None], height, width)[0].numpy()
+        return found
 
     def explain(
         self,
@@ -282,7 +298,12 @@ class MapReader(Reader):
         return chances[torch.arange(len(targets)), targets]
 
     def maps(
-        self, picture: FloatArray, images: Tensor, places: list[Window], passing: NDArray[np.bool_]
+        self,
+        picture: FloatArray,
+        images: Tensor,
+        places: list[Window],
+        passing: NDArray[np.bool_],
+        growing: Collection[int] = (),
     ) -> dict[int, FloatArray]:
         """Chance (H, W) of each class that some of the images pass; one look at an image tells all."""
         classes = np.flatnonzero(passing.any(axis=0))

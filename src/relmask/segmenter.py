@@ -91,7 +91,8 @@ class Segmenter:
     def _segment(
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: NDArray[np.float64]
     ) -> Segmentation:
-        maps = self.reader.maps(picture, inputs, places, self.calibration.candidates(rows))
+        passing, growing = self.calibration.candidates(rows), self.calibration.growing
+        maps = self.reader.maps(picture, inputs, places, passing, growing)
         height, width = picture.shape[:2]
         return self.decide(rows.max(axis=0), maps, (height, width))
 

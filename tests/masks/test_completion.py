@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from relmask.masks.completion import GAP, KEPT, STRANGE, SURE, completed, core, filled
+from relmask.masks.completion import GAP, KEPT, STRANGE, SURE, core, filled, grown, mostly_grown, solid
 
 Map = NDArray[Any]
 SIZE = 32
@@ -30,7 +30,7 @@ def strange(*places: tuple[slice, slice]) -> Map:
 
 def test_what_stays_strange_beside_the_core_is_raised_and_what_is_apart_is_not() -> None:
     values, before = relevance(), strange(REST, APART)
-    found = completed(values, core(values), before, before)
+    found = grown(values, before, before)
     raised = found != values
     expected = before > 0
     expected[PART] = expected[APART] = False
@@ -41,13 +41,32 @@ def test_what_stays_strange_beside_the_core_is_raised_and_what_is_apart_is_not()
 def test_what_is_no_longer_strange_once_the_core_is_painted_over_is_left_as_it_was() -> None:
     values, before = relevance(), strange(REST)
     for share in (0.0, KEPT - 0.1):
-        assert np.array_equal(completed(values, core(values), before, np.float32(share) * before), values)
+        assert np.array_equal(grown(values, before, np.float32(share) * before), values)
 
 
 def test_nothing_relevant_stays_as_it_was() -> None:
     values = -relevance()
     assert not core(values).any()
-    assert np.array_equal(completed(values, core(values), strange(REST), strange(REST)), values)
+    assert np.array_equal(solid(values), values)
+    assert np.array_equal(grown(values, strange(REST), strange(REST)), values)
+
+
+def test_a_class_grows_only_where_most_of_its_pictures_do() -> None:
+    small = relevance()
+    large = grown(small, strange(REST), strange(REST))
+    assert mostly_grown([small] * 3, [large, large, small])
+    assert not mostly_grown([small] * 2, [large, small])
+    assert not mostly_grown([], [])
+
+
+def test_relevance_is_raised_in_the_holes_of_its_core() -> None:
+    values = np.zeros((SIZE, SIZE), np.float32)
+    values[8:16, 8:16] = 1.0
+    values[11:13, 11:13] = 0.05
+    found = solid(values)
+    assert np.all(found[11:13, 11:13] == np.float32(SURE))
+    found[11:13, 11:13] = values[11:13, 11:13]
+    assert np.array_equal(found, values)
 
 
 def test_the_hole_of_a_ring_is_filled_also_where_the_ring_is_open_a_little() -> None:

@@ -23,8 +23,9 @@ class Fake:
 
     batch_size = 4
 
-    def __init__(self, windows: bool = False) -> None:
+    def __init__(self, windows: bool = False, rest: float = 0.0) -> None:
         self.spec = self
+        self.rest = rest
         self.windows = windows
 
     def batch(self, indices: Sequence[int]) -> Tensor:
@@ -39,6 +40,11 @@ class Fake:
 
     def drawn(self, images: Tensor, targets: Tensor) -> list[NDArray[np.float32]]:
         return [*self.relevance(images, targets).numpy()]
+
+    def grown(
+        self, images: Tensor, targets: Tensor, maps: Sequence[NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
+        return [np.where(images[0, 0] > 0, values, self.rest * values.max()) for values in maps]
 
     def logits(self, images: Tensor) -> Tensor:
         return 5 * (images[:, 0] > 0.5 / SCALE).float().mean((1, 2))[:, None].repeat(1, 2) * SIDE
@@ -130,3 +136,12 @@ def test_without_clean_images_those_without_the_class_give_its_false_peaks() -> 
     of = explained(Fake(), logits, targets, 3)
     assert of.false_peaks(0, 0.5).tolist() == [2, 3]
     assert of.false_peaks(1, 0.5).tolist() == [1]
+
+
+@pytest.mark.parametrize(("rest", "grows"), [(0.0, False), (0.9, True)])
+def test_masks_grow_where_most_pictures_stay_strange(rest: float, grows: bool) -> None:
+    scores, logits, targets = case()
+    fake = Fake(rest=rest)
+    found = thresholds(scores, explained(fake, logits, targets, 60), ("crack", "pit"), 0.03, False, silent)
+    assert [chosen.grows for chosen in found.classes.values()] == [grows, grows]
+    assert found.growing == ((0, 1) if grows else ())

@@ -26,6 +26,10 @@ class ClassThresholds(BaseModel):
     extent_of: Literal["peak", "absolute"] = Field(
         description="Is `extent` a share of the image's peak, or relevance in logits a pixel?"
     )
+    grows: bool = Field(
+        default=False,
+        description="Does the mask grow over what stays strange beside it, see `relmask.masks.completion`?",
+    )
     slope: float = Field(description="Of the probability: sigmoid(slope * logit + offset).")
     offset: float
     min_area: int = Field(default=0, ge=0, description="Parts of fewer pixels are left out of the mask.")
@@ -74,6 +78,11 @@ class Calibration(BaseModel):
         """Chance of a defect above which an image may get a mask; None where that differs by class."""
         gates = self.standardised(np.array([[threshold.gate for threshold in self.classes.values()]]))
         return float(self.defect_probability(gates)[0]) if np.allclose(gates, gates[0, 0]) else None
+
+    @property
+    def growing(self) -> tuple[int, ...]:
+        """Numbers of the classes whose masks grow."""
+        return tuple(k for k, threshold in enumerate(self.classes.values()) if threshold.grows)
 
     def candidates(self, logits: FloatArray) -> NDArray[np.bool_]:
         """Which classes (N, K) may get a mask; an image without any is clean."""

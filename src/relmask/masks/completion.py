@@ -1,9 +1,12 @@
-"""Relevance completed: what else of a defect there is, found by painting over what relevance is sure of.
+"""Relevance completed: what else of a defect there is beside what relevance is sure of.
 
 A classifier needs a part of a large defect to name it, and its relevance stays on that part. Painted over, a
 pit is gone and what surrounds it looks like any clean picture; beside a part of a frayed edge the rest of the
-edge is as strange as before. So what stays strange beside the part belongs to the defect, too.
+edge is as strange as before. So of a class whose pictures mostly stay strange beside what is painted over,
+that belongs to the defect, too.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,34 +23,51 @@ KEPT = 0.8
 """Share of its novelty that a place keeps when what is beside it was not its cause."""
 GAP = 2
 """Pixels by which a ring may be open and still be one, and what stays strange may lie apart."""
+GROWTH = 1.1
+"""Times the core's area from which relevance has grown."""
 
 EIGHT = np.ones((3, 3), bool)
 
 
 def core(relevance: FloatArray) -> Mask:
-    """Pixels (H, W) that relevance (H, W) is sure of, holes included; none without positive relevance."""
-    return filled(relevance > SURE * max(float(relevance.max()), 0.0))
+    """Pixels (H, W) that relevance (H, W) is sure of; none without positive relevance."""
+    peak = relevance.max(initial=0.0)
+    return relevance >= SURE * peak if peak > 0 else np.zeros(relevance.shape, bool)
 
 
-def completed(relevance: FloatArray, core: Mask, before: FloatArray, after: FloatArray) -> FloatArray:
-    """Relevance (H, W), raised to `SURE` of its peak in its core and in what stays strange beside it.
+def solid(relevance: FloatArray) -> FloatArray:
+    """Relevance (H, W), raised to `SURE` of its peak in the holes of its core."""
+    return _raised(relevance, filled(core(relevance)))
+
+
+def grown(relevance: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
+    """Relevance (H, W), raised to `SURE` of its peak in what stays strange beside its core.
 
     Args:
         relevance: of one class.
-        core: (H, W), see `core`.
         before: novelty (H, W) of the picture.
-        after: novelty (H, W) of the picture with its core painted over.
+        after: novelty (H, W) of the picture with the core painted over.
     """
-    if not core.any():
-        return relevance
+    sure = core(relevance)
     rest = (before > STRANGE) & (after > KEPT * before)
-    near = binary_dilation(core, iterations=GAP)
-    parts, count = label(near | rest)
+    parts, count = label(binary_dilation(sure, iterations=GAP) | rest)
     belongs = np.zeros(count + 1, bool)
-    belongs[parts[core]] = True
-    whole = filled(core | rest & belongs[parts])
-    raised: FloatArray = np.where(whole, np.maximum(relevance, SURE * relevance.max()), relevance)
-    return raised
+    belongs[parts[sure]] = True
+    return _raised(relevance, filled(sure | rest & belongs[parts]))
+
+
+def mostly_grown(before: Sequence[FloatArray], after: Sequence[FloatArray]) -> bool:
+    """Has the core grown in most pictures of a class, so that it is no accident of some?
+
+    Args:
+        before: relevance (H, W) of each picture.
+        after: the same, `grown`.
+    """
+    larger = [
+        np.count_nonzero(core(whole)) > GROWTH * np.count_nonzero(core(part))
+        for part, whole in zip(before, after, strict=True)
+    ]
+    return bool(2 * sum(larger) > len(larger))
 
 
 def filled(mask: Mask) -> Mask:
@@ -64,3 +84,8 @@ def filled(mask: Mask) -> Mask:
         small[0] = False
         whole[box] |= small[holes]
     return whole
+
+
+def _raised(relevance: FloatArray, where: Mask) -> FloatArray:
+    found: FloatArray = np.where(where, np.maximum(relevance, SURE * relevance.max(initial=0.0)), relevance)
+    return found

@@ -17,6 +17,7 @@ from relmask.masks.calibration import (
     choose_gates,
     probabilities,
 )
+from relmask.masks.completion import mostly_grown
 from relmask.masks.extent import absolute_extent, choose_extent
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.progress import Progress
@@ -127,8 +128,19 @@ class Explained:
             peaks[index] = max(float(values.max()), 0.0)
         return np.array(list(peaks.values()))
 
+    def grown(
+        self, indices: Sequence[int], k: int, maps: Sequence[NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
+        """Relevance (S, S) of class k raised where the images stay strange."""
+        size, found = self.reader.batch_size, []
+        for start in range(0, len(indices), size):
+            images = self.pictures.batch([int(index) for index in indices[start : start + size]])
+            targets = torch.full((len(images),), k)
+            found += self.reader.grown(images, targets, maps[start : start + size])
+        return found
+
     def maps(self, indices: Sequence[int], targets: Sequence[int]) -> list[NDArray[np.float32]]:
-        """Relevance (S, S) of one class each, as masks will want it."""
+        """Relevance (S, S) of one class each, as masks will want it, but not grown."""
         size, found = self.reader.batch_size, []
         for start in range(0, len(indices), size):
             images = self.pictures.batch([int(index) for index in indices[start : start + size]])
@@ -174,18 +186,22 @@ def thresholds(
 
 
 def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, Any]:
-    """Where masks of class k begin and end: `seed`, `extent` and `extent_of` of its thresholds."""
+    """Where masks of class k begin and end: `seed`, `extent`, `extent_of` and `grows` of its thresholds."""
     if isinstance(explained.reader, MapReader):
-        return {"seed": LIKELY, "extent": LIKELY, "extent_of": "absolute"}
+        return {"seed": LIKELY, "extent": LIKELY, "extent_of": "absolute", "grows": False}
     chosen = explained.positives(k, gate)
     maps = explained.maps(chosen, [k] * len(chosen))
     windows = explained.reader.spec.windows
     if windows and maps:
-        return {"seed": 0.0, "extent": absolute_extent(maps), "extent_of": "absolute"}
+        return {"seed": 0.0, "extent": absolute_extent(maps), "extent_of": "absolute", "grows": False}
+    whole = explained.grown(chosen, k, maps)
+    if grows := mostly_grown(maps, whole):
+        maps = whole
     return {
         "seed": 0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
         "extent": choose_extent(maps, partial(explained.cleaned, k, gate, chosen)),
         "extent_of": "peak",
+        "grows": grows,
     }
 
 

@@ -173,9 +173,9 @@ def own_mask(run: Run, sample: Sample, picture: FloatArray) -> Classes:
     images, places = reader.cut(picture)
     passing = np.zeros((len(images), len(classes)), bool)
     passing[:, named] = True
-    maps = reader.maps(picture, images, places, passing)
-    calibrated = run.segmenter.calibration.classes
-    thresholds = {k: calibrated[classes[k]].model_copy(update={"seed": 0.0}) for k in named}
+    calibration = run.segmenter.calibration
+    maps = reader.maps(picture, images, places, passing, calibration.growing)
+    thresholds = {k: calibration.classes[classes[k]].model_copy(update={"seed": 0.0}) for k in named}
     shown = combine(maps, thresholds, picture.shape[:2])
     unsure = binary_dilation(shown > 0)
     for k in named:

@@ -12,7 +12,7 @@ from relmask.data.truth import has_truth, read_truth
 from relmask.errors import DataError, UsageError
 from relmask.formats.corrected import corrected
 from relmask.masks.calibration import Calibration, Scores
-from relmask.masks.outline import outline, smooth
+from relmask.masks.outline import outline
 from relmask.models import bundle
 from relmask.progress import Progress, silent
 from relmask.segmenter import Run
@@ -123,12 +123,12 @@ def _with_masks(run: Run, found: Calibration, index: Index, part: Labelled) -> C
         for sample in known:
             picture = run.read(sample.path)
             images, places = run.reader.cut(picture)
-            passing = run.reader.logits(images)[:, k].numpy() > classes[name].gate
+            passing = found.candidates(run.reader.logits(images).double().numpy())
+            passing[:, np.arange(passing.shape[1]) != k] = False
             if name not in sample.labels or not passing.any():
                 continue
             truth = read_truth(sample, index) == value
-            relevance = run.reader.explain(picture, images, places, k, passing)
-            relevance = smooth(relevance, run.reader.spec.sigma)
+            relevance = run.reader.maps(picture, images, places, passing, found.growing)[k]
             for number, extent in enumerate(EXTENTS):
                 tried = classes[name].model_copy(update={"extent": float(extent), "extent_of": "peak"})
                 mask = outline(relevance, tried)
