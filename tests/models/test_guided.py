@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from relmask import lrp
 from relmask.models.features import Features
 from relmask.models.guided import GuidedClassifier, PlaceEvidence
+from relmask.models.memory import Memory, known_by
 from relmask.models.novelty import Novelty
 from relmask.models.zoo import trunk
 
@@ -25,11 +26,25 @@ def classifier(hidden: int = 8, novel: bool = True, margin: int = 32) -> GuidedC
     return model
 
 
+@torch.no_grad()
+def remembering(model: GuidedClassifier, images: Tensor) -> Memory:
+    """Give a model a memory of images, all of them clean."""
+    model.memory = Memory(len(images), model.features.channels, clean=len(images))
+    model.memory.seen.copy_(known_by(model.features(images)))
+    model.memory.clean.copy_(torch.arange(len(images)))
+    model.memory.usual.fill_(4)
+    model.memory.spread.fill_(2)
+    return model.memory
+
+
 @pytest.mark.parametrize("hidden", [0, 8])
 @pytest.mark.parametrize("novel", [True, False])
+@pytest.mark.parametrize("remembers", [True, False])
 @torch.no_grad()
-def test_reading_averages_is_reading_the_joint_features(hidden: int, novel: bool) -> None:
+def test_reading_averages_is_reading_the_joint_features(hidden: int, novel: bool, remembers: bool) -> None:
     model, images = classifier(hidden, novel), torch.rand(3, 3, SIZE, SIZE)
+    if remembers:
+        remembering(model, torch.rand(4, 3, SIZE, SIZE))
     averages = model.features.averages(images)
     features = model.features.join(averages)
     novelty = model.novelty(features) if model.novelty else None
@@ -38,6 +53,54 @@ def test_reading_averages_is_reading_the_joint_features(hidden: int, novel: bool
     assert scores.shape == (3, 3, *model.features.grid(SIZE))
     torch.testing.assert_close(model.read_averages(averages, novelty), (logits, scores), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(model(images), logits)
+
+
+@torch.no_grad()
+def test_what_is_strange_to_clean_images_speaks_for_every_class_but_not_while_training() -> None:
+    model, images = classifier(), torch.rand(2, 3, SIZE, SIZE)
+    averages = model.features.averages(images)
+    features = model.features.join(averages)
+    plain = model.read(features, None)[0]
+    memory = remembering(model, torch.rand(4, 3, SIZE, SIZE))
+    added = memory.strangeness(features)
+    assert 0 < added.abs().max() <= 3
+    torch.testing.assert_close(model.read(features, None)[0], plain + added[:, None])
+    model.train()
+    model.features.eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        trained = model.read_averages(averages, None)[0]
+        torch.manual_seed(0)
+        model.memory = None
+        torch.testing.assert_close(model.read_averages(averages, None)[0], trained, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_logits_gradient_is_finite_even_for_an_image_that_is_remembered(known: bool) -> None:
+    model, images = classifier(), torch.rand(1, 3, SIZE, SIZE)
+    others = torch.rand(2, 3, SIZE, SIZE)
+    memory = remembering(model, torch.cat([images, others]) if known else others)
+    memory.usual.fill_(0)
+    memory.spread.fill_(100)
+    images.requires_grad_()
+    features = model.features(images)
+    (gradient,) = torch.autograd.grad(memory.strangeness(features).sum(), images, retain_graph=True)
+    assert gradient.isfinite().all()
+    assert known or gradient.abs().max() > 0
+    (gradient,) = torch.autograd.grad(model(images)[0, 0], images)
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
+
+
+@torch.no_grad()
+def test_the_logits_of_a_model_with_a_memory_can_be_explained_and_exported() -> None:
+    model, images = classifier(), torch.rand(2, 3, SIZE, SIZE)
+    remembering(model, torch.rand(4, 3, SIZE, SIZE))
+    exported = torch.export.export(model, (images,)).module()
+    torch.testing.assert_close(exported(images), model(images))
+    logits, relevance = lrp.compile(model, images, "epsilon_plus", sizes=False)(images, 1)
+    torch.testing.assert_close(logits, model(images))
+    assert relevance.isfinite().all()
 
 
 @torch.no_grad()

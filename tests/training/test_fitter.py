@@ -8,10 +8,12 @@ from relmask.data.index import Index, read_index
 from relmask.data.reading import Intensity
 from relmask.models import bundle
 from relmask.models.guided import GuidedClassifier
+from relmask.models.memory import nearest_of_others
 from relmask.progress import silent
 from relmask.reader import Reader
 from relmask.training.fitter import Fitter
 from relmask.training.labels import Labelled
+from relmask.training.memory import remember
 from relmask.training.pictures import Pictures
 from relmask.training.plan import Settings, plan
 from relmask.training.sources import CachedFeatures, WholePictures
@@ -114,14 +116,16 @@ def test_a_head_that_is_trained_without_a_fold_leaves_the_model_as_it_was(
     part = labelled(index)
     made, source, model = frozen(index, narrow_weights, part)
     made.fit_statistics(source, part.targets)
+    remember(model, [source, source], [part, part])
+    assert model.memory is not None
     before = {name: value.clone() for name, value in model.state_dict().items()}
     novelty = source.novelty([0])
-    logits = made.fit_without(source, part.targets, [0, 5, 7])
+    logits = made.fit_without(source, part, [0, 5, 7])
     assert logits.shape == (3, len(index.classes))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert novelty is not None
     torch.testing.assert_close(source.novelty([0]), novelty)
-    assert torch.equal(made.fit_without(source, part.targets, [0, 5, 7]), logits)
+    assert torch.equal(made.fit_without(source, part, [0, 5, 7]), logits)
 
 
 def test_a_held_out_picture_does_not_touch_the_head_that_judges_it(
@@ -130,10 +134,32 @@ def test_a_held_out_picture_does_not_touch_the_head_that_judges_it(
     part = labelled(index)
     made, source, _ = frozen(index, narrow_weights, part)
     made.fit_statistics(source, part.targets)
-    logits = made.fit_without(source, part.targets, [0, 5])
-    lies = part.targets.clone()
-    lies[[0, 5]] = 1 - lies[[0, 5]]
+    logits = made.fit_without(source, part, [0, 5])
+    lies = Labelled(part.samples, part.targets.clone())
+    lies.targets[[0, 5]] = 1 - lies.targets[[0, 5]]
     assert torch.equal(made.fit_without(source, lies, [0, 5]), logits)
+
+
+def test_a_held_out_picture_is_strange_to_a_memory_that_lacks_its_group(
+    index: Index, narrow_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = labelled(index)
+    clean = [row for row in range(len(part.samples)) if not part.samples[row].labels]
+    fold = [row for row in range(len(part.samples)) if part.groups[row] == part.groups[clean[0]]]
+    made, source, model = frozen(index, narrow_weights, part)
+    made.fit_statistics(source, part.targets)
+    remember(model, [source, source], [part, part])
+    logits = made.fit_without(source, part, fold)
+    monkeypatch.setattr("relmask.models.guided.STRANGENESS", 0.0)
+    added = logits - made.fit_without(source, part, fold)
+    rest = [row for row in clean if row not in fold]
+    kept = source.features(range(len(part.samples))).amax((2, 3))
+    names = [str(part.groups[row]) for row in rest]
+    others = nearest_of_others(kept[rest], names, kept[rest], names)
+    middle, high = others.quantile(0.5), others.quantile(0.95)
+    distance = torch.stack([(kept[row] - kept[rest]).norm(dim=1).min() for row in fold])
+    expected = ((distance - middle) / (high - middle).clamp(min=0.1 * middle)).clamp(-3, 3)
+    torch.testing.assert_close(added, expected[:, None].expand_as(added), atol=1e-2, rtol=1e-2)
 
 
 def test_without_validation_pictures_training_goes_to_its_end(index: Index, tmp_path: Path) -> None:

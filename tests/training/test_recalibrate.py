@@ -1,7 +1,9 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import relmask
 from relmask.data.index import read_index
@@ -30,6 +32,22 @@ def test_new_thresholds_are_written_and_the_weights_stay(run: Run, parts: Path) 
     assert loaded.metadata.calibration == run.metadata.calibration == found
     assert loaded.segmenter.calibration == found
     assert (run.path / "model.safetensors").read_bytes() == before
+
+
+def test_pictures_that_the_run_remembers_are_not_taken_for_cleaner_than_others(
+    run: Run, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [replace(sample, split="train") for sample in read_index(parts).part("train")]
+    rows = [(sample.name, "|".join(sorted(sample.labels)), sample.group, "train") for sample in lines]
+    write_csv(run.path / "split.csv", ("name", "labels", "group", "split"), rows)
+    honest = recalibrate(run, parts, false_alarms=0.3)
+    monkeypatch.setattr(
+        "relmask.training.recalibrate.as_if_unseen", lambda model, source, part: torch.zeros(len(lines), 1)
+    )
+    naive = recalibrate(run, parts, false_alarms=0.3)
+    assert honest.negatives == naive.negatives == sum(not sample.labels for sample in lines)
+    for name, found in honest.classes.items():
+        assert found.usual > naive.classes[name].usual + 0.5
 
 
 def test_without_a_new_share_the_runs_own_holds(run: Run, parts: Path) -> None:

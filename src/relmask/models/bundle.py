@@ -185,7 +185,7 @@ def load_model(run: Path, metadata: Metadata, model: nn.Module | None = None) ->
     try:
         state: dict[str, Tensor] = load_file(run / WEIGHTS)
         if isinstance(model, GuidedClassifier) and "memory.seen" in state:
-            model.memory = Memory(*state["memory.seen"].shape)
+            model.memory = Memory(*state["memory.seen"].shape, clean=len(state.get("memory.clean", ())))
         model.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise RunError(

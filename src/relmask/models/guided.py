@@ -1,11 +1,13 @@
 """The classifier that relmask trains: features, a score map a class, guided pooling."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from relmask.models.features import Features
-from relmask.models.memory import Memory
+from relmask.models.memory import STRANGENESS, Memory
 from relmask.models.novelty import Novelty
 from relmask.models.pooling import GuidedPooling
 
@@ -15,6 +17,9 @@ class GuidedClassifier(nn.Module):
 
     The label says what, novelty says where: `head` scores each place for each class, `pooling` reads the
     scores where the place is unlike clean images. With `novelty` None the pooling is not guided.
+
+    In evaluation mode all logits rise with how strange the image as a whole is to the clean ones in `memory`,
+    None where nothing is remembered. While training they do not: the head would lean on it.
     """
 
     def __init__(self, features: Features, classes: int, novelty: Novelty | None, hidden: int = 64) -> None:
@@ -41,7 +46,7 @@ class GuidedClassifier(nn.Module):
             novelty: of the same places, (N, 1 or K, h, w); None where nothing guides.
         """
         scores = self.head(features)
-        return self.pooling(scores, novelty), scores
+        return self._logits(scores, novelty, lambda: features), scores
 
     def read_averages(self, averages: list[Tensor], novelty: Tensor | None) -> tuple[Tensor, Tensor]:
         """As `read(features.join(averages), novelty)`, several times faster.
@@ -60,7 +65,13 @@ class GuidedClassifier(nn.Module):
                 mixed = functional.interpolate(mixed, size=grid, mode="bilinear", align_corners=False)
             hidden = hidden + mixed
         scores = nn.Sequential(*rest)(hidden)
-        return self.pooling(scores, novelty), scores
+        return self._logits(scores, novelty, lambda: self.features.join(averages)), scores
+
+    def _logits(self, scores: Tensor, novelty: Tensor | None, features: Callable[[], Tensor]) -> Tensor:
+        logits: Tensor = self.pooling(scores, novelty)
+        if self.memory is None or self.training:
+            return logits
+        return logits + STRANGENESS * self.memory.strangeness(features())[:, None]
 
     def start_again(self) -> None:
         """Give head and pooling fresh weights, to train them on other pictures."""

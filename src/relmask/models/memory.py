@@ -5,29 +5,66 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+STRANGENESS = 1.0
+"""Logits that a spread of an image's strangeness adds to every class."""
+LIMIT = 3.0
+"""Strangeness is cut off there, on both sides."""
+
 
 class Memory(nn.Module):
-    """Distance of an image's features to those of the nearest training image, in units of a limit.
+    """Distance of an image's features to those of the nearest training image.
 
     An image is known by the highest value of each channel over all its places: what is odd in one place
     stands out. `limit` is the distance that few clean images exceed; above 1 an image is unlike all seen.
 
+    `strangeness` is the distance to the nearest clean one, as compared with what is usual among clean images
+    of different groups.
+
     Args:
         images: how many are remembered.
         channels: of the features.
+        clean: how many of them are clean; 0 where nothing tells what is usual.
+
+    Attributes:
+        seen: (images, channels) what is kept of each.
+        limit: distance that counts as 1.
+        clean: (clean,) which of `seen` are clean.
+        usual: median distance of a clean image to the nearest one of another group.
+        spread: how far above it the 95 % quantile lies.
     """
 
     seen: Tensor
     limit: Tensor
+    clean: Tensor
+    usual: Tensor
+    spread: Tensor
 
-    def __init__(self, images: int, channels: int) -> None:
+    def __init__(self, images: int, channels: int, *, clean: int = 0) -> None:
         super().__init__()
         self.register_buffer("seen", torch.zeros(images, channels))
         self.register_buffer("limit", torch.ones(()))
+        self.register_buffer("clean", torch.zeros(clean, dtype=torch.long))
+        self.register_buffer("usual", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
 
     def forward(self, features: Tensor) -> Tensor:
         """Distance (N,) over the limit, of features (N, C, h, w)."""
         return torch.cdist(known_by(features), self.seen).amin(1) / self.limit
+
+    def strangeness(self, features: Tensor) -> Tensor:
+        """How much farther (N,) from clean images than usual features (N, C, h, w) are, in spreads.
+
+        It is 0 where nothing tells what is usual.
+        """
+        if not len(self.clean):
+            return self.seen.new_zeros(len(features))
+        # Not cdist, which relmask.lrp has no rule for; the root's gradient at 0 is kept finite.
+        apart = known_by(features).to(self.seen.dtype)[:, None] - self.seen[self.clean]
+        return self.standardised(apart.square().sum(2).clamp(min=1e-12).sqrt().amin(1))
+
+    def standardised(self, distance: Tensor) -> Tensor:
+        """Strangeness (N,) of images at a distance (N,) from the nearest clean one."""
+        return ((distance - self.usual) / self.spread).clamp(-LIMIT, LIMIT)
 
 
 def known_by(features: Tensor) -> Tensor:
@@ -43,7 +80,7 @@ def nearest_of_others(
     Args:
         kept: (N, C) what is kept of them.
         groups: (N,) of them.
-        seen: (M, C) of the remembered ones.
+        seen: (M, C) of the remembered ones, M > 0.
         seen_groups: (M,) of these.
     """
     distance = torch.cdist(kept, seen)

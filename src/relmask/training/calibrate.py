@@ -20,13 +20,15 @@ from relmask.masks.calibration import (
 from relmask.masks.completion import mostly_grown
 from relmask.masks.extent import absolute_extent, choose_extent
 from relmask.masks.thresholds import threshold_for_false_alarms
+from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
 from relmask.reader import MapReader, Reader
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.labels import Labelled
+from relmask.training.memory import as_if_unseen
 from relmask.training.pictures import Pictures
-from relmask.training.sources import CachedFeatures, Source
+from relmask.training.sources import CachedFeatures, WholePictures
 
 FOLDS = 2
 LIKELY = 0.5
@@ -36,13 +38,17 @@ EXPLAINED = 16
 
 
 def calibrate(
-    fitter: Fitter, sources: Sequence[Source], parts: Sequence[Labelled], classes: Sequence[str], rate: float
+    fitter: Fitter,
+    sources: Sequence[CachedFeatures | WholePictures],
+    parts: Sequence[Labelled],
+    classes: Sequence[str],
+    rate: float,
 ) -> Calibration:
     """Thresholds of a model that was just trained.
 
     Where validation has fewer groups of clean images than the rate needs, the training images are judged,
     too, each by a head that never saw its group. Where there is no validation and no such head either, the
-    model judges what it was trained on.
+    model judges what it was trained on, as if its memory lacked the group of each.
 
     Args:
         fitter: holds the model.
@@ -53,6 +59,8 @@ def calibrate(
     """
     training, validation = parts
     source, inner = sources[0], predict_logits(fitter.model, sources[0], len(training.targets))
+    if isinstance(fitter.model, GuidedClassifier):
+        inner = inner + as_if_unseen(fitter.model, source, training)
     logits = torch.zeros_like(validation.targets)
     if validation.samples:
         logits = predict_logits(fitter.model, sources[1], len(validation.targets))
@@ -220,7 +228,7 @@ def _cross_fit(fitter: Fitter, source: CachedFeatures, training: Labelled) -> to
     for number, name in enumerate(names):
         held_out = [i for i, group in enumerate(training.groups) if folds[str(group)] == name]
         if held_out:
-            logits[held_out] = fitter.fit_without(source, training.targets, held_out)
+            logits[held_out] = fitter.fit_without(source, training, held_out)
         fitter.progress("cross-fitting", number + 1, FOLDS)
     return logits
 

@@ -13,7 +13,9 @@ from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
 from relmask.reader import Reader
 from relmask.training.fit import fit, predict_logits
+from relmask.training.labels import Labelled
 from relmask.training.loop import History
+from relmask.training.memory import memory_of_some
 from relmask.training.pictures import Pictures
 from relmask.training.plan import Plan
 from relmask.training.sources import CachedFeatures, Part, Source, WholePictures
@@ -42,7 +44,7 @@ class Fitter:
         """What is trained."""
         return self.reader.model
 
-    def source(self, pictures: Pictures) -> Source:
+    def source(self, pictures: Pictures) -> CachedFeatures | WholePictures:
         """Predictions for pictures; features of a frozen trunk are computed now."""
         if not (self.plan.frozen and isinstance(self.model, GuidedClassifier)):
             return WholePictures(self.model, pictures, self.reader.normalise, self.reader.device)
@@ -99,16 +101,17 @@ class Fitter:
         _lay_out(self.model, torch.contiguous_format)
         return history
 
-    def fit_without(self, source: CachedFeatures, targets: Tensor, fold: Sequence[int]) -> Tensor:
+    def fit_without(self, source: CachedFeatures, training: Labelled, fold: Sequence[int]) -> Tensor:
         """Logits (len(fold), K) of a head that was trained on all pictures but those of `fold`.
 
-        The novelty is fitted without them, too; the standardisation of features, which knows no labels, is
-        kept.
+        Novelty and memory are made without them, too; the standardisation of features, which knows no labels,
+        is kept.
         """
         model = self.model
         assert isinstance(model, GuidedClassifier)
+        memory, model.memory = model.memory, None
         kept = deepcopy(model.state_dict())
-        held_out = set(fold)
+        targets, held_out = training.targets, set(fold)
         rest = [index for index in range(len(targets)) if index not in held_out]
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -116,8 +119,11 @@ class Fitter:
             self.fit_novelty(model, source, targets, rest)
             part, held = Part(source, rest), Part(source, list(fold))
             fit(model, (part, targets[rest]), None, self.plan.schedule, self.fabric, None, seed=self.seed)
+            model.memory = memory_of_some(source, training, rest)
             logits = predict_logits(model, held, len(fold))
+        model.memory = None
         model.load_state_dict(kept)
+        model.memory = memory
         source.forget_novelty()
         return logits
 

@@ -1,4 +1,4 @@
-"""What a run remembers of its training pictures, so that it can say that one is unlike all of them."""
+"""What a run remembers of its training pictures, to say how strange another one is to them."""
 
 from collections.abc import Sequence
 
@@ -8,21 +8,21 @@ from torch import Tensor, nn
 
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
-from relmask.models.memory import Memory, known_by, nearest_of_others
-from relmask.reader import Reader
+from relmask.models.memory import STRANGENESS, Memory, known_by, nearest_of_others
 from relmask.training.labels import Labelled
-from relmask.training.pictures import Pictures
-from relmask.training.sources import CachedFeatures, Source
+from relmask.training.sources import CachedFeatures, WholePictures
 
 REMEMBERED = 2048
 """At most so many training pictures: 2 MB of the default backbone's features."""
 RATE = 0.01
 """Share of the clean pictures that may be called unlike anything seen."""
+LEAST = 0.1
+"""Least spread of the distances among clean pictures, as a share of their median: a few may agree."""
 
 
 @torch.no_grad()
 def remember(
-    reader: Reader, sources: Sequence[Source], pictures: Sequence[Pictures], parts: Sequence[Labelled]
+    model: nn.Module, sources: Sequence[CachedFeatures | WholePictures], parts: Sequence[Labelled]
 ) -> None:
     """Give a trained model its memory; a module of one's own gets none, nor one that saw a single group.
 
@@ -30,42 +30,91 @@ def remember(
     compared with training pictures of other groups.
 
     Args:
-        reader: the model.
+        model: gets it.
         sources: of training and validation.
-        pictures: likewise.
         parts: likewise.
     """
-    model = reader.model
     if not isinstance(model, GuidedClassifier):
         return
-    kept = [_kept(model, reader, *each) for each in zip(sources, pictures, strict=True)]
-    groups = [[str(group) for group in part.groups] for part in parts]
-    chosen = np.linspace(0, len(kept[0]) - 1, min(len(kept[0]), REMEMBERED)).astype(int)
-    seen, seen_groups = kept[0][chosen], [groups[0][index] for index in chosen]
-    distance = nearest_of_others(torch.cat(kept), [*groups[0], *groups[1]], seen, seen_groups)
-    targets = torch.cat([part.targets for part in parts])
-    clean = targets.amax(1) == 0
+    kept = [_kept(source, range(len(part.samples))) for source, part in zip(sources, parts, strict=True)]
+    memory, seen_groups = _memory(kept[0], parts[0], usual=isinstance(sources[0], CachedFeatures))
+    groups = [*_groups(parts[0]), *_groups(parts[1])]
+    distance = nearest_of_others(torch.cat(kept), groups, memory.seen, seen_groups)
+    clean = torch.cat([_clean(part) for part in parts])
     judged = (clean if clean.any() else torch.ones_like(clean)) & distance.isfinite()
     if not judged.any():
         return
-    names = [group for group, is_in in zip([*groups[0], *groups[1]], judged.tolist(), strict=True) if is_in]
+    names = [group for group, is_in in zip(groups, judged.tolist(), strict=True) if is_in]
     limit = threshold_for_false_alarms(distance[judged].double().numpy(), RATE, names)
-    memory = Memory(*seen.shape)
-    memory.seen.copy_(seen)
     memory.limit.fill_(max(limit, 1e-6))
-    model.memory = memory.to(reader.device)
+    model.memory = memory.to(sources[0].device)
 
 
-def _kept(model: GuidedClassifier, reader: Reader, source: Source, pictures: Pictures) -> Tensor:
-    found = [torch.zeros(0, model.features.channels)]
-    for start in range(0, len(pictures), reader.batch_size):
-        batch = range(start, min(start + reader.batch_size, len(pictures)))
-        if isinstance(source, CachedFeatures):
-            features = source.features(batch)
-        else:
-            features = model.features(reader.normalise(pictures.batch(batch).to(reader.device)))
-        found.append(known_by(features).float().cpu())
-    return torch.cat(found)
+@torch.no_grad()
+def memory_of_some(source: CachedFeatures, part: Labelled, indices: Sequence[int]) -> Memory:
+    """What a model would remember that saw only the pictures with these indices; its limit is not chosen."""
+    return _memory(_kept(source, indices), part.take(indices), usual=True)[0].to(source.device)
+
+
+@torch.no_grad()
+def as_if_unseen(model: GuidedClassifier, source: CachedFeatures | WholePictures, part: Labelled) -> Tensor:
+    """What to add (N, 1) to the logits of training pictures, so that none is known by its own group.
+
+    A clean one finds itself in the memory, and would pass for far more clean than any picture to come.
+    """
+    memory = model.memory
+    if memory is None or not len(memory.clean):
+        return torch.zeros(len(part.samples), 1)
+    kept, groups = _kept(source, range(len(part.samples))), _groups(part)
+    itself = torch.cdist(kept.to(source.device), memory.seen[memory.clean]).amin(1)
+    clean = _evenly(torch.nonzero(_clean(part)).flatten())
+    others = nearest_of_others(kept, groups, kept[clean], [groups[index] for index in clean])
+    strangeness = memory.standardised(others.to(source.device)) - memory.standardised(itself)
+    return STRANGENESS * strangeness.cpu()[:, None]
+
+
+def _memory(kept: Tensor, part: Labelled, *, usual: bool) -> tuple[Memory, list[str]]:
+    """A memory without its limit, and the groups of what it has seen.
+
+    What is usual is known by the clean pictures, each compared with those of other groups, of frozen features
+    alone: features that were trained, too, know their pictures by heart.
+    """
+    chosen = _evenly(torch.arange(len(kept)))
+    seen, groups = kept[chosen], [_groups(part)[index] for index in chosen]
+    clean = torch.nonzero(_clean(part)[chosen]).flatten()
+    distance = torch.zeros(0)
+    if usual and len(clean):
+        names = [groups[index] for index in clean]
+        distance = nearest_of_others(seen[clean], names, seen[clean], names)
+        distance = distance[distance.isfinite()]
+    memory = Memory(*seen.shape, clean=len(clean) if len(distance) else 0)
+    memory.seen.copy_(seen)
+    if len(distance):
+        middle, high = distance.quantile(torch.tensor([0.5, 0.95]))
+        memory.clean.copy_(clean)
+        memory.usual.copy_(middle)
+        memory.spread.copy_((high - middle).clamp(min=max(LEAST * float(middle), 1e-6)))
+    return memory, groups
+
+
+def _kept(source: CachedFeatures | WholePictures, indices: Sequence[int], size: int = 16) -> Tensor:
+    assert isinstance(source.model, GuidedClassifier)
+    parts = [indices[start : start + size] for start in range(0, len(indices), size)]
+    found = [known_by(source.features(part)).float().cpu() for part in parts]
+    return torch.cat([torch.zeros(0, source.model.features.channels), *found])
+
+
+def _evenly(indices: Tensor) -> Tensor:
+    """At most as many of the indices as are remembered, evenly spread."""
+    return indices[np.linspace(0, len(indices) - 1, min(len(indices), REMEMBERED)).astype(int)]
+
+
+def _groups(part: Labelled) -> list[str]:
+    return [str(group) for group in part.groups]
+
+
+def _clean(part: Labelled) -> Tensor:
+    return part.targets.amax(1) == 0
 
 
 def memory_of(model: nn.Module) -> str:

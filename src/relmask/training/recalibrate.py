@@ -14,11 +14,14 @@ from relmask.formats.corrected import corrected
 from relmask.masks.calibration import Calibration, Scores
 from relmask.masks.outline import outline
 from relmask.models import bundle
+from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
 from relmask.segmenter import Run
 from relmask.training.calibrate import Explained, thresholds
 from relmask.training.labels import Labelled, readable
+from relmask.training.memory import as_if_unseen
 from relmask.training.pictures import Pictures
+from relmask.training.sources import WholePictures
 
 EXTENTS = np.geomspace(0.02, 0.8, 16)
 
@@ -62,6 +65,10 @@ def recalibrate(
     part = Labelled.of(readable(_chosen(run, index), progress), metadata.classes)
     pictures = Pictures(part.samples, metadata.input.size, metadata.input.intensity, memory=0)
     logits = _logits(run, pictures, progress)
+    model, reader = run.reader.model, run.reader
+    if isinstance(model, GuidedClassifier) and _trained_on(run, part):
+        source = WholePictures(model, pictures, reader.normalise, reader.device)
+        logits += as_if_unseen(model, source, part).double().numpy()
     targets = part.targets.numpy() > 0
     explained = Explained(run.reader, pictures, logits, targets, len(part.samples))
     found = thresholds(
@@ -100,6 +107,11 @@ def _chosen(run: Run, index: Index) -> tuple[Sample, ...]:
     if not chosen:
         raise DataError(f"{index.root} has no picture to calibrate with: none outside the test split.")
     return chosen
+
+
+def _trained_on(run: Run, part: Labelled) -> bool:
+    lines = read_split(run.path / "split.csv")
+    return any(sample.name in lines and lines[sample.name].split == "train" for sample in part.samples)
 
 
 def _logits(run: Run, pictures: Pictures, progress: Progress) -> NDArray[np.float64]:

@@ -42,6 +42,12 @@ class WholePictures:
         self.normalise = normalise
         self.device = device
 
+    def features(self, indices: Sequence[int]) -> Tensor:
+        """Standardised features (N, C, h, w) of the pictures, of relmask's own classifiers."""
+        assert isinstance(self.model, GuidedClassifier)
+        features: Tensor = self.model.features(self.normalise(self.pictures.batch(indices).to(self.device)))
+        return features
+
     def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
         """Run the model on the pictures."""
         images = self.pictures.batch(indices)

@@ -108,7 +108,7 @@ def train(
     fitter.fit_statistics(sources[0], training.targets)
     history = fitter.fit(sources, (training.targets, validation.targets), out / "checkpoints")
     write_history(history, out / "history.csv")
-    remember(reader, sources, pictures, (training, validation))
+    remember(network, sources, (training, validation))
     calibration = calibrate(fitter, sources, (training, validation), index.classes, settings.false_alarms)
     if doubt := _doubt(calibration, "a defect" if index.clean else "a class"):
         warnings.warn(doubt, stacklevel=2)
