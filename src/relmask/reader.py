@@ -16,7 +16,7 @@ from relmask.data.painting import painted_over
 from relmask.data.resizing import resize_map, to_tensor
 from relmask.data.tiles import Blend, Window, windows
 from relmask.errors import UsageError
-from relmask.masks.completion import core, grown, solid
+from relmask.masks.completion import core, grown
 from relmask.masks.outline import smooth
 from relmask.models.bundle import Input
 from relmask.models.guided import GuidedClassifier, PlaceEvidence
@@ -150,16 +150,17 @@ class Reader:
         return relevance.sum(1)
 
     def drawn(self, images: Tensor, targets: Tensor) -> list[FloatArray]:
-        """Relevance (S, S) of one class each as masks want it, of images (N, 3, S, S) in [0, 1].
-
-        Smoothed, and without holes where it can grow.
-        """
-        maps = [smooth(values, self.spec.sigma) for values in self.relevance(images, targets).numpy()]
-        return [solid(values) for values in maps] if self._can_grow else maps
+        """Relevance (S, S) of one class each, smoothed as masks want it, of images (N, 3, S, S) in [0, 1]."""
+        return [smooth(values, self.spec.sigma) for values in self.relevance(images, targets).numpy()]
 
     def grown(self, images: Tensor, targets: Tensor, maps: Sequence[FloatArray]) -> list[FloatArray]:
-        """What `drawn` gave, raised where the image stays strange, see `relmask.masks.completion`."""
-        if not self._can_grow or not len(images):
+        """What `drawn` gave, raised where the image stays strange, see `relmask.masks.completion`.
+
+        As it is where the model does not tell what is strange, or sees windows.
+        """
+        model = self.model
+        strange = isinstance(model, GuidedClassifier) and model.novelty is not None
+        if self.spec.windows or not strange or not len(images):
             return list(maps)
         painted = [
             painted_over(image, core(values), np.random.default_rng(0))
@@ -168,12 +169,6 @@ class Reader:
         before = self._novelty(images, targets)
         after = self._novelty(torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2), targets)
         return [grown(*parts) for parts in zip(maps, before, after, strict=True)]
-
-    @property
-    def _can_grow(self) -> bool:
-        """Does the model tell what is strange, and of whole pictures?"""
-        model = self.model
-        return not self.spec.windows and isinstance(model, GuidedClassifier) and model.novelty is not None
 
     @torch.inference_mode()
     def _novelty(self, images: Tensor, targets: Tensor) -> FloatArray:

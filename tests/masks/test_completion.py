@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from relmask.masks.completion import GAP, KEPT, STRANGE, SURE, core, filled, grown, mostly_grown, solid
+from relmask.masks.completion import GAP, KEPT, STRANGE, SURE, core, filled, grown, mostly_grown
 
 Map = NDArray[Any]
 SIZE = 32
@@ -47,7 +47,6 @@ def test_what_is_no_longer_strange_once_the_core_is_painted_over_is_left_as_it_w
 def test_nothing_relevant_stays_as_it_was() -> None:
     values = -relevance()
     assert not core(values).any()
-    assert np.array_equal(solid(values), values)
     assert np.array_equal(grown(values, strange(REST), strange(REST)), values)
 
 
@@ -63,7 +62,8 @@ def test_relevance_is_raised_in_the_holes_of_its_core() -> None:
     values = np.zeros((SIZE, SIZE), np.float32)
     values[8:16, 8:16] = 1.0
     values[11:13, 11:13] = 0.05
-    found = solid(values)
+    found = grown(values, strange(), strange())
+    assert not mostly_grown([values], [found])
     assert np.all(found[11:13, 11:13] == np.float32(SURE))
     found[11:13, 11:13] = values[11:13, 11:13]
     assert np.array_equal(found, values)

@@ -30,18 +30,13 @@ EIGHT = np.ones((3, 3), bool)
 
 
 def core(relevance: FloatArray) -> Mask:
-    """Pixels (H, W) that relevance (H, W) is sure of; none without positive relevance."""
+    """Pixels (H, W) that relevance (H, W) is sure of, holes included; none without positive relevance."""
     peak = relevance.max(initial=0.0)
-    return relevance >= SURE * peak if peak > 0 else np.zeros(relevance.shape, bool)
-
-
-def solid(relevance: FloatArray) -> FloatArray:
-    """Relevance (H, W), raised to `SURE` of its peak in the holes of its core."""
-    return _raised(relevance, filled(core(relevance)))
+    return filled(relevance >= SURE * peak) if peak > 0 else np.zeros(relevance.shape, bool)
 
 
 def grown(relevance: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
-    """Relevance (H, W), raised to `SURE` of its peak in what stays strange beside its core.
+    """Relevance (H, W), raised to `SURE` of its peak in its core and in what stays strange beside it.
 
     Args:
         relevance: of one class.
@@ -53,7 +48,9 @@ def grown(relevance: FloatArray, before: FloatArray, after: FloatArray) -> Float
     parts, count = label(binary_dilation(sure, iterations=GAP) | rest)
     belongs = np.zeros(count + 1, bool)
     belongs[parts[sure]] = True
-    return _raised(relevance, filled(sure | rest & belongs[parts]))
+    whole = filled(sure | rest & belongs[parts])
+    raised: FloatArray = np.where(whole, np.maximum(relevance, SURE * relevance.max(initial=0.0)), relevance)
+    return raised
 
 
 def mostly_grown(before: Sequence[FloatArray], after: Sequence[FloatArray]) -> bool:
@@ -84,8 +81,3 @@ def filled(mask: Mask) -> Mask:
         small[0] = False
         whole[box] |= small[holes]
     return whole
-
-
-def _raised(relevance: FloatArray, where: Mask) -> FloatArray:
-    found: FloatArray = np.where(where, np.maximum(relevance, SURE * relevance.max(initial=0.0)), relevance)
-    return found
