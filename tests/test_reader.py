@@ -65,8 +65,8 @@ class Bright(Reader):
         columns = torch.arange(SIZE) < 6
         return (images[:, 0] > 0.5).float() * columns
 
-    def _novelty(self, images: Tensor, targets: Tensor) -> NDArray[np.float32]:
-        return 5 * (images[:, 0] > 0.5).float().numpy()
+    def strangeness(self, images: Tensor, targets: Tensor) -> NDArray[np.float32] | None:
+        return None if self.spec.windows else 5 * (images[:, 0] > 0.5).float().numpy()
 
 
 def bright(columns: slice) -> Tensor:
@@ -80,13 +80,13 @@ def test_relevance_of_a_whole_picture_grows_over_what_stays_strange() -> None:
     reader = Bright()
     drawn = reader.drawn(image, target)
     assert np.array_equal(drawn[0], reader.relevance(image, target)[0].numpy())
-    found = reader.grown(image, target, drawn)[0]
+    found = reader.grown(image, target, drawn, 3.0)[0]
     assert np.array_equal(found > 0, bright(slice(2, 14))[0, 0].numpy() > 0)
     assert set(np.unique(found).tolist()) == {0.0, np.float32(SURE), 1.0}
     alone = bright(slice(2, 6))
-    assert np.array_equal(reader.grown(alone, target, reader.drawn(alone, target))[0], drawn[0])
+    assert np.array_equal(reader.grown(alone, target, reader.drawn(alone, target), 3.0)[0], drawn[0])
     picture, passing = image[0].permute(1, 2, 0).numpy(), np.array([[True]])
-    for growing, expected in (((), drawn[0]), ((0,), found)):
+    for growing, expected in (({}, drawn[0]), ({0: 3.0}, found)):
         assert np.array_equal(reader.maps(picture, image, [], passing, growing)[0], expected)
 
 
@@ -95,7 +95,7 @@ def test_of_windows_it_is_smoothed_only() -> None:
     reader = Bright(windows=True)
     drawn = reader.drawn(image, target)
     assert np.array_equal(drawn[0], reader.relevance(image, target)[0].numpy())
-    assert np.array_equal(reader.grown(image, target, drawn)[0], drawn[0])
+    assert np.array_equal(reader.grown(image, target, drawn, 3.0)[0], drawn[0])
     smoothed = Bright(windows=True, sigma=2.0).drawn(image, target)[0]
     assert smoothed.max() < 0.8
 

@@ -1,6 +1,6 @@
 """A model and how pictures become its input: picture -> logits and relevance, before any threshold."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -24,6 +24,7 @@ from relmask.models.unet import UNet, image_logits
 
 FloatArray = NDArray[np.float32]
 
+NOTHING: Mapping[int, float] = {}
 MIRRORS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 """Axes along which images (N, C, H, W) are mirrored."""
 
@@ -153,30 +154,31 @@ class Reader:
         """Relevance (S, S) of one class each, smoothed as masks want it, of images (N, 3, S, S) in [0, 1]."""
         return [smooth(values, self.spec.sigma) for values in self.relevance(images, targets).numpy()]
 
-    def grown(self, images: Tensor, targets: Tensor, maps: Sequence[FloatArray]) -> list[FloatArray]:
-        """What `drawn` gave, raised where the image stays strange, see `relmask.masks.completion`.
-
-        As it is where the model does not tell what is strange, or sees windows.
-        """
-        model = self.model
-        strange = isinstance(model, GuidedClassifier) and model.novelty is not None
-        if self.spec.windows or not strange or not len(images):
+    def grown(
+        self, images: Tensor, targets: Tensor, maps: Sequence[FloatArray], strange: float
+    ) -> list[FloatArray]:
+        """What `drawn` gave, raised where the image stays strange, see `relmask.masks.completion`."""
+        before = self.strangeness(images, targets)
+        if before is None:
             return list(maps)
         painted = [
             painted_over(image, core(values), np.random.default_rng(0))
             for image, values in zip(images.permute(0, 2, 3, 1).numpy(), maps, strict=True)
         ]
-        before = self._novelty(images, targets)
-        after = self._novelty(torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2), targets)
-        return [grown(*parts) for parts in zip(maps, before, after, strict=True)]
+        after = self.strangeness(torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2), targets)
+        assert after is not None
+        return [grown(*parts, strange) for parts in zip(maps, before, after, strict=True)]
 
     @torch.inference_mode()
-    def _novelty(self, images: Tensor, targets: Tensor) -> FloatArray:
-        """Novelty (N, S, S) of places for one class each, of images (N, 3, S, S) in [0, 1]."""
+    def strangeness(self, images: Tensor, targets: Tensor) -> FloatArray | None:
+        """Novelty (N, S, S) of the places of images (N, 3, S, S) in [0, 1], for one class each.
+
+        None where the model cannot tell, or sees windows.
+        """
         model = self.model
-        assert isinstance(model, GuidedClassifier)
-        assert model.novelty is not None
-        found = []
+        if self.spec.windows or not isinstance(model, GuidedClassifier) or model.novelty is None:
+            return None
+        found = [torch.zeros(0, model.novelty.groups, *images.shape[2:])]
         for part in images.split(self.batch_size):
             novelty = model.novelty(model.features(self.normalise(part.to(self.device))))
             found.append(functional.interpolate(novelty, images.shape[2:], mode="bilinear").cpu())
@@ -212,7 +214,7 @@ class Reader:
         images: Tensor,
         places: list[Window],
         passing: NDArray[np.bool_],
-        growing: Collection[int] = (),
+        growing: Mapping[int, float] = NOTHING,
     ) -> dict[int, FloatArray]:
         """Relevance (H, W) of each class that some of the images pass, as masks want it.
 
@@ -221,7 +223,7 @@ class Reader:
             images: what `cut` gave, N of them.
             places: likewise.
             passing: (N, K), which images to explain for which class.
-            growing: classes whose relevance grows, see `grown`.
+            growing: classes whose relevance grows, and the novelty above which it does, see `grown`.
         """
         classes = np.flatnonzero(passing.any(axis=0)).tolist()
         if places:
@@ -235,7 +237,7 @@ class Reader:
             targets = torch.tensor([k])
             maps = self.drawn(images, targets)
             if k in growing:
-                maps = self.grown(images, targets, maps)
+                maps = self.grown(images, targets, maps, growing[k])
             found[k] = resize_map(torch.from_numpy(maps[0])[None], height, width)[0].numpy()
         return found
 
@@ -298,7 +300,7 @@ class MapReader(Reader):
         images: Tensor,
         places: list[Window],
         passing: NDArray[np.bool_],
-        growing: Collection[int] = (),
+        growing: Mapping[int, float] = NOTHING,
     ) -> dict[int, FloatArray]:
         """Chance (H, W) of each class that some of the images pass; one look at an image tells all."""
         classes = np.flatnonzero(passing.any(axis=0))

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from relmask.masks.completion import GAP, KEPT, STRANGE, SURE, core, filled, grown, mostly_grown
+from relmask.masks.completion import GAP, KEPT, SURE, core, filled, grown, mostly_grown
 
 Map = NDArray[Any]
 SIZE = 32
+STRANGE = 3.0
 PART = (slice(10, 14), slice(10, 14))
 REST = (slice(8, 20), slice(10, 28))
 APART = (slice(26, 30), slice(2, 8))
@@ -30,7 +31,7 @@ def strange(*places: tuple[slice, slice]) -> Map:
 
 def test_what_stays_strange_beside_the_core_is_raised_and_what_is_apart_is_not() -> None:
     values, before = relevance(), strange(REST, APART)
-    found = grown(values, before, before)
+    found = grown(values, before, before, STRANGE)
     raised = found != values
     expected = before > 0
     expected[PART] = expected[APART] = False
@@ -41,18 +42,18 @@ def test_what_stays_strange_beside_the_core_is_raised_and_what_is_apart_is_not()
 def test_what_is_no_longer_strange_once_the_core_is_painted_over_is_left_as_it_was() -> None:
     values, before = relevance(), strange(REST)
     for share in (0.0, KEPT - 0.1):
-        assert np.array_equal(grown(values, before, np.float32(share) * before), values)
+        assert np.array_equal(grown(values, before, np.float32(share) * before, STRANGE), values)
 
 
 def test_nothing_relevant_stays_as_it_was() -> None:
     values = -relevance()
     assert not core(values).any()
-    assert np.array_equal(grown(values, strange(REST), strange(REST)), values)
+    assert np.array_equal(grown(values, strange(REST), strange(REST), STRANGE), values)
 
 
 def test_a_class_grows_only_where_most_of_its_pictures_do() -> None:
     small = relevance()
-    large = grown(small, strange(REST), strange(REST))
+    large = grown(small, strange(REST), strange(REST), STRANGE)
     assert mostly_grown([small] * 3, [large, large, small])
     assert not mostly_grown([small] * 2, [large, small])
     assert not mostly_grown([], [])
@@ -62,7 +63,7 @@ def test_relevance_is_raised_in_the_holes_of_its_core() -> None:
     values = np.zeros((SIZE, SIZE), np.float32)
     values[8:16, 8:16] = 1.0
     values[11:13, 11:13] = 0.05
-    found = grown(values, strange(), strange())
+    found = grown(values, strange(), strange(), STRANGE)
     assert not mostly_grown([values], [found])
     assert np.all(found[11:13, 11:13] == np.float32(SURE))
     found[11:13, 11:13] = values[11:13, 11:13]

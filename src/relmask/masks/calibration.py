@@ -26,9 +26,9 @@ class ClassThresholds(BaseModel):
     extent_of: Literal["peak", "absolute"] = Field(
         description="Is `extent` a share of the image's peak, or relevance in logits a pixel?"
     )
-    grows: bool = Field(
-        default=False,
-        description="Does the mask grow over what stays strange beside it, see `relmask.masks.completion`?",
+    strange: float | None = Field(
+        default=None,
+        description="Novelty above which the mask grows over what is beside it; None where it does not grow.",
     )
     slope: float = Field(description="Of the probability: sigmoid(slope * logit + offset).")
     offset: float
@@ -80,9 +80,10 @@ class Calibration(BaseModel):
         return float(self.defect_probability(gates)[0]) if np.allclose(gates, gates[0, 0]) else None
 
     @property
-    def growing(self) -> tuple[int, ...]:
-        """Numbers of the classes whose masks grow."""
-        return tuple(k for k, threshold in enumerate(self.classes.values()) if threshold.grows)
+    def growing(self) -> dict[int, float]:
+        """Numbers of the classes whose masks grow, and the novelty above which they do."""
+        limits = (threshold.strange for threshold in self.classes.values())
+        return {k: limit for k, limit in enumerate(limits) if limit is not None}
 
     def candidates(self, logits: FloatArray) -> NDArray[np.bool_]:
         """Which classes (N, K) may get a mask; an image without any is clean."""

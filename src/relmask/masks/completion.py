@@ -17,8 +17,8 @@ Mask = NDArray[np.bool_]
 
 SURE = 0.2
 """Share of the peak above which relevance is sure of a pixel."""
-STRANGE = 3.5
-"""Novelty from which a place is strange: about what 1 % of the places of clean pictures exceed."""
+STRANGE = 0.01
+"""Share of the places of clean pictures that are as strange as what belongs to a defect."""
 KEPT = 0.8
 """Share of its novelty that a place keeps when what is beside it was not its cause."""
 GAP = 2
@@ -35,16 +35,17 @@ def core(relevance: FloatArray) -> Mask:
     return filled(relevance >= SURE * peak) if peak > 0 else np.zeros(relevance.shape, bool)
 
 
-def grown(relevance: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
+def grown(relevance: FloatArray, before: FloatArray, after: FloatArray, strange: float) -> FloatArray:
     """Relevance (H, W), raised to `SURE` of its peak in its core and in what stays strange beside it.
 
     Args:
         relevance: of one class.
         before: novelty (H, W) of the picture.
         after: novelty (H, W) of the picture with the core painted over.
+        strange: novelty above which a place may belong to the defect.
     """
     sure = core(relevance)
-    rest = (before > STRANGE) & (after > KEPT * before)
+    rest = (before > strange) & (after > KEPT * before)
     parts, count = label(binary_dilation(sure, iterations=GAP) | rest)
     belongs = np.zeros(count + 1, bool)
     belongs[parts[sure]] = True

@@ -17,7 +17,7 @@ from relmask.masks.calibration import (
     choose_gates,
     probabilities,
 )
-from relmask.masks.completion import mostly_grown
+from relmask.masks.completion import STRANGE, mostly_grown
 from relmask.masks.extent import absolute_extent, choose_extent
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
@@ -128,23 +128,41 @@ class Explained:
 
     def false_peaks(self, k: int, gate: float) -> NDArray[np.float64]:
         """Highest relevance of class k in each image without it, 0 where its gate stops it."""
-        clean = ~self.targets.any(axis=1)
-        without = np.flatnonzero(clean if clean.any() else ~self.targets[:, k])
+        without = np.flatnonzero(self._without(k))
         passing = [int(index) for index in without if self.logits[index, k] > gate]
         peaks = dict.fromkeys(without.tolist(), 0.0)
         for index, values in zip(passing, self.maps(passing, [k] * len(passing)), strict=True):
             peaks[index] = max(float(values.max()), 0.0)
         return np.array(list(peaks.values()))
 
+    def _without(self, k: int) -> NDArray[np.bool_]:
+        """Which images (N,) have no defect, or, where all have one, not that of class k."""
+        clean: NDArray[np.bool_] = ~np.any(self.targets, axis=1)
+        return clean if clean.any() else ~self.targets[:, k]
+
+    def strange(self, k: int) -> float | None:
+        """Novelty that few places of images without a defect exceed; None where the model cannot tell.
+
+        Of images that training did not see, where there are some.
+        """
+        clean = np.flatnonzero(self._without(k))
+        unseen, seen = clean[clean < self.unseen], clean[clean >= self.unseen]
+        chosen = _spread(unseen if len(unseen) else seen, EXPLAINED)
+        found = [
+            self.reader.strangeness(self.pictures.batch([int(index)]), torch.tensor([k])) for index in chosen
+        ]
+        known = [values for values in found if values is not None]
+        return float(np.quantile(np.concatenate(known), 1 - STRANGE)) if known else None
+
     def grown(
-        self, indices: Sequence[int], k: int, maps: Sequence[NDArray[np.float32]]
+        self, indices: Sequence[int], k: int, maps: Sequence[NDArray[np.float32]], strange: float
     ) -> list[NDArray[np.float32]]:
         """Relevance (S, S) of class k raised where the images stay strange."""
         size, found = self.reader.batch_size, []
         for start in range(0, len(indices), size):
             images = self.pictures.batch([int(index) for index in indices[start : start + size]])
             targets = torch.full((len(images),), k)
-            found += self.reader.grown(images, targets, maps[start : start + size])
+            found += self.reader.grown(images, targets, maps[start : start + size], strange)
         return found
 
     def maps(self, indices: Sequence[int], targets: Sequence[int]) -> list[NDArray[np.float32]]:
@@ -194,22 +212,23 @@ def thresholds(
 
 
 def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, Any]:
-    """Where masks of class k begin and end: `seed`, `extent`, `extent_of` and `grows` of its thresholds."""
+    """Where masks of class k begin and end: `seed`, `extent`, `extent_of` and `strange` of its thresholds."""
     if isinstance(explained.reader, MapReader):
-        return {"seed": LIKELY, "extent": LIKELY, "extent_of": "absolute", "grows": False}
+        return {"seed": LIKELY, "extent": LIKELY, "extent_of": "absolute", "strange": None}
     chosen = explained.positives(k, gate)
     maps = explained.maps(chosen, [k] * len(chosen))
     windows = explained.reader.spec.windows
     if windows and maps:
-        return {"seed": 0.0, "extent": absolute_extent(maps), "extent_of": "absolute", "grows": False}
-    whole = explained.grown(chosen, k, maps)
-    if grows := mostly_grown(maps, whole):
-        maps = whole
+        return {"seed": 0.0, "extent": absolute_extent(maps), "extent_of": "absolute", "strange": None}
+    strange = explained.strange(k)
+    if strange is not None:
+        whole = explained.grown(chosen, k, maps, strange)
+        maps, strange = (whole, strange) if mostly_grown(maps, whole) else (maps, None)
     return {
         "seed": 0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
         "extent": choose_extent(maps, partial(explained.cleaned, k, gate, chosen)),
         "extent_of": "peak",
-        "grows": grows,
+        "strange": strange,
     }
 
 
