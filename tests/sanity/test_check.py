@@ -119,7 +119,7 @@ def test_the_command_writes_the_check_and_exits_with_1_if_it_failed(
     monkeypatch.setattr(relmask, "load", lambda path, **options: trained, raising=False)
     command = ["check", str(trained.path), str(parts), "--pictures", "2", "-o", str(tmp_path / "check.json")]
     result = CliRunner().invoke(app, [*command, "-q"])
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.stdout
     assert "The masks are evidence" in result.stdout
     assert Check.model_validate_json((tmp_path / "check.json").read_text(encoding="utf-8")).passed
     spoiled = changed(trained)
