@@ -25,6 +25,8 @@ from relmask.progress import Progress
 from relmask.training.unet import fit_unet
 
 PATCH = 96
+EPOCHS = 20
+"""Of the U-Net, as of the classifier from scratch."""
 
 
 def crackforest(data: Path, out: Path, seed: int, progress: Progress) -> dict[str, Any]:
@@ -76,9 +78,10 @@ def crackforest_unet(data: Path, out: Path, seed: int, progress: Progress) -> di
         out,
         progress,
         backbone="vgg-narrow",
-        size=160,
+        size=PATCH,
         windows=True,
-        batch_size=12,
+        epochs=EPOCHS,
+        batch_size=32,
         seed=seed,
     )
 

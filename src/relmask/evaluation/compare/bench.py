@@ -39,9 +39,8 @@ from relmask.training.unet import fit_unet
 
 DEFECT = ("defect",)
 """Classes of a method that tells defect from background only."""
-EPOCHS, UNET_EPOCHS = 20, 12
+EPOCHS = 20
 """Of a classifier from scratch, and of a U-Net, where time allows."""
-UNET_WINDOW = 160
 
 
 @dataclass(frozen=True)
@@ -191,10 +190,10 @@ class Bench:
         """The U-Net that learns from the true masks of the training pictures, and its seconds.
 
         It sees what the classifier sees, at that resolution, and is trained for as long at least, as far as a
-        cell's time goes. From windows it gets larger ones than the classifier, as it profits from them.
+        cell's time goes.
         """
         settings, folder = self.settings, self.folder / "unet"
-        size = max(settings.patches, UNET_WINDOW) if settings.patches else settings.size or 256
+        size = settings.patches or settings.size or 256
 
         def trained() -> float:
             began = time.perf_counter()
@@ -205,7 +204,7 @@ class Bench:
                 size=size,
                 windows=settings.patches is not None,
                 epochs=self.epochs(
-                    "unet", self._segmenter(), UNET_EPOCHS, size=size, least_seconds=self.classifier.seconds
+                    "unet", self._segmenter(), EPOCHS, size=size, least_seconds=self.classifier.seconds
                 ),
                 batch_size=settings.batch_size,
                 clean=self.split.index.clean,
@@ -231,7 +230,7 @@ class Bench:
                 self.classifier.run,
                 self.training_data,
                 folder,
-                epochs=self.epochs("student", self._segmenter(frozen=True), UNET_EPOCHS, rounds=1.5),
+                epochs=self.epochs("student", self._segmenter(frozen=True), EPOCHS, rounds=1.5),
                 batch_size=settings.batch_size,
                 seed=settings.seed,
                 device=settings.device,

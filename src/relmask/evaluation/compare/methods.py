@@ -16,7 +16,7 @@ from relmask.evaluation.compare.attributions import (
     NotApplicable,
     require_captum,
 )
-from relmask.evaluation.compare.bench import DEFECT, EPOCHS, UNET_EPOCHS, Bench, Trained
+from relmask.evaluation.compare.bench import DEFECT, EPOCHS, Bench, Trained
 from relmask.evaluation.compare.published import PerImage, forest, one_threshold, seibold
 from relmask.evaluation.compare.readers import ControlReader, NeighbourReader, UntrainedHead
 from relmask.evaluation.compare.rows import Saw
@@ -169,7 +169,7 @@ def unet(bench: Bench) -> Contender:
         run, seconds = bench.unet
     except DataError as error:
         raise NotApplicable(str(error)) from error
-    notes = [_shortened(run, UNET_EPOCHS)]
+    notes = [_shortened(run)]
     if seconds < bench.classifier.seconds:
         notes.append("trained for less time than relmask")
     return Contender(
@@ -209,9 +209,9 @@ def named(names: Sequence[str]) -> dict[str, Method]:
     return chosen
 
 
-def _shortened(run: Run, most: int = EPOCHS) -> str:
+def _shortened(run: Run) -> str:
     epochs = run.metadata.settings["epochs"]
-    return f"{epochs} of {most} epochs, as time allows" if epochs < most else ""
+    return f"{epochs} of {EPOCHS} epochs, as time allows" if epochs < EPOCHS else ""
 
 
 def _windows(bench: Bench) -> int:
