@@ -57,6 +57,12 @@ def tile_random(data: Path, out: Path, seed: int, progress: Progress) -> dict[st
     return _trained_and_judged(folder, folder, out, progress, seed=seed, resplit="random")
 
 
+def tile_resplit(data: Path, out: Path, seed: int, progress: Progress) -> dict[str, Any]:
+    """The same pictures in another grouped split, which the seed draws."""
+    folder = data / "magnetic-tile"
+    return _trained_and_judged(folder, folder, out, progress, seed=seed, resplit="grouped")
+
+
 def crackforest_student(data: Path, out: Path, seed: int, progress: Progress) -> dict[str, Any]:
     """The student of `crackforest`, learned from its masks of the same patches."""
     teacher = out.with_name(f"crackforest-{seed}")
@@ -95,6 +101,7 @@ PARTS: dict[str, Callable[[Path, Path, int, Progress], dict[str, Any]]] = {
     "crackforest": crackforest,
     "tile": tile,
     "tile-random": tile_random,
+    "tile-resplit": tile_resplit,
     "crackforest-student": crackforest_student,
     "tile-student": tile_student,
     "crackforest-unet": crackforest_unet,
