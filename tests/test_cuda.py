@@ -1,6 +1,5 @@
 """What a GPU gives is what the CPU gives. Skipped where there is none."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,9 @@ COMPOSITES = ["relmask", "epsilon_plus", "epsilon_alpha2_beta1"]
 
 
 @pytest.fixture
-def full_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """No convolution is rounded to TF32."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    yield
 
 
 @pytest.mark.parametrize("composite", COMPOSITES)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import binary_dilation
 from torch import nn
 
 import relmask
@@ -18,7 +17,7 @@ from relmask.reader import MapReader
 from relmask.sanity import check
 from relmask.segmenter import Run
 from relmask.training import segmentation
-from relmask.training.distil import agreed, distil, own_mask
+from relmask.training.distil import agreed, distil
 from relmask.training.mapped import VOID, Mapped
 from relmask.training.recalibrate import recalibrate
 
@@ -97,24 +96,6 @@ def test_a_stopped_student_goes_on(trained: Run, parts: Path, tmp_path: Path) ->
     with pytest.raises(OutError, match="--resume"):
         small(trained, parts, tmp_path)
     assert small(trained, parts, tmp_path, resume=True).metadata.calibration
-
-
-def test_the_label_is_taken_at_its_word(trained: Run, parts: Path) -> None:
-    index = read_index(parts)
-    for sample in index.samples:
-        values = own_mask(trained, sample, trained.read(sample.path))
-        shown = set(np.unique(values).tolist()) - {0, VOID}
-        named = {trained.metadata.classes.index(name) + 1 for name in sample.labels}
-        assert shown <= named
-        assert shown or not named or (values == VOID).all(), "a class without any relevance may be anywhere"
-
-
-def test_around_a_mask_it_is_unsure(trained: Run, parts: Path) -> None:
-    samples = [s for s in read_index(parts).samples if s.labels]
-    maps = (own_mask(trained, sample, trained.read(sample.path)) for sample in samples)
-    values = next(values for values in maps if set(np.unique(values).tolist()) - {0, VOID})
-    shown = (values > 0) & (values != VOID)
-    assert (values[binary_dilation(shown) & ~shown] == VOID).all()
 
 
 class UpperHalf(nn.Module):

@@ -1,6 +1,7 @@
 """Labelled windows, cut out of pictures whose masks are known."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -244,6 +245,16 @@ def _prepare(out: Path, settings: dict[str, object], overwrite: bool) -> None:
     except (OSError, ValueError, AttributeError) as error:
         raise OutError(f"Cannot use {out} for patches: {error}. Choose another folder.") from error
     write_json(path, settings)
+
+
+def place_of(name: str) -> tuple[str, Window] | None:
+    """The picture that a patch was cut out of, and where; None for a name that `cut_patches` does not give.
+
+    >>> place_of("patches/images/001_y48_x0.png")
+    ('patches/images/001', Window(top=48, left=0))
+    """
+    found = re.fullmatch(r"(.+)_y(\d+)_x(\d+)\.(?:png|tif)", name)
+    return (found[1], Window(int(found[2]), int(found[3]))) if found else None
 
 
 def patch_size(data: Path) -> int | None:

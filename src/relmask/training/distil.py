@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_dilation
 
 from relmask import __version__
 from relmask.data.index import Index, Sample, read_index, with_splits
@@ -16,7 +15,6 @@ from relmask.data.splits import Split, read_split, write_split
 from relmask.data.truth import has_mask, read_truth, with_masks
 from relmask.errors import DataError, RunError
 from relmask.formats.corrected import corrected
-from relmask.masks.outline import combine
 from relmask.models import bundle
 from relmask.progress import Progress, silent
 from relmask.reader import FloatArray, MapReader, find_device
@@ -25,6 +23,7 @@ from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
 from relmask.training.loop import History
 from relmask.training.mapped import VOID, Classes, Mapped
+from relmask.training.own_masks import OwnMasks
 from relmask.training.recalibrate import recalibrate, require_known
 from relmask.training.segmentation import fit_segmenter, new_segmenter
 from relmask.training.story import write_history, write_story
@@ -32,8 +31,6 @@ from relmask.training.train import fabric_of
 
 BACKBONE = "efficientnet-lite0"
 """Of the student of a user's own module."""
-UNSURE = 0.5
-"""From this share of its extent up to the extent, relevance says neither defect nor background."""
 AGREED = 0.5
 """Chance from which a student says that a pixel shows a class."""
 
@@ -154,36 +151,6 @@ def distil(
     return student
 
 
-def own_mask(run: Run, sample: Sample, picture: FloatArray) -> Classes:
-    """What a run says of a picture whose labels are known: 0 = background, k = k-th class, `VOID` = unsure.
-
-    The label is taken at its word: its classes alone are looked for, whether or not the picture passes their
-    gates. A clean picture is all background. Void are the pixels around the mask, and those whose relevance
-    falls short of the extent by less than half; all of the picture where a class has no relevance at all.
-
-    Args:
-        run: with thresholds.
-        sample: its labels.
-        picture: (H, W, 3) in [0, 1].
-    """
-    reader, classes = run.reader, run.metadata.classes
-    named = [k for k, name in enumerate(classes) if name in sample.labels]
-    if not named:
-        return np.zeros(picture.shape[:2], np.uint8)
-    images, places = reader.cut(picture)
-    passing = np.zeros((len(images), len(classes)), bool)
-    passing[:, named] = True
-    calibration = run.segmenter.calibration
-    maps = reader.maps(picture, images, places, passing, calibration.growing)
-    thresholds = {k: calibration.classes[classes[k]].model_copy(update={"seed": 0.0}) for k in named}
-    shown = combine(maps, thresholds, picture.shape[:2])
-    unsure = binary_dilation(shown > 0)
-    for k in named:
-        peak = float(maps[k].max(initial=0.0))
-        unsure |= maps[k] > UNSURE * thresholds[k].reach(peak) if peak > 0 else True
-    return np.where(unsure & (shown == 0), np.uint8(VOID), shown)
-
-
 def agreed(mapped: Mapped, student: MapReader, drawn: Index) -> Mapped:
     """The same pictures; void where teacher and student differ, but for those that `drawn` has masks of."""
     fixed = {sample.name for sample in drawn.samples if has_mask(sample)}
@@ -212,14 +179,14 @@ def _split(run: Run, index: Index) -> Split:
 
 
 def _mapped(run: Run, samples: Sequence[Sample], drawn: Index, progress: Progress) -> Mapped:
-    classes, done = run.metadata.classes, 0
+    classes, own, done = run.metadata.classes, OwnMasks(run, samples), 0
     values = np.array([0, *(classes.index(name) + 1 for name in drawn.classes)], np.uint8)
 
     def map_of(sample: Sample) -> tuple[FloatArray, Classes]:
         nonlocal done
         picture = run.read(sample.path)
         known = has_mask(sample)
-        found = values[read_truth(sample, drawn)] if known else own_mask(run, sample, picture)
+        found = values[read_truth(sample, drawn)] if known else own(sample, picture)
         done += 1
         progress("masks to learn from", done, len(samples))
         return picture, found

@@ -187,11 +187,12 @@ def as_targets(maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def cross_entropy(logits: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
     """Mean binary cross-entropy of all that is known; pixels of a rare class weigh more.
 
-    By the root of how much rarer they are than the others, up to `HEAVIEST`: without it, a class of a few
-    hundred pixels is first unlearned everywhere, and then has no gradient left to be learned by.
+    By the root of how much rarer they are than those of the commonest class, up to `HEAVIEST`: without it, a
+    class of a few hundred pixels is first unlearned everywhere, and then has no gradient left to be learned
+    by. Weighing them against the background widens every mask.
     """
     there = (wanted * known).sum((0, 2, 3))
-    rarity = (known.sum((0, 2, 3)) / there.clamp(min=1) - 1).clamp(1, HEAVIEST**2).sqrt()
+    rarity = (there.max() / there.clamp(min=1)).clamp(1, HEAVIEST**2).sqrt()
     losses = functional.binary_cross_entropy_with_logits(
         logits, wanted, known, reduction="sum", pos_weight=rarity[:, None, None]
     )
