@@ -11,6 +11,7 @@ import torch
 
 from relmask import __version__
 from relmask.data.index import Index, Sample, read_index, with_splits
+from relmask.data.patches import patch_size
 from relmask.data.splits import Split, read_split, write_split
 from relmask.data.truth import has_mask, read_truth, with_masks
 from relmask.errors import DataError, RunError
@@ -179,7 +180,8 @@ def _split(run: Run, index: Index) -> Split:
 
 
 def _mapped(run: Run, samples: Sequence[Sample], drawn: Index, progress: Progress) -> Mapped:
-    classes, own, done = run.metadata.classes, OwnMasks(run, samples), 0
+    classes, done = run.metadata.classes, 0
+    own = OwnMasks(run, samples if patch_size(drawn.root) else ())
     values = np.array([0, *(classes.index(name) + 1 for name in drawn.classes)], np.uint8)
 
     def map_of(sample: Sample) -> tuple[FloatArray, Classes]:

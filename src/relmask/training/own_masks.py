@@ -30,11 +30,12 @@ class OwnMasks:
     defect may be, see `CERTAIN`; all of the picture where a class has no relevance at all.
 
     Patches that were cut out of one picture are looked at together: where they overlap, their relevance is
-    averaged as in a whole picture, and what one of them lacks by its label is in none.
+    averaged as in a whole picture, and what one of them lacks by its label is in none. Any other picture is
+    looked at alone.
 
     Args:
         run: with thresholds.
-        samples: the pictures that will be asked for; those of one picture one after the other.
+        samples: what `cut_patches` cut, the patches of one picture one after the other.
     """
 
     def __init__(self, run: Run, samples: Iterable[Sample]) -> None:
