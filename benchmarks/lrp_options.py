@@ -28,7 +28,7 @@ from relmask.data.splits import read_split
 from relmask.evaluation.evaluate import choose
 from relmask.evaluation.measure import measure
 from relmask.masks.calibration import Calibration
-from relmask.masks.outline import smooth
+from relmask.masks.refinement import smooth
 from relmask.models.bundle import Architecture
 from relmask.reader import Reader
 from relmask.segmenter import Run, Segmenter

@@ -17,7 +17,7 @@ from relmask.data.resizing import resize_map, to_tensor
 from relmask.data.tiles import Blend, Window, windows
 from relmask.errors import UsageError
 from relmask.masks.completion import core, grown
-from relmask.masks.outline import smooth
+from relmask.masks.refinement import guided, smooth
 from relmask.models.bundle import Input
 from relmask.models.guided import GuidedClassifier, PlaceEvidence
 from relmask.models.unet import UNet, image_logits
@@ -151,8 +151,12 @@ class Reader:
         return relevance.sum(1)
 
     def drawn(self, images: Tensor, targets: Tensor) -> list[FloatArray]:
-        """Relevance (S, S) of one class each, smoothed as masks want it, of images (N, 3, S, S) in [0, 1]."""
-        return [smooth(values, self.spec.sigma) for values in self.relevance(images, targets).numpy()]
+        """Relevance (S, S) of one class each, refined as masks want it, of images (N, 3, S, S) in [0, 1]."""
+        grey, maps = images.mean(1).numpy(), self.relevance(images, targets).numpy()
+        return [
+            guided(smooth(values, self.spec.sigma), level, self.spec.guide)
+            for values, level in zip(maps, grey, strict=True)
+        ]
 
     def grown(
         self, images: Tensor, targets: Tensor, maps: Sequence[FloatArray], strange: float

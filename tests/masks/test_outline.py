@@ -1,7 +1,6 @@
 from typing import Literal
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -10,7 +9,7 @@ from scipy import ndimage
 from skimage.filters import apply_hysteresis_threshold
 
 from relmask.masks.calibration import ClassThresholds
-from relmask.masks.outline import combine, outline, smooth
+from relmask.masks.outline import combine, outline
 
 Map = NDArray[np.float32]
 MAPS = arrays(
@@ -106,13 +105,3 @@ def test_without_a_class_the_mask_is_empty() -> None:
     assert mask.dtype == np.uint8
     assert mask.shape == (3, 5)
     assert not mask.any()
-
-
-def test_smoothing_keeps_the_sum_away_from_the_border() -> None:
-    relevance = np.zeros((41, 41), np.float32)
-    relevance[20, 20] = 3
-    found = smooth(relevance, 2.0)
-    assert found.dtype == np.float32
-    assert float(found.sum()) == pytest.approx(3, rel=1e-4)
-    assert found.max() < 1
-    assert smooth(relevance, 0) is relevance

@@ -4,19 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import label
 
 from relmask.masks.calibration import ClassThresholds
 
 FloatArray = NDArray[np.float32]
-
-
-def smooth(relevance: FloatArray, sigma: float) -> FloatArray:
-    """Relevance (H, W) smoothed with a Gaussian of `sigma` pixels; its sum is kept but for the border."""
-    if not sigma:
-        return relevance
-    smoothed: FloatArray = gaussian_filter(relevance, sigma, mode="nearest")
-    return smoothed
 
 
 def outline(relevance: FloatArray, thresholds: ClassThresholds) -> NDArray[np.bool_]:

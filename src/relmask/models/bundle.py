@@ -62,6 +62,11 @@ class Input(Frozen):
         description="Is each image normalised by its own mean and spread, instead of `mean` and `std`?",
     )
     sigma: float = Field(ge=0, description="Smoothing of the relevance, in pixels of the picture.")
+    guide: int = Field(
+        default=0,
+        ge=0,
+        description="Radius in pixels of the input in which relevance follows the edges of a resized picture.",
+    )
     intensity: Intensity
 
 

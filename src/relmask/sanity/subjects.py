@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relmask.lrp.cascade import Cascade, Seen
-from relmask.masks.outline import smooth
+from relmask.masks.refinement import smooth
 from relmask.reader import Reader, composite_of
 from relmask.segmenter import Run
 
@@ -54,7 +54,7 @@ class RunMasks:
         return mask
 
     def map(self, image: Image, k: int, forgotten: int, seed: int, *, through: bool = False) -> Map:
-        """Relevance, smoothed as masks are; of the image alone, without its mirrors."""
+        """Relevance, smoothed as masks are; of the image alone, without its mirrors and its edges."""
         explain = self.cascade.explain_through if through else self.cascade.explain
         seen = explain(self._normalised(image), k, forgotten, seed)
         return smooth(_signed(seen, k).cpu().numpy(), self.reader.spec.sigma)

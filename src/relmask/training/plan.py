@@ -20,6 +20,8 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 SIGMA = 1.0
 """Smoothing of the relevance in pixels: fills what the rules leave speckled, moves borders by less."""
+GUIDE = 6 / 256
+"""Radius in which relevance follows the edges of a whole picture, as a share of its side."""
 
 
 class Settings(Frozen):
@@ -120,6 +122,7 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         std=std,
         levelled=patch is not None and entry is not None and not pretrained,
         sigma=SIGMA,
+        guide=0 if patch else round(GUIDE * size),
         intensity=intensity,
     )
     composite = "relmask" if entry is None or pretrained else "relmask_fine"

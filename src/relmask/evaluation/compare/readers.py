@@ -31,7 +31,7 @@ class ControlReader(Reader):
     """A control, which sees whole pictures as they are: a picture's score is its highest pixel."""
 
     def __init__(self, control: Control, spec: Input, device: torch.device) -> None:
-        super().__init__(nn.Identity(), spec.model_copy(update={"sigma": 0.0}), "relmask", device)
+        super().__init__(nn.Identity(), spec.model_copy(update={"sigma": 0.0, "guide": 0}), "relmask", device)
         self.control = control
 
     def logits(self, images: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class NeighbourReader(Reader):
         entry = find(NEIGHBOURS)
         backbone = entry.build(deepest=0)
         spec = spec.model_copy(
-            update={"mean": backbone.mean, "std": backbone.std, "levelled": False, "sigma": 0.0}
+            update={"mean": backbone.mean, "std": backbone.std, "levelled": False, "sigma": 0.0, "guide": 0}
         )
         features = Features(trunk(NEIGHBOURS), min(32, (spec.size - 1) // 16 * 16), STRIDE)
         super().__init__(features, spec, "relmask", device, batch_size)
