@@ -65,7 +65,7 @@ class Input(Frozen):
     guide: int = Field(
         default=0,
         ge=0,
-        description="Radius in pixels of the input in which relevance follows the edges of a resized picture.",
+        description="Radius in which relevance follows the edges of a resized picture, in input pixels.",
     )
     intensity: Intensity
 
