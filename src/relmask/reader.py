@@ -200,9 +200,7 @@ class Reader:
         missing = [(0, max(size - length, 0)) for length in picture.shape[:2]]
         whole = to_tensor(np.pad(picture, [*missing, (0, 0)], mode="symmetric"))
         places = windows(whole.shape[1], whole.shape[2], size, size // 2)
-        return torch.stack(
-            [whole[:, place.top : place.top + size, place.left : place.left + size] for place in places]
-        ), places
+        return torch.stack([whole[:, *place.inside(size)] for place in places]), places
 
     def evidence(self, picture: FloatArray, classes: Sequence[int]) -> Evidence:
         """Logits of a picture (H, W, 3) in [0, 1], and the relevance of some classes."""

@@ -192,21 +192,17 @@ def _cut(sample: Sample, index: Index, grid: Grid, base: str, clean: str, out: P
     dropped = 0
     height, width = truth.shape
     for window in windows(height, width, grid.size, grid.stride):
-        labels = label_window(truth[_inside(window, grid.size)], grid.min_defect, index.classes)
+        labels = label_window(truth[window.inside(grid.size)], grid.min_defect, index.classes)
         if labels is None:
             dropped += 1
             continue
         name = f"{base}_y{window.top}_x{window.left}"
         if (found := _existing(out, name)) is None:
             pixels = read_pixels(sample.path) if pixels is None else pixels
-            found = _save(out, name, pixels[_inside(window, grid.size)])
+            found = _save(out, name, pixels[window.inside(grid.size)])
         rows.append(_Row(found, label_text(labels, clean), sample.group, sample.split or ""))
     tally.rows += rows
     tally.dropped += dropped
-
-
-def _inside(window: Window, size: int) -> tuple[slice, slice]:
-    return slice(window.top, window.top + size), slice(window.left, window.left + size)
 
 
 def _existing(out: Path, name: str) -> str | None:

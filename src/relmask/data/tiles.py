@@ -16,6 +16,10 @@ class Window:
     top: int
     left: int
 
+    def inside(self, size: int) -> tuple[slice, slice]:
+        """Rows and columns of the window in its picture."""
+        return slice(self.top, self.top + size), slice(self.left, self.left + size)
+
 
 def windows(height: int, width: int, size: int, stride: int) -> list[Window]:
     """Windows of `size` pixels that cover a picture, row by row; the last ones end at its border.

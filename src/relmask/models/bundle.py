@@ -69,6 +69,10 @@ class Input(Frozen):
     )
     intensity: Intensity
 
+    def unrefined(self) -> "Input":
+        """The same, with maps left as the model gives them."""
+        return self.model_copy(update={"sigma": 0.0, "guide": 0})
+
 
 class Metadata(Frozen):
     """The content of relmask.json."""

@@ -100,7 +100,7 @@ def distil(
     fabric = fabric_of(find_device(device), precision)
     backbone = teacher.architecture.backbone if teacher.architecture else BACKBONE
     weights = teacher.settings.get("weights")
-    spec = teacher.input.model_copy(update={"sigma": 0.0, "guide": 0})
+    spec = teacher.input.unrefined()
     reader = new_segmenter(
         backbone,
         len(teacher.classes),

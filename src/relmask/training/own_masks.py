@@ -1,6 +1,6 @@
 """What a run says of pictures whose labels are known: the masks that a student learns from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from relmask.masks.outline import combine
 from relmask.reader import FloatArray
 from relmask.segmenter import Run
 from relmask.training.mapped import VOID, Classes
+
+Maps = dict[int, FloatArray]
+"""Relevance (H, W) of some classes."""
 
 UNSURE, CERTAIN = 0.5, 2.0
 """Between these multiples of its extent, relevance says neither defect nor background.
@@ -42,7 +45,7 @@ class OwnMasks:
         self._run = run
         self._patches: dict[str, list[Sample]] = {}
         self._places: dict[str, tuple[str, Window]] = {}
-        self._last: tuple[str, dict[int, FloatArray]] | None = None
+        self._last: tuple[str, Maps, Classes] | None = None
         for sample in samples if run.metadata.input.windows else ():
             if (place := place_of(sample.name)) is not None:
                 self._places[sample.name] = place
@@ -56,20 +59,27 @@ class OwnMasks:
             return np.zeros(shape, np.uint8)
         if sample.name in self._places and set(shape) == {self._run.metadata.input.size}:
             whole, window = self._places[sample.name]
-            return self._decided(self._joined(whole), named, window, shape)
-        return self._decided(self._alone(picture, named), named, Window(0, 0), shape)
+            inside = window.inside(self._run.metadata.input.size)
+            maps, shown = self._joined(whole)
+        else:
+            inside = slice(None), slice(None)
+            maps = self._alone(picture, named)
+            shown = self._decided(maps)
+        if not all(maps[k][inside].any() for k in named):
+            return np.full(shape, VOID, np.uint8)
+        return shown[inside]
 
-    def _alone(self, picture: FloatArray, named: Sequence[int]) -> dict[int, FloatArray]:
+    def _alone(self, picture: FloatArray, named: Sequence[int]) -> Maps:
         images, places = self._run.reader.cut(picture)
         passing = np.zeros((len(images), len(self._run.metadata.classes)), bool)
         passing[:, named] = True
         growing = self._run.segmenter.calibration.growing
         return self._run.reader.maps(picture, images, places, passing, growing)
 
-    def _joined(self, name: str) -> dict[int, FloatArray]:
-        """Relevance of each class in the picture that these patches were cut out of."""
+    def _joined(self, name: str) -> tuple[Maps, Classes]:
+        """Relevance of each class in the picture that these patches were cut out of, and its mask."""
         if self._last is not None and self._last[0] == name:
-            return self._last[1]
+            return self._last[1:]
         run, size = self._run, self._run.metadata.input.size
         read = [(sample, run.read(sample.path)) for sample in self._patches[name]]
         patches = [(sample, picture) for sample, picture in read if set(picture.shape[:2]) == {size}]
@@ -83,28 +93,20 @@ class OwnMasks:
         for place, shown in zip(places, passing, strict=True):
             for k in maps:
                 if not shown[k]:
-                    maps[k][place.top : place.top + size, place.left : place.left + size] = 0
-        self._last = name, maps
-        return maps
+                    maps[k][place.inside(size)] = 0
+        self._last = name, maps, self._decided(maps)
+        return self._last[1:]
 
-    def _decided(
-        self, maps: Mapping[int, FloatArray], named: Sequence[int], window: Window, shape: tuple[int, int]
-    ) -> Classes:
-        """The mask of `named` classes in a window of this shape of their maps."""
+    def _decided(self, maps: Maps) -> Classes:
         classes = self._run.segmenter.calibration.classes
         thresholds = {
-            k: classes[self._run.metadata.classes[k]].model_copy(update={"seed": 0.0}) for k in named
+            k: classes[self._run.metadata.classes[k]].model_copy(update={"seed": 0.0}) for k in maps
         }
-        chosen = {k: maps[k] for k in named}
-        inside = slice(window.top, window.top + shape[0]), slice(window.left, window.left + shape[1])
-        shown = combine(chosen, thresholds, maps[named[0]].shape[:2])
+        shown = combine(maps, thresholds, next(iter(maps.values())).shape[:2])
         unsure = np.zeros(shown.shape, bool)
-        for k, relevance in chosen.items():
-            peak = float(relevance.max(initial=0.0))
-            if not relevance[inside].any():
-                return np.full(shape, VOID, np.uint8)
-            reach, absolute = thresholds[k].reach(peak), thresholds[k].extent_of == "absolute"
-            certain = CERTAIN * reach if absolute else reach
+        for k, relevance in maps.items():
+            reach = thresholds[k].reach(float(relevance.max(initial=0.0)))
+            certain = CERTAIN * reach if thresholds[k].extent_of == "absolute" else reach
             border = (shown == 0) | (shown == k + 1) & (relevance < certain)
             unsure |= (relevance > UNSURE * reach) & border
-        return np.where(unsure, np.uint8(VOID), shown)[inside]
+        return np.where(unsure, np.uint8(VOID), shown)

@@ -31,7 +31,7 @@ class ControlReader(Reader):
     """A control, which sees whole pictures as they are: a picture's score is its highest pixel."""
 
     def __init__(self, control: Control, spec: Input, device: torch.device) -> None:
-        super().__init__(nn.Identity(), spec.model_copy(update={"sigma": 0.0, "guide": 0}), "relmask", device)
+        super().__init__(nn.Identity(), spec.unrefined(), "relmask", device)
         self.control = control
 
     def logits(self, images: Tensor) -> Tensor:
@@ -76,8 +76,8 @@ class NeighbourReader(Reader):
     def __init__(self, spec: Input, device: torch.device, batch_size: int = 8) -> None:
         entry = find(NEIGHBOURS)
         backbone = entry.build(deepest=0)
-        spec = spec.model_copy(
-            update={"mean": backbone.mean, "std": backbone.std, "levelled": False, "sigma": 0.0, "guide": 0}
+        spec = spec.unrefined().model_copy(
+            update={"mean": backbone.mean, "std": backbone.std, "levelled": False}
         )
         features = Features(trunk(NEIGHBOURS), min(32, (spec.size - 1) // 16 * 16), STRIDE)
         super().__init__(features, spec, "relmask", device, batch_size)
