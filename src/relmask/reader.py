@@ -18,6 +18,7 @@ from relmask.data.tiles import Blend, Window, windows
 from relmask.errors import UsageError
 from relmask.masks.completion import core, grown
 from relmask.masks.refinement import guided, smooth
+from relmask.masks.spreading import spread
 from relmask.models.bundle import Input
 from relmask.models.guided import GuidedClassifier, PlaceEvidence
 from relmask.models.unet import UNet, image_logits
@@ -174,6 +175,21 @@ class Reader:
         return [grown(*parts, strange) for parts in zip(maps, before, after, strict=True)]
 
     @torch.inference_mode()
+    def spread(self, images: Tensor, maps: Sequence[FloatArray]) -> list[FloatArray]:
+        """Relevance (S, S) of images (N, 3, S, S) in [0, 1] spread over what looks alike in each.
+
+        As it is where the model has no features, or sees windows.
+        """
+        model = self.model
+        if self.spec.windows or not isinstance(model, GuidedClassifier):
+            return list(maps)
+        features = [
+            model.features(self.normalise(part.to(self.device))).cpu()
+            for part in images.split(self.batch_size)
+        ]
+        return [spread(*pair) for pair in zip(maps, torch.cat(features).numpy(), strict=True)]
+
+    @torch.inference_mode()
     def strangeness(self, images: Tensor, targets: Tensor) -> FloatArray | None:
         """Novelty (N, S, S) of the places of images (N, 3, S, S) in [0, 1], for one class each.
 
@@ -225,7 +241,7 @@ class Reader:
             images: what `cut` gave, N of them.
             places: likewise.
             passing: (N, K), which images to explain for which class.
-            growing: classes whose relevance grows, and the novelty above which it does, see `grown`.
+            growing: classes whose relevance grows and spreads, and the novelty above which it grows.
         """
         classes = np.flatnonzero(passing.any(axis=0)).tolist()
         if places:
@@ -239,7 +255,7 @@ class Reader:
             targets = torch.tensor([k])
             maps = self.drawn(images, targets)
             if k in growing:
-                maps = self.grown(images, targets, maps, growing[k])
+                maps = self.spread(images, self.grown(images, targets, maps, growing[k]))
             found[k] = resize_map(torch.from_numpy(maps[0])[None], height, width)[0].numpy()
         return found
 

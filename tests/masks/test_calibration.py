@@ -100,7 +100,7 @@ def test_candidates_are_classes_above_their_gates() -> None:
     assert thresholds().probability(0.5) == pytest.approx(0.5)
 
 
-def test_an_absolute_extent_never_reaches_above_the_peak() -> None:
+def test_an_otsu_extent_never_reaches_above_the_peak() -> None:
     absolute = thresholds().model_copy(update={"extent_of": "absolute"})
     assert [absolute.reach(peak) for peak in (0.2, 5.0)] == [0.2, 0.3]
     assert thresholds().reach(5.0) == pytest.approx(1.5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from relmask.masks.extent import FALLBACK, MARGIN, absolute_extent, choose_extent
+from relmask.masks.extent import FALLBACK, MARGIN, choose_extent, otsu_extent
 
 
 def spot(height: float, width: int) -> NDArray[np.float32]:
@@ -71,15 +71,13 @@ def test_an_image_without_relevance_has_nothing_to_hide() -> None:
     assert {first for first, _ in seen} == {0}
 
 
-def test_an_absolute_extent_parts_defect_from_background_and_follows_the_scale() -> None:
+def test_an_otsu_extent_parts_defect_from_background_and_follows_the_scale() -> None:
     maps = [spot(1, 6), spot(2, 9), spot(1.5, 7)]
-    assert 0.05 < absolute_extent(maps) < 0.8
-    assert absolute_extent([7 * values for values in maps]) == pytest.approx(
-        7 * absolute_extent(maps), rel=1e-3
-    )
+    assert 0.05 < otsu_extent(maps) < 0.8
+    assert otsu_extent([7 * values for values in maps]) == pytest.approx(7 * otsu_extent(maps), rel=1e-3)
 
 
-def test_an_absolute_extent_leaves_maps_without_relevance_out() -> None:
+def test_an_otsu_extent_leaves_maps_without_relevance_out() -> None:
     empty = np.zeros((4, 4), np.float32)
-    assert absolute_extent([empty, spot(1, 6)]) == absolute_extent([spot(1, 6)])
-    assert absolute_extent([empty]) == FALLBACK
+    assert otsu_extent([empty, spot(1, 6)]) == otsu_extent([spot(1, 6)])
+    assert otsu_extent([empty]) == FALLBACK

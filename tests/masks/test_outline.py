@@ -66,7 +66,7 @@ def test_parts_under_the_least_area_are_left_out() -> None:
     assert not outline(relevance, parts.model_copy(update={"min_area": 4})).any()
 
 
-def test_a_share_of_the_peak_follows_the_picture_and_an_absolute_extent_does_not() -> None:
+def test_a_share_of_the_peak_follows_the_picture_and_an_otsu_extent_does_not() -> None:
     relevance = np.array([[1, 0.6, 0.3]], np.float32)
     for scale, of_peak, absolute in ((1, 2, 2), (2, 2, 3)):
         assert outline(scale * relevance, thresholds(0.1, 0.5, "peak")).sum() == of_peak

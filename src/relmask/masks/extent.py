@@ -17,17 +17,17 @@ MARGIN = 0.5
 FALLBACK = 0.1  # share of the peak, where painting over tells nothing
 
 
-def absolute_extent(maps: Sequence[FloatArray]) -> float:
+def otsu_extent(maps: Sequence[FloatArray]) -> float:
     """Relevance above which pixels belong to the mask, by Otsu's threshold of its square roots.
 
-    For a picture that is seen through windows: its peak is the highest of many windows', so a share of it
-    says little about the others.
+    For a picture that is seen through windows, whose peak is the highest of many windows' and says little
+    about the others; and for relevance that was spread, which is high inside of a defect and low outside.
 
     Args:
-        maps: relevance (H, W) of images that have the class, in logits a pixel.
+        maps: relevance (H, W) of images that have the class, in logits a pixel or as a share of its peak.
 
     Returns:
-        In logits a pixel.
+        In the unit of the maps; `FALLBACK` where nothing is relevant.
     """
     found = [np.sqrt(values[values > 0]) for values in maps if (values > 0).any()]
     return float(threshold_otsu(np.concatenate(found)) ** 2) if found else FALLBACK

@@ -18,7 +18,7 @@ from relmask.masks.calibration import (
     probabilities,
 )
 from relmask.masks.completion import STRANGE, mostly_grown
-from relmask.masks.extent import absolute_extent, choose_extent
+from relmask.masks.extent import choose_extent, otsu_extent
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
@@ -33,6 +33,7 @@ from relmask.training.sources import CachedFeatures, WholePictures
 FOLDS = 2
 LIKELY = 0.5
 """Chance from which a segmenter's pixel belongs to the mask."""
+TINY = 1e-12
 EXPLAINED = 16
 """At most so many images of a class are explained to choose how far its masks reach."""
 
@@ -165,6 +166,16 @@ class Explained:
             found += self.reader.grown(images, targets, maps[start : start + size], strange)
         return found
 
+    def spread(
+        self, indices: Sequence[int], maps: Sequence[NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
+        """Relevance (S, S) spread over what looks alike in the images."""
+        size, found = self.reader.batch_size, []
+        for start in range(0, len(indices), size):
+            images = self.pictures.batch([int(index) for index in indices[start : start + size]])
+            found += self.reader.spread(images, maps[start : start + size])
+        return found
+
     def maps(self, indices: Sequence[int], targets: Sequence[int]) -> list[NDArray[np.float32]]:
         """Relevance (S, S) of one class each, as masks will want it, but not grown."""
         size, found = self.reader.batch_size, []
@@ -219,17 +230,16 @@ def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, A
     maps = explained.maps(chosen, [k] * len(chosen))
     windows = explained.reader.spec.windows
     if windows and maps:
-        return {"seed": 0.0, "extent": absolute_extent(maps), "extent_of": "absolute", "strange": None}
+        return {"seed": 0.0, "extent": otsu_extent(maps), "extent_of": "absolute", "strange": None}
+    seed = 0.0 if windows else _seed(explained.false_peaks(k, gate), rate)
     strange = explained.strange(k)
     if strange is not None:
         whole = explained.grown(chosen, k, maps, strange)
-        maps, strange = (whole, strange) if mostly_grown(maps, whole) else (maps, None)
-    return {
-        "seed": 0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
-        "extent": choose_extent(maps, partial(explained.cleaned, k, gate, chosen)),
-        "extent_of": "peak",
-        "strange": strange,
-    }
+        if mostly_grown(maps, whole):
+            shares = [values / max(values.max(), TINY) for values in explained.spread(chosen, whole)]
+            return {"seed": seed, "extent": otsu_extent(shares), "extent_of": "peak", "strange": strange}
+    extent = choose_extent(maps, partial(explained.cleaned, k, gate, chosen))
+    return {"seed": seed, "extent": extent, "extent_of": "peak", "strange": None}
 
 
 def _seed(peaks: NDArray[np.float64], rate: float) -> float:

@@ -20,7 +20,7 @@ from relmask.evaluation.compare.bench import Contrasted, Trained
 from relmask.lrp import AlphaBeta, Composite, Epsilon, Gamma, ZBox, kind, module
 from relmask.masks.calibration import Calibration
 from relmask.masks.components import find_components
-from relmask.masks.extent import absolute_extent
+from relmask.masks.extent import otsu_extent
 from relmask.reader import Reader
 from relmask.segmenter import Segmentation, Segmenter
 from relmask.training.calibrate import Explained
@@ -107,7 +107,7 @@ def one_threshold(trained: Trained, reader: Reader) -> Calibration:
     for k in range(len(base.classes)):
         chosen = explained.positives(k, 0.0)
         maps += explained.maps(chosen, [k] * len(chosen))
-    same = {"gate": 0.0, "seed": 0.0, "extent": absolute_extent(maps), "extent_of": "absolute"}
+    same = {"gate": 0.0, "seed": 0.0, "extent": otsu_extent(maps), "extent_of": "absolute"}
     classes = {name: chosen.model_copy(update=same) for name, chosen in base.classes.items()}
     return base.model_copy(update={"classes": classes})
 
