@@ -86,7 +86,9 @@ def test_relevance_of_a_whole_picture_grows_over_what_stays_strange() -> None:
     alone = bright(slice(2, 6))
     assert np.array_equal(reader.grown(alone, target, reader.drawn(alone, target), 3.0)[0], drawn[0])
     picture, passing = image[0].permute(1, 2, 0).numpy(), np.array([[True]])
-    for growing, expected in (({}, drawn[0]), ({0: 3.0}, found)):
+    spread = reader.spread(image, [found])[0]
+    assert not np.array_equal(spread, found)
+    for growing, expected in (({}, drawn[0]), ({0: 3.0}, spread)):
         assert np.array_equal(reader.maps(picture, image, [], passing, growing)[0], expected)
 
 
@@ -96,6 +98,7 @@ def test_of_windows_it_is_smoothed_only() -> None:
     drawn = reader.drawn(image, target)
     assert np.array_equal(drawn[0], reader.relevance(image, target)[0].numpy())
     assert np.array_equal(reader.grown(image, target, drawn, 3.0)[0], drawn[0])
+    assert np.array_equal(reader.spread(image, drawn)[0], drawn[0])
     smoothed = Bright(windows=True, sigma=2.0).drawn(image, target)[0]
     assert smoothed.max() < 0.8
 

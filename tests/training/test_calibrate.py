@@ -46,6 +46,10 @@ class Fake:
     ) -> list[NDArray[np.float32]]:
         return [np.where(images[0, 0] > 0, values, self.rest * values.max()) for values in maps]
 
+    def spread(self, images: Tensor, maps: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        upper = np.arange(SIDE)[:, None] < SIDE // 2
+        return [np.where(upper, values, 0.1 * values.max()).astype(np.float32) for values in maps]
+
     def strangeness(self, images: Tensor, targets: Tensor) -> NDArray[np.float32] | None:
         return None if self.rest is None else np.linspace(0, 1, images[:, 0].numel(), dtype=np.float32)
 
@@ -147,3 +151,5 @@ def test_masks_grow_where_most_pictures_stay_strange(rest: float | None, grows: 
     fake = Fake(rest=rest)
     found = thresholds(scores, explained(fake, logits, targets, 60), ("crack", "pit"), 0.03, False, silent)
     assert found.growing == pytest.approx({0: 0.99, 1: 0.99} if grows else {}, abs=5e-3)
+    for threshold in found.classes.values():  # Otsu's, which parts what is spread: 0.9 and more, and 0.1
+        assert (threshold.extent == pytest.approx(0.1, rel=0.05)) == grows

@@ -28,7 +28,8 @@ class ClassThresholds(BaseModel):
     )
     strange: float | None = Field(
         default=None,
-        description="Novelty above which the mask grows over what is beside it; None where it does not grow.",
+        description="Novelty above which the mask grows over what is beside it, before relevance is spread; "
+        "None where it does neither.",
     )
     slope: float = Field(description="Of the probability: sigmoid(slope * logit + offset).")
     offset: float

@@ -1,6 +1,6 @@
 """Choose a run's thresholds from image-level labels alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,9 +33,9 @@ from relmask.training.sources import CachedFeatures, WholePictures
 FOLDS = 2
 LIKELY = 0.5
 """Chance from which a segmenter's pixel belongs to the mask."""
-TINY = 1e-12
 EXPLAINED = 16
 """At most so many images of a class are explained to choose how far its masks reach."""
+TINY = 1e-12  # relevance
 
 
 def calibrate(
@@ -159,30 +159,32 @@ class Explained:
         self, indices: Sequence[int], k: int, maps: Sequence[NDArray[np.float32]], strange: float
     ) -> list[NDArray[np.float32]]:
         """Relevance (S, S) of class k raised where the images stay strange."""
-        size, found = self.reader.batch_size, []
-        for start in range(0, len(indices), size):
-            images = self.pictures.batch([int(index) for index in indices[start : start + size]])
-            targets = torch.full((len(images),), k)
-            found += self.reader.grown(images, targets, maps[start : start + size], strange)
+        found = []
+        for part, images in self._batches(indices):
+            found += self.reader.grown(images, torch.full((len(images),), k), maps[part], strange)
         return found
 
     def spread(
         self, indices: Sequence[int], maps: Sequence[NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
         """Relevance (S, S) spread over what looks alike in the images."""
-        size, found = self.reader.batch_size, []
-        for start in range(0, len(indices), size):
-            images = self.pictures.batch([int(index) for index in indices[start : start + size]])
-            found += self.reader.spread(images, maps[start : start + size])
+        found = []
+        for part, images in self._batches(indices):
+            found += self.reader.spread(images, maps[part])
         return found
 
     def maps(self, indices: Sequence[int], targets: Sequence[int]) -> list[NDArray[np.float32]]:
-        """Relevance (S, S) of one class each, as masks will want it, but not grown."""
-        size, found = self.reader.batch_size, []
-        for start in range(0, len(indices), size):
-            images = self.pictures.batch([int(index) for index in indices[start : start + size]])
-            found += self.reader.drawn(images, torch.tensor(targets[start : start + size]))
+        """Relevance (S, S) of one class each, as masks will want it, but neither grown nor spread."""
+        found = []
+        for part, images in self._batches(indices):
+            found += self.reader.drawn(images, torch.tensor(targets[part]))
         return found
+
+    def _batches(self, indices: Sequence[int]) -> Iterator[tuple[slice, torch.Tensor]]:
+        size = self.reader.batch_size
+        for start in range(0, len(indices), size):
+            part = slice(start, start + size)
+            yield part, self.pictures.batch([int(index) for index in indices[part]])
 
 
 def thresholds(
