@@ -86,10 +86,13 @@ def test_relevance_of_a_whole_picture_grows_over_what_stays_strange() -> None:
     alone = bright(slice(2, 6))
     assert np.array_equal(reader.grown(alone, target, reader.drawn(alone, target), 3.0)[0], drawn[0])
     picture, passing = image[0].permute(1, 2, 0).numpy(), np.array([[True]])
-    spread = reader.spread(image, [found])[0]
-    assert not np.array_equal(spread, found)
-    for growing, expected in (({}, drawn[0]), ({0: 3.0}, spread)):
-        assert np.array_equal(reader.maps(picture, image, [], passing, growing)[0], expected)
+    spread = reader.spread(image, drawn)[0]
+    whole = reader.completed(image, target, drawn, 3.0)[0]
+    assert np.array_equal(whole, reader.spread(image, [found])[0])
+    assert np.array_equal(reader.completed(image, target, drawn, None)[0], spread)
+    assert not np.array_equal(spread, drawn[0])
+    for large, expected in (({}, drawn[0]), ({0: 3.0}, whole), ({0: None}, spread)):
+        assert np.array_equal(reader.maps(picture, image, [], passing, large)[0], expected)
 
 
 def test_of_windows_it_is_smoothed_only() -> None:

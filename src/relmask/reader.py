@@ -25,7 +25,7 @@ from relmask.models.unet import UNet, image_logits
 
 FloatArray = NDArray[np.float32]
 
-NOTHING: Mapping[int, float] = {}
+NOTHING: Mapping[int, float | None] = {}
 MIRRORS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 """Axes along which images (N, C, H, W) are mirrored."""
 
@@ -174,6 +174,13 @@ class Reader:
         assert after is not None
         return [grown(*parts, strange) for parts in zip(maps, before, after, strict=True)]
 
+    def completed(
+        self, images: Tensor, targets: Tensor, maps: Sequence[FloatArray], strange: float | None
+    ) -> list[FloatArray]:
+        """What `drawn` gave of large defects, `grown` unless `strange` is None, and `spread`."""
+        whole = maps if strange is None else self.grown(images, targets, maps, strange)
+        return self.spread(images, whole)
+
     @torch.inference_mode()
     def spread(self, images: Tensor, maps: Sequence[FloatArray]) -> list[FloatArray]:
         """Relevance (S, S) of images (N, 3, S, S) in [0, 1] spread over what looks alike in each.
@@ -232,7 +239,7 @@ class Reader:
         images: Tensor,
         places: list[Window],
         passing: NDArray[np.bool_],
-        growing: Mapping[int, float] = NOTHING,
+        large: Mapping[int, float | None] = NOTHING,
     ) -> dict[int, FloatArray]:
         """Relevance (H, W) of each class that some of the images pass, as masks want it.
 
@@ -241,7 +248,7 @@ class Reader:
             images: what `cut` gave, N of them.
             places: likewise.
             passing: (N, K), which images to explain for which class.
-            growing: classes whose relevance grows and spreads, and the novelty above which it grows.
+            large: classes whose relevance is completed, and the novelty above which it grows, if any.
         """
         classes = np.flatnonzero(passing.any(axis=0)).tolist()
         if places:
@@ -254,8 +261,8 @@ class Reader:
         for k in classes:
             targets = torch.tensor([k])
             maps = self.drawn(images, targets)
-            if k in growing:
-                maps = self.spread(images, self.grown(images, targets, maps, growing[k]))
+            if k in large:
+                maps = self.completed(images, targets, maps, large[k])
             found[k] = resize_map(torch.from_numpy(maps[0])[None], height, width)[0].numpy()
         return found
 
@@ -318,7 +325,7 @@ class MapReader(Reader):
         images: Tensor,
         places: list[Window],
         passing: NDArray[np.bool_],
-        growing: Mapping[int, float] = NOTHING,
+        large: Mapping[int, float | None] = NOTHING,
     ) -> dict[int, FloatArray]:
         """Chance (H, W) of each class that some of the images pass; one look at an image tells all."""
         classes = np.flatnonzero(passing.any(axis=0))

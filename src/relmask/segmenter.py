@@ -91,8 +91,8 @@ class Segmenter:
     def _segment(
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: NDArray[np.float64]
     ) -> Segmentation:
-        passing, growing = self.calibration.candidates(rows), self.calibration.growing
-        maps = self.reader.maps(picture, inputs, places, passing, growing)
+        passing, large = self.calibration.candidates(rows), self.calibration.large
+        maps = self.reader.maps(picture, inputs, places, passing, large)
         height, width = picture.shape[:2]
         return self.decide(rows.max(axis=0), maps, (height, width))
 

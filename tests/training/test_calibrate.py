@@ -23,8 +23,9 @@ class Fake:
 
     batch_size = 4
 
-    def __init__(self, windows: bool = False, rest: float | None = None) -> None:
+    def __init__(self, windows: bool = False, rest: float | None = None, fades: bool = False) -> None:
         self.spec = self
+        self.fades = fades
         self.rest = rest
         self.windows = windows
 
@@ -36,6 +37,8 @@ class Fake:
     def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
         squares = images[:, 0] * SCALE
         faint = 0.01 * torch.rand(squares.shape) * squares.amax((1, 2), keepdim=True)
+        if self.fades:
+            squares = squares * 0.1 ** (torch.arange(SIDE) - 4)
         return torch.where(squares > 0, squares, faint)
 
     def drawn(self, images: Tensor, targets: Tensor) -> list[NDArray[np.float32]]:
@@ -46,7 +49,13 @@ class Fake:
     ) -> list[NDArray[np.float32]]:
         return [np.where(images[0, 0] > 0, values, self.rest * values.max()) for values in maps]
 
-    def spread(self, images: Tensor, maps: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def completed(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        maps: Sequence[NDArray[np.float32]],
+        strange: float | None,
+    ) -> list[NDArray[np.float32]]:
         upper = np.arange(SIDE)[:, None] < SIDE // 2
         return [np.where(upper, values, 0.1 * values.max()).astype(np.float32) for values in maps]
 
@@ -150,6 +159,13 @@ def test_masks_grow_where_most_pictures_stay_strange(rest: float | None, grows: 
     scores, logits, targets = case()
     fake = Fake(rest=rest)
     found = thresholds(scores, explained(fake, logits, targets, 60), ("crack", "pit"), 0.03, False, silent)
-    assert found.growing == pytest.approx({0: 0.99, 1: 0.99} if grows else {}, abs=5e-3)
+    assert found.large == pytest.approx({0: 0.99, 1: 0.99} if grows else {}, abs=5e-3)
     for threshold in found.classes.values():  # Otsu's, which parts what is spread: 0.9 and more, and 0.1
         assert (threshold.extent == pytest.approx(0.1, rel=0.05)) == grows
+
+
+def test_masks_that_have_to_reach_far_are_of_large_defects_even_if_they_do_not_grow() -> None:
+    scores, logits, targets = case()
+    fake = Fake(rest=0.0, fades=True)
+    found = thresholds(scores, explained(fake, logits, targets, 60), ("crack", "pit"), 0.03, False, silent)
+    assert found.large == {0: None, 1: None}

@@ -44,7 +44,7 @@ class Brightness:
 
 def run_on_patches(pictures: Mapping[Path, FloatArray], extent: ClassThresholds = EXTENT) -> Run:
     spec = SimpleNamespace(windows=True, size=8)
-    calibration = SimpleNamespace(classes={"crack": extent}, growing={})
+    calibration = SimpleNamespace(classes={"crack": extent}, large={})
     stand_in: Any = SimpleNamespace(
         metadata=SimpleNamespace(input=spec, classes=("crack",)),
         reader=Brightness(),

@@ -26,10 +26,12 @@ class ClassThresholds(BaseModel):
     extent_of: Literal["peak", "absolute"] = Field(
         description="Is `extent` a share of the image's peak, or relevance in logits a pixel?"
     )
+    large: bool = Field(
+        default=False, description="Are its defects so large that relevance has to be completed?"
+    )
     strange: float | None = Field(
         default=None,
-        description="Novelty above which the mask grows over what is beside it, before relevance is spread; "
-        "None where it does neither.",
+        description="Novelty above which a large defect grows over what is beside it; None: it does not.",
     )
     slope: float = Field(description="Of the probability: sigmoid(slope * logit + offset).")
     offset: float
@@ -81,10 +83,9 @@ class Calibration(BaseModel):
         return float(self.defect_probability(gates)[0]) if np.allclose(gates, gates[0, 0]) else None
 
     @property
-    def growing(self) -> dict[int, float]:
-        """Numbers of the classes whose masks grow, and the novelty above which they do."""
-        limits = (threshold.strange for threshold in self.classes.values())
-        return {k: limit for k, limit in enumerate(limits) if limit is not None}
+    def large(self) -> dict[int, float | None]:
+        """Numbers of the classes of large defects, and the novelty above which each grows, if it does."""
+        return {k: of.strange for k, of in enumerate(self.classes.values()) if of.large}
 
     def candidates(self, logits: FloatArray) -> NDArray[np.bool_]:
         """Which classes (N, K) may get a mask; an image without any is clean."""

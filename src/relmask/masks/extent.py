@@ -14,6 +14,8 @@ LEVELS = np.geomspace(0.01, 0.64, 13)
 ENOUGH = 0.8  # of the images that the widest masks clean
 MARGIN = 0.5
 """Of the level whose masks just suffice: painting over reaches further than the mask, what is left is cut."""
+LARGE = 0.1
+"""Share of the peak below which masks of large defects have to reach; those of pits end above 0.15."""
 FALLBACK = 0.1  # share of the peak, where painting over tells nothing
 
 

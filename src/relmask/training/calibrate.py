@@ -18,7 +18,7 @@ from relmask.masks.calibration import (
     probabilities,
 )
 from relmask.masks.completion import STRANGE, mostly_grown
-from relmask.masks.extent import choose_extent, otsu_extent
+from relmask.masks.extent import LARGE, choose_extent, otsu_extent
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
@@ -164,13 +164,13 @@ class Explained:
             found += self.reader.grown(images, torch.full((len(images),), k), maps[part], strange)
         return found
 
-    def spread(
-        self, indices: Sequence[int], maps: Sequence[NDArray[np.float32]]
+    def completed(
+        self, indices: Sequence[int], k: int, maps: Sequence[NDArray[np.float32]], strange: float | None
     ) -> list[NDArray[np.float32]]:
-        """Relevance (S, S) spread over what looks alike in the images."""
+        """Relevance (S, S) of class k as masks of large defects want it."""
         found = []
         for part, images in self._batches(indices):
-            found += self.reader.spread(images, maps[part])
+            found += self.reader.completed(images, torch.full((len(images),), k), maps[part], strange)
         return found
 
     def maps(self, indices: Sequence[int], targets: Sequence[int]) -> list[NDArray[np.float32]]:
@@ -225,23 +225,30 @@ def thresholds(
 
 
 def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, Any]:
-    """Where masks of class k begin and end: `seed`, `extent`, `extent_of` and `strange` of its thresholds."""
+    """Where masks of class k begin and end: what `ClassThresholds` has from `seed` to `strange`."""
+    absolute = {"extent_of": "absolute", "large": False, "strange": None}
     if isinstance(explained.reader, MapReader):
-        return {"seed": LIKELY, "extent": LIKELY, "extent_of": "absolute", "strange": None}
+        return {"seed": LIKELY, "extent": LIKELY, **absolute}
     chosen = explained.positives(k, gate)
     maps = explained.maps(chosen, [k] * len(chosen))
     windows = explained.reader.spec.windows
     if windows and maps:
-        return {"seed": 0.0, "extent": otsu_extent(maps), "extent_of": "absolute", "strange": None}
-    seed = 0.0 if windows else _seed(explained.false_peaks(k, gate), rate)
-    strange = explained.strange(k)
-    if strange is not None:
-        whole = explained.grown(chosen, k, maps, strange)
-        if mostly_grown(maps, whole):
-            shares = [values / max(values.max(), TINY) for values in explained.spread(chosen, whole)]
-            return {"seed": seed, "extent": otsu_extent(shares), "extent_of": "peak", "strange": strange}
+        return {"seed": 0.0, "extent": otsu_extent(maps), **absolute}
     extent = choose_extent(maps, partial(explained.cleaned, k, gate, chosen))
-    return {"seed": seed, "extent": extent, "extent_of": "peak", "strange": None}
+    strange, large = explained.strange(k), False
+    if strange is not None:
+        grows = mostly_grown(maps, explained.grown(chosen, k, maps, strange))
+        strange, large = strange if grows else None, grows or extent < LARGE
+    if large:
+        whole = explained.completed(chosen, k, maps, strange)
+        extent = otsu_extent([values / max(values.max(), TINY) for values in whole])
+    return {
+        "seed": 0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
+        "extent": extent,
+        "extent_of": "peak",
+        "large": large,
+        "strange": strange,
+    }
 
 
 def _seed(peaks: NDArray[np.float64], rate: float) -> float:

@@ -73,8 +73,8 @@ class OwnMasks:
         images, places = self._run.reader.cut(picture)
         passing = np.zeros((len(images), len(self._run.metadata.classes)), bool)
         passing[:, named] = True
-        growing = self._run.segmenter.calibration.growing
-        return self._run.reader.maps(picture, images, places, passing, growing)
+        large = self._run.segmenter.calibration.large
+        return self._run.reader.maps(picture, images, places, passing, large)
 
     def _joined(self, name: str) -> tuple[Maps, Classes]:
         """Relevance of each class in the picture that these patches were cut out of, and its mask."""

@@ -140,7 +140,7 @@ def _with_masks(run: Run, found: Calibration, index: Index, part: Labelled) -> C
             if name not in sample.labels or not passing.any():
                 continue
             truth = read_truth(sample, index) == value
-            relevance = run.reader.maps(picture, images, places, passing, found.growing)[k]
+            relevance = run.reader.maps(picture, images, places, passing, found.large)[k]
             for number, extent in enumerate(EXTENTS):
                 tried = classes[name].model_copy(update={"extent": float(extent), "extent_of": "peak"})
                 mask = outline(relevance, tried)

@@ -51,7 +51,7 @@ def look(reader: Reader, calibration: Calibration, picture: FloatArray) -> Look:
     scored = time.perf_counter()
     passing = calibration.candidates(rows)
     passing[np.unravel_index(calibration.standardised(rows).argmax(), rows.shape)] = True
-    maps = reader.maps(picture, images, places, passing, calibration.growing)
+    maps = reader.maps(picture, images, places, passing, calibration.large)
     height, width = picture.shape[:2]
     seconds = (scored - began, time.perf_counter() - scored)
     return Look(rows.max(axis=0), maps, (height, width), seconds)
