@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import relmask
+from relmask.cli.allocation import keep_freed_memory
 from relmask.cli.calibrate import calibrate
 from relmask.cli.check import check
 from relmask.cli.compare import compare
@@ -94,4 +95,5 @@ def _explain_itself(
 def main() -> None:
     """Run the command line."""
     stop_on_sigterm()
+    keep_freed_memory()
     app(prog_name="relmask")  # also for `python -m relmask`
