@@ -22,6 +22,37 @@ def test_what_was_painted_over_looks_like_what_surrounds_it() -> None:
     assert (painted[~near] == image[~near]).all()
 
 
+def test_what_was_painted_over_keeps_the_texture_of_the_picture() -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:96, :96]
+    bricks = 0.5 + 0.3 * np.sign(np.sin(rows * np.pi / 6 + 0.3) * np.sin(columns * np.pi / 12 + 0.1))
+    image = np.repeat(bricks[..., None], 3, -1).astype(np.float32)
+    mask = np.zeros((96, 96), dtype=bool)
+    mask[36:54, 30:60] = True
+    broken = np.where(mask[..., None], np.float32(0.5), image)
+    assert np.abs(painted_over(broken, mask, rng) - image)[mask].mean() < 0.02
+
+
+def test_nothing_that_is_painted_over_is_copied_to_where_something_else_was() -> None:
+    rng = np.random.default_rng(0)
+    image = plate(rng)
+    mask = np.zeros((60, 80), dtype=bool)
+    for top, left in ((8, 8), (8, 60), (40, 30)):
+        mask[top : top + 8, left : left + 8] = True
+    image[mask] = 0.1
+    assert painted_over(image, mask, rng).min() > 0.45
+
+
+def test_a_mask_across_the_whole_picture_leaves_no_other_place_and_is_filled_with_its_level() -> None:
+    rng = np.random.default_rng(0)
+    image = plate(rng)
+    mask = np.ones((60, 80), dtype=bool)
+    mask[:, :4] = False
+    image[mask] = 0.1
+    painted = painted_over(image, mask, rng)
+    assert abs(painted[30, 8:60].mean() - 0.6) < 0.05
+
+
 def test_empty_and_full_masks_can_be_painted_over() -> None:
     rng = np.random.default_rng(0)
     image = plate(rng)

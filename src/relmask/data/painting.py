@@ -2,22 +2,32 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, gaussian_filter
+from scipy.ndimage import binary_dilation, find_objects, gaussian_filter, label
+from scipy.signal import fftconvolve
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 MARGIN = 2
 """Pixels by which a mask is widened: what is left of a border would still show the defect."""
+RING = 6
+"""Pixels around a hidden part that another place has to match to be copied there."""
+ALMOST = 0.9
+"""Of a side of the picture: a part as long as that has no other place to be copied from."""
 GRAIN = 2.0
 """Sigma in pixels: what is finer than that is the picture's grain."""
 
+MIRRORS = tuple((vertical, horizontal) for vertical in (1, -1) for horizontal in (1, -1))
+
 
 def painted_over(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
-    """The picture with the masked pixels filled: the level of what surrounds them, and grain from elsewhere.
+    """The picture with the masked pixels healed: filled from where it looks like what surrounds them.
 
-    The level is a Gaussian mean over the pixels outside the mask, with the narrowest Gaussian that reaches
-    some; the grain is the picture's own, moved here from where it overlaps the mask the least.
+    Each connected part is copied from the place of the picture or of its mirrors whose surroundings match
+    those of the part best, and brought to the part's level (compare Criminisi et al., "Region filling and
+    object removal by exemplar-based image inpainting", 2004, with one exemplar a part). A flat fill would be
+    a defect of its own on brick or grass. What has no such place gets the level of what surrounds it, and
+    grain from elsewhere.
 
     Args:
         image: (H, W, 3) in [0, 1].
@@ -27,12 +37,22 @@ def painted_over(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
     if not mask.any():
         return image
     hidden = binary_dilation(mask, iterations=MARGIN)
-    grain = image - _blurred(image, GRAIN)
-    moves = [(int(rng.integers(hidden.shape[0])), int(rng.integers(hidden.shape[1]))) for _ in range(16)]
-    move = min(moves, key=lambda by: np.count_nonzero(hidden & np.roll(hidden, by, (0, 1))))
-    filled = (_surroundings(image, hidden) + np.roll(grain, move, (0, 1))).clip(0, 1)
-    painted: Image = np.where(hidden[..., None], filled, image).astype(np.float32)
-    return painted
+    parts, _ = label(binary_dilation(hidden, iterations=MARGIN))
+    painted = image.copy()
+    lost = np.zeros_like(hidden)
+    for number, box in enumerate(find_objects(parts), start=1):
+        place = tuple(
+            slice(max(side.start - RING, 0), min(side.stop + RING, length))
+            for side, length in zip(box, hidden.shape, strict=True)
+        )
+        part = hidden[place] & (parts[place] == number)
+        patch = _patch(image, hidden, place, part)
+        if patch is None:
+            lost[place] |= part
+        else:
+            levelled = patch + _surroundings(image[place] - patch, part)
+            painted[place] = np.where(part[..., None], levelled.clip(0, 1), painted[place])
+    return _grained(painted, lost, rng) if lost.any() else painted
 
 
 def moved_copies(mask: Mask, count: int, rng: np.random.Generator) -> list[Mask]:
@@ -42,6 +62,52 @@ def moved_copies(mask: Mask, count: int, rng: np.random.Generator) -> list[Mask]
         copy = mask[:: rng.choice((1, -1)), :: rng.choice((1, -1))]
         copies.append(np.roll(copy, (rng.integers(mask.shape[0]), rng.integers(mask.shape[1])), (0, 1)))
     return copies
+
+
+def _patch(image: Image, hidden: Mask, place: tuple[slice, ...], part: Mask) -> Image | None:
+    """What to copy over a part (h, w) at a place: (h, w, 3), nothing of it hidden; None where there is none.
+
+    The sum of squared differences to the ring around the part, at all places at once, is three correlations.
+    """
+    ring = binary_dilation(part, iterations=RING) & ~hidden[place]
+    long = [side >= ALMOST * whole for side, whole in zip(part.shape, hidden.shape, strict=True)]
+    if all(long) or not ring.any():
+        return None
+    wanted, needed = image[place] * ring[..., None], (ring | part).astype(np.float32)
+    best, chosen = np.inf, None
+    for vertical, horizontal in MIRRORS:
+        mirrored = image[::vertical, ::horizontal]
+        taken = _correlated(hidden[::vertical, ::horizontal].astype(np.float32), needed) > 0.5
+        if taken.all():
+            continue
+        differs = _correlated((mirrored**2).sum(-1), ring.astype(np.float32))
+        for channel in range(mirrored.shape[-1]):
+            differs -= 2 * _correlated(mirrored[..., channel], wanted[..., channel])
+        differs[taken] = np.inf
+        top, left = np.unravel_index(np.argmin(differs), differs.shape)
+        if differs[top, left] < best:
+            best = differs[top, left]
+            chosen = mirrored[top : top + part.shape[0], left : left + part.shape[1]]
+    return chosen
+
+
+def _correlated(values: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = fftconvolve(values, kernel[::-1, ::-1], mode="valid")
+    return found
+
+
+def _grained(image: Image, hidden: Mask, rng: np.random.Generator) -> Image:
+    """The picture with the level of what surrounds the hidden pixels, and its grain moved there.
+
+    The level is a Gaussian mean over the pixels outside, with the narrowest Gaussian that reaches some; the
+    grain comes from where it overlaps what is hidden the least.
+    """
+    grain = image - _blurred(image, GRAIN)
+    moves = [(int(rng.integers(hidden.shape[0])), int(rng.integers(hidden.shape[1]))) for _ in range(16)]
+    move = min(moves, key=lambda by: np.count_nonzero(hidden & np.roll(hidden, by, (0, 1))))
+    filled = (_surroundings(image, hidden) + np.roll(grain, move, (0, 1))).clip(0, 1)
+    painted: Image = np.where(hidden[..., None], filled, image).astype(np.float32)
+    return painted
 
 
 def _surroundings(image: Image, hidden: Mask) -> Image:
