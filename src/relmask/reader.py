@@ -160,18 +160,28 @@ class Reader:
         ]
 
     def grown(
-        self, images: Tensor, targets: Tensor, maps: Sequence[FloatArray], strange: float
+        self,
+        images: Tensor,
+        targets: Tensor,
+        maps: Sequence[FloatArray],
+        strange: float,
+        clean: Tensor | None = None,
     ) -> list[FloatArray]:
-        """What `drawn` gave, raised where the image stays strange, see `relmask.masks.completion`."""
+        """What `drawn` gave, raised where the image stays strange, see `relmask.masks.completion`.
+
+        With as many clean images, only where it stays stranger than those do, painted over at the same
+        places: what painting leaves is no defect.
+        """
         before = self.strangeness(images, targets)
         if before is None:
             return list(maps)
-        painted = [
-            painted_over(image, core(values), np.random.default_rng(0))
-            for image, values in zip(images.permute(0, 2, 3, 1).numpy(), maps, strict=True)
-        ]
-        after = self.strangeness(torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2), targets)
+        cores = [core(values) for values in maps]
+        after = self.strangeness(_painted(images, cores), targets)
         assert after is not None
+        if clean is not None:
+            usual = self.strangeness(_painted(clean, cores), targets)
+            assert usual is not None
+            after = np.where(after > usual, after, 0)
         return [grown(*parts, strange) for parts in zip(maps, before, after, strict=True)]
 
     def completed(
@@ -354,6 +364,14 @@ class MapReader(Reader):
                     self.mirrors
                 )
         return chances * torch.from_numpy(passing)[..., None, None]
+
+
+def _painted(images: Tensor, masks: Sequence[NDArray[np.bool_]]) -> Tensor:
+    painted = [
+        painted_over(image, mask, np.random.default_rng(0))
+        for image, mask in zip(images.permute(0, 2, 3, 1).numpy(), masks, strict=True)
+    ]
+    return torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2)
 
 
 def composite_of(name: str, spec: Input) -> lrp.Composite:

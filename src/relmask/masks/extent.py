@@ -1,6 +1,6 @@
 """How far a mask reaches: chosen per class from relevance of images that have it, and from labels alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,19 @@ Mask = NDArray[np.bool_]
 
 LEVELS = np.geomspace(0.01, 0.64, 13)
 """Shares of the peak that are tried, a factor of the square root of 2 apart."""
-ENOUGH = 0.8  # of the images that the widest masks clean
-MARGIN = 0.5
-"""Of the level whose masks just suffice: painting over reaches further than the mask, what is left is cut."""
-LARGE = 0.1
-"""Share of the peak below which masks of large defects have to reach; those of pits end above 0.15."""
-FALLBACK = 0.1  # share of the peak, where painting over tells nothing
+ENOUGH = 0.8
+"""Of the images that masks at the best level clean."""
+TOLD = 0.5
+"""Share of the images that some masks have to clean: else painting over tells nothing."""
+MARGINS = np.geomspace(0.5, 1, 5)
+"""Of the highest level that suffices: what is left of a defect there goes unseen by the model."""
+ABOVE = np.geomspace(1, 3, 7)
+"""Of Otsu's threshold of spread relevance, which takes in much that is only a bit alike."""
+LARGE = 0.15
+"""Share of the peak below which masks of large defects have to reach."""
+FALLBACK = 0.3
+"""Share of the peak where nothing is relevant."""
+TINY = 1e-12
 
 
 def otsu_extent(maps: Sequence[FloatArray]) -> float:
@@ -35,38 +42,53 @@ def otsu_extent(maps: Sequence[FloatArray]) -> float:
     return float(threshold_otsu(np.concatenate(found)) ** 2) if found else FALLBACK
 
 
-def choose_extent(maps: Sequence[FloatArray], cleaned: Callable[[list[Mask]], float]) -> float:
+def choose_extent(
+    maps: Sequence[FloatArray],
+    cleaned: Callable[[list[Mask]], float],
+    alike: Callable[[list[Mask]], float],
+) -> tuple[float, float]:
     """Share of an image's peak above which relevance belongs to the mask.
 
     A mask is wide enough when the image is judged clean without what it covers. A pit is gone with a few
     pixels around the peak; of a large patch all has to go. So the masks of all images of the class are
-    narrowed together until too few are cleaned, and no image gets a threshold of its own. Half of the level
-    that is found is taken, see `MARGIN`.
+    narrowed together until too few are cleaned, and no image gets a threshold of its own. Between half of
+    that level, as a classifier misses what little is left of a defect, and the level itself the share is
+    taken whose pixels look most alike; anywhere, where painting over tells nothing.
 
     Args:
         maps: relevance (H, W) of images that have the class.
         cleaned: of a mask (H, W) for each of them, what share of the images is judged clean once the masks
             are painted over.
+        alike: of such masks, how much of them the look of their pixels explains.
 
     Returns:
-        Between 0.005 and 0.32; `FALLBACK` where nothing is relevant, or no mask cleans an image.
+        The share, from 0.005 to 0.64, and how much the look of the pixels explains there; `FALLBACK` and 0
+        where nothing is relevant.
     """
-    peaks = [float(values.max(initial=0.0)) for values in maps]
+    if not any((values > 0).any() for values in maps):
+        return FALLBACK, 0.0
+    shares = np.array([cleaned(_above(maps, level)) for level in LEVELS])
+    if shares.max() < TOLD:
+        return _most_alike(maps, LEVELS, alike)
+    suffices = LEVELS[shares >= ENOUGH * shares.max()].max()
+    return _most_alike(maps, suffices * MARGINS, alike)
 
-    def at(level: float) -> float:
-        masks = [
-            values > level * peak if peak > 0 else values > np.inf
-            for values, peak in zip(maps, peaks, strict=True)
-        ]
-        return cleaned(masks)
 
-    if not any(peak > 0 for peak in peaks) or not (most := at(LEVELS[0])):
-        return FALLBACK
-    suffices, fails = 0, len(LEVELS)
-    while fails - suffices > 1:
-        middle = (suffices + fails) // 2
-        if at(LEVELS[middle]) >= ENOUGH * most:
-            suffices = middle
-        else:
-            fails = middle
-    return float(MARGIN * LEVELS[suffices])
+def choose_spread_extent(
+    maps: Sequence[FloatArray], alike: Callable[[list[Mask]], float]
+) -> tuple[float, float]:
+    """The same for relevance that was spread: Otsu's threshold of all, or what is more alike above it."""
+    otsu = otsu_extent([values / max(float(values.max()), TINY) for values in maps])
+    return _most_alike(maps, np.minimum(otsu * ABOVE, 1 - TINY), alike)
+
+
+def _most_alike(
+    maps: Sequence[FloatArray], shares: Iterable[float], alike: Callable[[list[Mask]], float]
+) -> tuple[float, float]:
+    explained = {float(share): alike(_above(maps, share)) for share in shares}
+    best = max(explained, key=explained.__getitem__)
+    return best, explained[best]
+
+
+def _above(maps: Sequence[FloatArray], share: float) -> list[Mask]:
+    return [values > share * max(float(values.max()), TINY) for values in maps]

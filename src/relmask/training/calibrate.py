@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from relmask.data.painting import painted_over
 from relmask.data.splits import draw
+from relmask.masks.appearance import Appearance
 from relmask.masks.calibration import (
     Calibration,
     ClassThresholds,
@@ -18,7 +19,7 @@ from relmask.masks.calibration import (
     probabilities,
 )
 from relmask.masks.completion import STRANGE, mostly_grown
-from relmask.masks.extent import LARGE, choose_extent, otsu_extent
+from relmask.masks.extent import FALLBACK, LARGE, choose_extent, choose_spread_extent, otsu_extent
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
@@ -35,7 +36,6 @@ LIKELY = 0.5
 """Chance from which a segmenter's pixel belongs to the mask."""
 EXPLAINED = 16
 """At most so many images of a class are explained to choose how far its masks reach."""
-TINY = 1e-12  # relevance
 
 
 def calibrate(
@@ -155,14 +155,22 @@ class Explained:
         known = [values for values in found if values is not None]
         return float(np.quantile(np.concatenate(known), 1 - STRANGE)) if known else None
 
-    def grown(
+    def grows(
         self, indices: Sequence[int], k: int, maps: Sequence[NDArray[np.float32]], strange: float
-    ) -> list[NDArray[np.float32]]:
-        """Relevance (S, S) of class k raised where the images stay strange."""
+    ) -> bool:
+        """Do most images stay strange beside their relevance of class k, more than clean ones would there?"""
+        without = np.flatnonzero(self._without(k))
+        clean = without[np.linspace(0, len(without) - 1, len(indices)).astype(int)]
         found = []
         for part, images in self._batches(indices):
-            found += self.reader.grown(images, torch.full((len(images),), k), maps[part], strange)
-        return found
+            beside = self.pictures.batch(clean[part].tolist())
+            targets = torch.full((len(images),), k)
+            found += self.reader.grown(images, targets, maps[part], strange, beside)
+        return mostly_grown(maps, found)
+
+    def appearance(self, indices: Sequence[int]) -> Appearance:
+        """What the images look like."""
+        return Appearance([*self.pictures.batch(indices).permute(0, 2, 3, 1).numpy()])
 
     def completed(
         self, indices: Sequence[int], k: int, maps: Sequence[NDArray[np.float32]], strange: float | None
@@ -234,14 +242,18 @@ def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, A
     windows = explained.reader.spec.windows
     if windows and maps:
         return {"seed": 0.0, "extent": otsu_extent(maps), **absolute}
-    extent = choose_extent(maps, partial(explained.cleaned, k, gate, chosen))
-    strange, large = explained.strange(k), False
-    if strange is not None:
-        grows = mostly_grown(maps, explained.grown(chosen, k, maps, strange))
-        strange, large = strange if grows else None, grows or extent < LARGE
-    if large:
-        whole = explained.completed(chosen, k, maps, strange)
-        extent = otsu_extent([values / max(values.max(), TINY) for values in whole])
+    extent, large, strange = FALLBACK, False, None
+    if maps:
+        alike = explained.appearance(chosen).explains
+        extent, likeness = choose_extent(maps, partial(explained.cleaned, k, gate, chosen), alike)
+        limit = explained.strange(k)
+        grows = limit is not None and explained.grows(chosen, k, maps, limit)
+        if limit is not None and (grows or extent < LARGE):
+            limit = limit if grows else None
+            whole = explained.completed(chosen, k, maps, limit)
+            reached, of_whole = choose_spread_extent(whole, alike)
+            if of_whole >= likeness:
+                extent, large, strange = reached, True, limit
     return {
         "seed": 0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
         "extent": extent,
