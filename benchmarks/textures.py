@@ -121,7 +121,7 @@ def write_set(name: str, folder: Path) -> None:
     rng = np.random.default_rng(7)
     defects = ("chip", "stain", "scratch") if name == "cap" else ("scratch", "smear", "hole")
     photograph = None if name == "cap" else PHOTOGRAPHS[name]() / 255.0
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, str, str, str]] = []
     for number, label in enumerate(["ok"] * 80 + [label for label in defects for _ in range(16)]):
         image, mask = cap(label, rng) if photograph is None else textured(crop(photograph, rng), label, rng)
         names = f"{label}/{number:03d}.png", f"masks/{number:03d}.png" if mask.any() else ""
@@ -129,9 +129,9 @@ def write_set(name: str, folder: Path) -> None:
             if path:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray((values * 255).astype(np.uint8)).save(folder / path)
-        rows.append((names[0], label, names[1]))
+        rows.append((names[0], label, str(number), names[1]))
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("image", "label", "mask"), *rows])
+        csv.writer(file).writerows([("image", "label", "group", "mask"), *rows])
 
 
 def main() -> None:

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relmask.data.index import Index, Sample, read_index
-from relmask.data.splits import SHARES, Split, assign, crossing_groups, draw, read_split, write_split
+from relmask.data.splits import (
+    SHARES,
+    Split,
+    SplitLine,
+    assign,
+    crossing_groups,
+    draw,
+    placed,
+    read_split,
+    write_split,
+)
 from relmask.errors import DataError
 from tests.data.pictures import labelled, table
 
@@ -34,6 +44,30 @@ def where(split: Split) -> dict[str, set[str | None]]:
         for label in sample.labels or {"ok"}:
             found[label].add(sample.split)
     return found
+
+
+def test_pictures_belong_where_the_run_put_them_or_their_patches() -> None:
+    samples = index_of(
+        [
+            ("ok", "alone", "test"),
+            ("ok", "new", "test"),
+            ("ok", "whole", None),
+            ("ok", "both", None),
+            ("ok", "unheard", None),
+        ]
+    ).samples
+    lines = {
+        name: SplitLine(frozenset(), group, split)
+        for name, group, split in (
+            ("0.png", "alone", "train"),
+            ("whole/1.png", "whole", "val"),
+            ("whole/2.png", "whole", "val"),
+            ("both/1.png", "both", "val"),
+            ("both/2.png", "both", "train"),
+        )
+    }
+    assert placed(samples, lines, "test") == ["train", "test", "val", "train", "test"]
+    assert placed(samples, {}, "val") == ["test", "test", "val", "val", "val"]
 
 
 many = st.lists(st.tuples(st.sampled_from(["ok", *CLASSES]), st.integers(1, 4)), min_size=1, max_size=60).map(

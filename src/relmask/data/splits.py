@@ -184,6 +184,33 @@ def read_split(path: Path) -> dict[str, SplitLine]:
     }
 
 
+def placed(samples: Sequence[Sample], lines: Mapping[str, SplitLine], default: str) -> list[str]:
+    """Where a run's pictures and others belong, so that none is judged by what was learned from it.
+
+    Args:
+        samples: of some data.
+        lines: the run's split.csv by name, which decides for a picture that it knows.
+        default: of a picture that nothing places.
+
+    Returns:
+        A split for each sample: the run's, by name; else the data's own; else that of the run's pictures of
+        the same group, such as patches of a picture ("train", if they lie in several splits); else `default`.
+    """
+    groups: dict[str, set[str]] = defaultdict(set)
+    for line in lines.values():
+        groups[line.group].add(line.split)
+
+    def place(sample: Sample) -> str:
+        if sample.name in lines:
+            return lines[sample.name].split
+        of_group = groups.get(sample.group, set())
+        return sample.split or (
+            next(iter(of_group)) if len(of_group) == 1 else "train" if of_group else default
+        )
+
+    return [place(sample) for sample in samples]
+
+
 def _draw_val(index: Index, seed: int) -> Index:
     train = Index(index.root, index.part("train"), index.classes, index.clean)
     total = SHARES["train"] + SHARES["val"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from relmask.data.index import Index, Sample
-from relmask.data.splits import SplitLine, read_split
+from relmask.data.splits import SplitLine, placed, read_split
 from relmask.evaluation import pages
 from relmask.evaluation.controls import Control
 from relmask.evaluation.measure import measure, measure_control
@@ -82,14 +82,11 @@ def evaluate(
 def choose(samples: Sequence[Sample], split: str, lines: Mapping[str, SplitLine]) -> tuple[Sample, ...]:
     """The samples of a split.
 
-    For an image that the run knows (`lines`: its split.csv by name) the run decides, so that none is tested
-    that was trained on; else the index's own split; an image that neither places is new, and may be tested.
+    See `placed`; an image that neither the run (`lines`: its split.csv by name) nor the index places is new,
+    and may be tested.
     """
-
-    def place(sample: Sample) -> str:
-        return lines[sample.name].split if sample.name in lines else sample.split or "test"
-
-    return tuple(sample for sample in samples if place(sample) == split)
+    places = placed(samples, lines, "test")
+    return tuple(sample for sample, place in zip(samples, places, strict=True) if place == split)
 
 
 def shared_groups(samples: Sequence[Sample], split: str, lines: Mapping[str, SplitLine]) -> set[str]:

@@ -12,7 +12,7 @@ from scipy import stats
 
 from relmask.data.index import Sample
 from relmask.data.painting import moved_copies, painted_over
-from relmask.data.splits import SplitLine
+from relmask.data.splits import SplitLine, placed
 from relmask.errors import DataError, ImageError, UsageError
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
@@ -134,14 +134,15 @@ def chosen(samples: Sequence[Sample], lines: dict[str, SplitLine]) -> tuple[Samp
 
     Args:
         samples: of DATA.
-        lines: the run's split.csv, which decides where it knows a picture; else DATA's own split does.
+        lines: the run's split.csv, see `placed`.
     """
-
-    def place(sample: Sample) -> str:
-        return lines[sample.name].split if sample.name in lines else sample.split or "val"
-
-    rank = {"val": 0, "train": 1}
-    return tuple(sorted((s for s in samples if place(s) in rank), key=lambda s: rank[place(s)]))
+    places = placed(samples, lines, "val")
+    return tuple(
+        sample
+        for wanted in ("val", "train")
+        for sample, place in zip(samples, places, strict=True)
+        if place == wanted
+    )
 
 
 def likeness(one: Map, other: Map, pixels: int) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import torch
 from relmask import __version__
 from relmask.data.index import Index, Sample, read_index, with_splits
 from relmask.data.patches import patch_size
-from relmask.data.splits import Split, read_split, write_split
+from relmask.data.splits import Split, placed, read_split, write_split
 from relmask.data.truth import has_mask, read_truth, with_masks
 from relmask.errors import DataError, RunError
 from relmask.formats.corrected import corrected
@@ -172,8 +172,7 @@ def agreed(mapped: Mapped, student: MapReader, drawn: Index) -> Mapped:
 def _split(run: Run, index: Index) -> Split:
     require_known(run, index)
     lines = read_split(run.path / "split.csv")
-    places = [lines[s.name].split if s.name in lines else s.split or "train" for s in index.samples]
-    chosen = with_splits(index, places)
+    chosen = with_splits(index, placed(index.samples, lines, "train"))
     if not chosen.part("train"):
         raise DataError(f"{index.root} has no picture to train on: all are in the run's other splits.")
     return Split(chosen, run.metadata.split != "random", ())

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from relmask.data.index import Index, Sample, read_index
-from relmask.data.splits import read_split
+from relmask.data.splits import placed, read_split
 from relmask.data.truth import has_truth, read_truth
 from relmask.errors import DataError, UsageError
 from relmask.formats.corrected import corrected
@@ -95,15 +95,14 @@ def require_known(run: Run, index: Index) -> None:
 
 def _chosen(run: Run, index: Index) -> tuple[Sample, ...]:
     lines = read_split(run.path / "split.csv")
-    known = [sample for sample in index.samples if sample.name in lines]
-    if known:
-        val, train = (
-            tuple(sample for sample in known if lines[sample.name].split == split)
-            for split in ("val", "train")
-        )
-        chosen = val or train
-    else:
-        chosen = tuple(sample for sample in index.samples if sample.split != "test")
+    groups = {line.group for line in lines.values()}
+    known = [sample for sample in index.samples if sample.name in lines] or [
+        sample for sample in index.samples if sample.group in groups
+    ]
+    samples = known or index.samples
+    places = placed(samples, lines, "new")
+    wanted = ({"val"} if "val" in places else {"train"}) if known else {"new", "train", "val"}
+    chosen = tuple(sample for sample, place in zip(samples, places, strict=True) if place in wanted)
     if not chosen:
         raise DataError(f"{index.root} has no picture to calibrate with: none outside the test split.")
     return chosen
