@@ -67,10 +67,13 @@ def choose_extent(
     """
     if not any((values > 0).any() for values in maps):
         return FALLBACK, 0.0
-    shares = np.array([cleaned(_above(maps, level)) for level in LEVELS])
-    if shares.max() < TOLD:
+    shares = {level: cleaned(_above(maps, level)) for level in LEVELS[::2]}
+    if (most := max(shares.values())) < TOLD:
         return _most_alike(maps, LEVELS, alike)
-    suffices = LEVELS[shares >= ENOUGH * shares.max()].max()
+    suffices = max(level for level, share in shares.items() if share >= ENOUGH * most)
+    between = LEVELS[suffices < LEVELS][:1]
+    if len(between) and cleaned(_above(maps, between[0])) >= ENOUGH * most:
+        suffices = between[0]
     return _most_alike(maps, suffices * MARGINS, alike)
 
 
