@@ -138,17 +138,20 @@ class Run:
         self.path = path
         self.metadata = metadata
         self.reader = reader
+        self._segmenter: Segmenter | None = None
 
-    @cached_property
+    @property
     def segmenter(self) -> Segmenter:
-        """What makes masks.
+        """What makes masks, with the thresholds that the run has now.
 
         Raises:
             RunError: the run has no thresholds yet.
         """
         if self.metadata.calibration is None:
             raise RunError(f"{self.path} has no thresholds. Choose them: relmask calibrate {self.path} DATA")
-        return Segmenter(self.reader, self.metadata.classes, self.metadata.calibration)
+        if self._segmenter is None or self._segmenter.calibration is not self.metadata.calibration:
+            self._segmenter = Segmenter(self.reader, self.metadata.classes, self.metadata.calibration)
+        return self._segmenter
 
     def with_calibration(self, calibration: Calibration) -> "Run":
         """The same run with other thresholds; nothing is written."""

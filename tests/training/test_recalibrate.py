@@ -54,6 +54,14 @@ def test_without_a_new_share_the_runs_own_holds(run: Run, parts: Path) -> None:
     assert recalibrate(run, parts).false_alarms == 0.3
 
 
+def test_a_run_in_memory_segments_with_its_new_thresholds(run: Run, parts: Path) -> None:
+    before = run.segmenter
+    found = recalibrate(run, parts, false_alarms=0.45)
+    assert run.segmenter.calibration == found
+    assert run.segmenter is not before
+    assert run.segmenter is run.segmenter
+
+
 def test_a_few_masks_may_say_how_far_masks_reach(run: Run, parts: Path) -> None:
     plain = recalibrate(run, parts, false_alarms=0.45)
     found = recalibrate(run, parts, false_alarms=0.45, masks=parts)

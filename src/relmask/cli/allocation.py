@@ -4,8 +4,8 @@ import contextlib
 import ctypes
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # malloc.h
-LARGEST = 2**31 - 1
-"""Bytes; what mallopt takes at most."""
+LARGEST = 2**31 - 1, 2**25
+"""Bytes; what mallopt takes at most as the size of a block, now and before glibc 2.35."""
 
 
 def keep_freed_memory() -> None:
@@ -17,5 +17,5 @@ def keep_freed_memory() -> None:
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # no such function; TypeError: Windows
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(TRIM_THRESHOLD, LARGEST)
-        mallopt(MMAP_THRESHOLD, LARGEST)
+        if any(mallopt(MMAP_THRESHOLD, size) for size in LARGEST):
+            mallopt(TRIM_THRESHOLD, LARGEST[0])

@@ -184,7 +184,7 @@ def _look(run: Run, samples: Sequence[Sample], progress: Progress) -> list[Known
 
 
 def _array(image: torch.Tensor) -> Image:
-    array: Image = image.numpy().transpose(1, 2, 0)
+    array: Image = image.numpy().transpose(1, 2, 0).copy()  # a view would keep all windows of the picture
     return array
 
 
