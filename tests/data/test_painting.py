@@ -1,4 +1,5 @@
 import numpy as np
+from skimage import data
 
 from relmask.data.painting import MARGIN, moved_copies, painted_over
 
@@ -31,6 +32,17 @@ def test_what_was_painted_over_keeps_the_texture_of_the_picture() -> None:
     mask[36:54, 30:60] = True
     broken = np.where(mask[..., None], np.float32(0.5), image)
     assert np.abs(painted_over(broken, mask, rng) - image)[mask].mean() < 0.02
+
+
+def test_a_hole_in_a_wall_is_closed_with_bricks() -> None:
+    grey = data.brick()[100:260, 100:260].astype(np.float32) / 255
+    wall = np.repeat(grey[..., None], 3, -1)
+    rows, columns = np.mgrid[:160, :160]
+    hole = np.hypot(rows - 80, columns - 70) < 9
+    painted = painted_over(np.where(hole[..., None], np.float32(0), wall), hole, np.random.default_rng(0))
+    flat = np.where(hole, grey[~hole].mean(), grey)
+    assert np.abs(painted.mean(-1) - grey)[hole].mean() < 0.8 * np.abs(flat - grey)[hole].mean()
+    assert painted[hole].std() > 0.5 * wall[hole].std()
 
 
 def test_nothing_that_is_painted_over_is_copied_to_where_something_else_was() -> None:
