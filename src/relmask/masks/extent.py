@@ -21,6 +21,8 @@ ABOVE = np.geomspace(1, 3, 7)
 """Of Otsu's threshold of spread relevance, which takes in much that is only a bit alike."""
 LARGE = 0.15
 """Share of the peak below which masks of large defects have to reach."""
+CLEARLY = 1.5
+"""Times as much as of completed masks that their look has to explain of plain ones, to keep these."""
 FALLBACK = 0.3
 """Share of the peak where nothing is relevant."""
 TINY = 1e-12

@@ -19,7 +19,7 @@ from relmask.masks.calibration import (
     probabilities,
 )
 from relmask.masks.completion import STRANGE, mostly_grown
-from relmask.masks.extent import FALLBACK, LARGE, choose_extent, choose_spread_extent, otsu_extent
+from relmask.masks.extent import CLEARLY, FALLBACK, LARGE, choose_extent, choose_spread_extent, otsu_extent
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
@@ -252,7 +252,7 @@ def reach(explained: Explained, k: int, gate: float, rate: float) -> dict[str, A
             limit = limit if grows else None
             whole = explained.completed(chosen, k, maps, limit)
             reached, of_whole = choose_spread_extent(whole, alike)
-            if of_whole >= likeness:
+            if CLEARLY * of_whole >= likeness:
                 extent, large, strange = reached, True, limit
     return {
         "seed": 0.0 if windows else _seed(explained.false_peaks(k, gate), rate),
