@@ -48,15 +48,16 @@ def test_the_order_of_the_rows_does_not_matter(tmp_path: Path) -> None:
     assert one.fingerprint == two.fingerprint
 
 
-def test_the_fingerprint_changes_with_labels_groups_and_sizes(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_labels_groups_splits_and_sizes(tmp_path: Path) -> None:
     prints = set()
-    for number, row in enumerate(["a.png,pit,g", "a.png,crack,g", "a.png,pit,h", "z.png,pit,g"]):
+    rows = ["a.png,pit,g,val", "a.png,crack,g,val", "a.png,pit,h,val", "z.png,pit,g,val", "a.png,pit,g,test"]
+    for number, row in enumerate(rows):
         folder = tmp_path / str(number)
-        table(folder / "index.csv", f"image,label,group\n{row}\nb.png,ok,k\n")
+        table(folder / "index.csv", f"image,label,group,split\n{row}\nb.png,ok,k,train\n")
         prints.add(read_index(folder).fingerprint)
     (tmp_path / "0" / "a.png").write_bytes(b"longer")
     prints.add(read_index(tmp_path / "0").fingerprint)
-    assert len(prints) == 5
+    assert len(prints) == 6
 
 
 def test_all_problems_of_a_csv_are_named_at_once(tmp_path: Path) -> None:

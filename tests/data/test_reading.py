@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from relmask.data.reading import Intensity, measure_intensity, read_image
+from relmask.data.reading import MOST_PIXELS, Intensity, batched, measure_intensity, read_image
 from relmask.errors import ImageError
 from tests.data.pictures import picture, write_png16
 
@@ -90,6 +90,13 @@ def test_a_few_dead_pixels_do_not_decide_the_range(tmp_path: Path) -> None:
     found = measure_intensity([deep(tmp_path / "a.tif", values)])
     assert 90 <= found.low <= 100
     assert 199 <= found.high <= 215
+
+
+def test_a_batch_ends_at_a_count_or_where_its_pictures_fill_the_memory() -> None:
+    large = MOST_PIXELS // 2
+    pixels = [1, 1, 1, large, large, 1, large, 2 * large, 1]
+    assert list(batched(pixels, 3, int)) == [[1, 1, 1], [large, large], [1, large, 2 * large], [1]]
+    assert list(batched([], 3, int)) == []
 
 
 @pytest.mark.parametrize("value", [0.0, 0.25, -3.0, 65535.0])

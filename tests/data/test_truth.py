@@ -9,7 +9,7 @@ from PIL import Image
 import relmask
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.reading import read_image
-from relmask.data.truth import has_truth, read_truth
+from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
 from relmask.errors import ImageError
 from tests.data.pictures import picture
 
@@ -132,6 +132,20 @@ def test_an_index_does_not_need_the_masks(tmp_path: Path) -> None:
     sample, _ = world(tmp_path, INSIDE)
     (tmp_path / "m.png").unlink()
     assert read_index(tmp_path).samples[0] == sample
+
+
+def test_masks_that_cannot_be_read_are_left_out_and_named(tmp_path: Path) -> None:
+    _, index = world(tmp_path, np.zeros((3, 3), np.uint8))
+    with pytest.warns(UserWarning, match=r"1 masks cannot be read:\n.*m\.png: the mask has 3x3"):
+        assert legible(index.samples, index) == list(index.samples[1:])
+
+
+def test_the_fingerprint_changes_with_what_masks_say(tmp_path: Path) -> None:
+    prints = set()
+    for mask in (INSIDE, 1 - INSIDE, np.zeros((3, 3), np.uint8), INSIDE):
+        _, index = world(tmp_path, mask)
+        prints.add(truth_fingerprint(index.samples, index))
+    assert len(prints) == 3
 
 
 MAY_READ = re.compile(

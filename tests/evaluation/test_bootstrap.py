@@ -27,6 +27,7 @@ def tally(groups: int, alike: int, seed: int = 0) -> Tally:
                 called=bool(mask.any()),
                 score=score,
                 scores={"crack": score},
+                maps={},
             )
     return found
 

@@ -44,7 +44,10 @@ def perfect(truth: NDArray[np.uint8]) -> Segmentation:
     scores = {name: float((truth == k).any()) for k, name in enumerate(CLASSES, start=1)}
     defect = bool(truth.any())
     relevance = (truth > 0).astype(np.float32) if defect else None
-    return Segmentation(truth, relevance, scores, float(defect), "defect" if defect else "clean", ())
+    maps = {
+        name: (truth == k).astype(np.float32) for k, name in enumerate(CLASSES, start=1) if (truth == k).any()
+    }
+    return Segmentation(truth, relevance, scores, float(defect), "defect" if defect else "clean", (), maps)
 
 
 def blind(truth: NDArray[np.uint8]) -> Segmentation:

@@ -35,6 +35,7 @@ def tally(pairs: list[tuple[Masks, Masks]], scores: list[float] | None = None) -
             called=bool(mask.any()),
             score=scores[number] if scores else float(mask.any()),
             scores={"crack": float((mask == 1).mean()), "pit": float((mask == 2).mean())},
+            maps={name: (mask == k).astype(np.float32) for k, name in enumerate(CLASSES, start=1)},
         )
     return found
 
@@ -65,6 +66,25 @@ def test_class_iou_equals_torchmetrics(pairs: list[tuple[Masks, Masks]]) -> None
     predicted, target = (torch.from_numpy(np.stack(side)) for side in zip(*pairs, strict=True))
     reference = multiclass_jaccard_index(predicted, target, num_classes=3, average="none")
     assert [scores[name].iou for name in CLASSES] == pytest.approx(reference[1:].tolist(), abs=1e-6)
+
+
+def test_each_class_is_ranked_by_its_own_relevance() -> None:
+    truth = np.zeros((12, 15), np.uint8)
+    truth[2:5, 2:6] = 1
+    found = Tally(CLASSES)
+    found.add(
+        name="a",
+        group="a",
+        labels=frozenset(["crack"]),
+        mask=truth,
+        truth=truth,
+        relevance=None,
+        called=True,
+        score=1.0,
+        scores={"crack": 0.6, "pit": 0.9},
+        maps={"crack": truth.astype(np.float32)},
+    )
+    assert found.per_class()["crack"].ap == pytest.approx(1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=40))

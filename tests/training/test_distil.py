@@ -21,7 +21,10 @@ from relmask.training.distil import agreed, distil
 from relmask.training.mapped import VOID, Mapped
 from relmask.training.recalibrate import recalibrate
 
-pytestmark = pytest.mark.usefixtures("few_steps")
+pytestmark = [
+    pytest.mark.usefixtures("few_steps"),
+    pytest.mark.filterwarnings("ignore:3 groups of pictures:UserWarning"),  # of validation: told by calibrate
+]
 
 
 @pytest.fixture

@@ -53,6 +53,8 @@ def test_broken_pictures_are_left_out_and_named(mixed: list[Sample]) -> None:
 def test_only_broken_pictures_are_a_data_error(mixed: list[Sample]) -> None:
     with pytest.raises(DataError, match="None of 2 pictures can be read"):
         readable([mixed[1], mixed[3]], silent)
+    with pytest.warns(UserWarning, match="2 pictures cannot be read"):
+        assert readable([mixed[1], mixed[3]], silent, needed=False) == []
 
 
 def test_good_pictures_warn_of_nothing(mixed: list[Sample]) -> None:

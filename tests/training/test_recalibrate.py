@@ -50,8 +50,11 @@ def test_pictures_that_the_run_remembers_are_not_taken_for_cleaner_than_others(
         assert found.usual > naive.classes[name].usual + 0.5
 
 
-def test_without_a_new_share_the_runs_own_holds(run: Run, parts: Path) -> None:
-    assert recalibrate(run, parts).false_alarms == 0.3
+def test_without_a_new_share_the_runs_own_holds_and_too_few_clean_pictures_are_told(
+    run: Run, parts: Path
+) -> None:
+    with pytest.warns(UserWarning, match=r"3 groups of pictures without a defect cannot show.* 30.0%"):
+        assert recalibrate(run, parts).false_alarms == 0.3
 
 
 def test_a_run_in_memory_segments_with_its_new_thresholds(run: Run, parts: Path) -> None:
@@ -69,6 +72,32 @@ def test_a_few_masks_may_say_how_far_masks_reach(run: Run, parts: Path) -> None:
     assert run.metadata.calibration == found
     for name, thresholds in found.classes.items():
         assert (thresholds.gate, thresholds.seed) == (plain.classes[name].gate, plain.classes[name].seed)
+
+
+def test_masks_alone_leave_the_gates_that_the_run_has(run: Run, parts: Path) -> None:
+    before = run.metadata.calibration
+    assert before is not None
+    found = recalibrate(run, parts, masks=parts)
+    assert found.saw_masks
+    assert (found.groups, found.negatives) == (before.groups, before.negatives)
+    for name, thresholds in before.classes.items():
+        same = thresholds.model_copy(update={"extent": found.classes[name].extent})
+        assert found.classes[name] == same
+    assert any(found.classes[name].extent != before.classes[name].extent for name in before.classes)
+
+
+def test_an_extent_in_logits_a_pixel_stays_one(run: Run, parts: Path) -> None:
+    before = run.metadata.calibration
+    assert before is not None
+    levels = {
+        name: thresholds.model_copy(update={"extent": 1e-4, "extent_of": "absolute"})
+        for name, thresholds in before.classes.items()
+    }
+    run.metadata = run.metadata.model_copy(
+        update={"calibration": before.model_copy(update={"classes": levels})}
+    )
+    found = recalibrate(run, parts, masks=parts)
+    assert {thresholds.extent_of for thresholds in found.classes.values()} == {"absolute"}
 
 
 def test_masks_that_are_not_there_are_not_claimed_to_be_seen(run: Run, parts: Path, tmp_path: Path) -> None:

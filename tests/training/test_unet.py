@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import relmask
 from relmask.data.index import read_index
@@ -69,6 +70,19 @@ def test_data_without_masks_are_refused(parts: Path, tmp_path: Path) -> None:
     rows = [(s.path, "|".join(s.labels) or "ok", s.split) for s in read_index(parts).samples]
     write_csv(tmp_path / "index.csv", ("image", "label", "split"), rows)
     with pytest.raises(DataError, match="has a mask to learn from"):
+        fit_unet(tmp_path / "index.csv", tmp_path / "run", **SMALL)
+
+
+def test_a_mask_of_another_size_is_left_out(parts: Path, tmp_path: Path) -> None:
+    samples = [sample for sample in read_index(parts).samples if len(sample.labels) < 2]
+    wrong = next(s.name for s in samples if s.labels and s.split == "train")
+    Image.new("L", (3, 3)).save(tmp_path / "wrong.png")
+    rows = [
+        (s.path, "|".join(s.labels) or "ok", s.split, tmp_path / "wrong.png" if s.name == wrong else s.mask)
+        for s in samples
+    ]
+    write_csv(tmp_path / "index.csv", ("image", "label", "split", "mask"), rows)
+    with pytest.warns(UserWarning, match=r"1 masks cannot be read:\n.*wrong\.png"):
         fit_unet(tmp_path / "index.csv", tmp_path / "run", **SMALL)
 
 

@@ -30,7 +30,8 @@ def calibrate(
 ) -> None:
     """Choose the thresholds of a run anew, without training.
 
-    With --masks, true masks say how far masks reach; name DATA itself to take those that it names.
+    With --masks, true masks say how far masks reach, and gates stay unless --false-alarms is given; name DATA
+    itself to take those that it names.
 
     When stopped: the run keeps the thresholds that it had; the same command starts again.
 

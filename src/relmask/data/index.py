@@ -82,11 +82,12 @@ class Index:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over names, labels, groups and file sizes: cheap, and another when DATA changed."""
+        """SHA-256 over names, labels, groups, splits and file sizes: cheap, and another when DATA changed."""
         digest = hashlib.sha256()
         for sample in self.samples:
             size = sample.path.stat().st_size if sample.path.exists() else -1
-            digest.update(repr((sample.name, sorted(sample.labels), sample.group, size)).encode())
+            said = (sample.name, sorted(sample.labels), sample.group, sample.split, size)
+            digest.update(repr(said).encode())
         return digest.hexdigest()
 
 

@@ -1,8 +1,9 @@
 """Pictures as numbers in [0, 1], on a scale that is the same for all pictures of a run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from relmask.data.decoding import Pixels, is_deep, read_pixels
 from relmask.errors import ImageError
 
+MOST_PIXELS = 2**24
+"""A batch is closed when it holds this many, so that large pictures do not fill the memory."""
 _SAMPLED_PICTURES = 256
 _SAMPLED_PIXELS = 40_000
+
+
+Read = TypeVar("Read")
 
 
 class Intensity(BaseModel):
@@ -60,6 +66,26 @@ def scaled(pixels: Pixels, intensity: Intensity = DEFAULT) -> NDArray[np.float32
         wide = (pixels.astype(np.float64) - intensity.low) / (intensity.high - intensity.low)
         values = np.nan_to_num(wide, nan=0.0).clip(0, 1).astype(np.float32)
     return values if values.ndim == 3 else np.repeat(values[:, :, None], 3, axis=2)
+
+
+def batched(read: Iterable[Read], count: int, pixels: Callable[[Read], int]) -> Iterator[list[Read]]:
+    """Batches of pictures that are read as they are needed.
+
+    Args:
+        read: pictures, with whatever belongs to them.
+        count: in a batch; fewer where they have more than `MOST_PIXELS` together.
+        pixels: how many one has.
+    """
+    batch: list[Read] = []
+    held = 0
+    for one in read:
+        batch.append(one)
+        held += pixels(one)
+        if len(batch) == count or held >= MOST_PIXELS:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def measure_intensity(paths: Sequence[Path]) -> Intensity:

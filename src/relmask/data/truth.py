@@ -1,6 +1,8 @@
 """True masks. This is the one place that opens their files: training and segmentation never come here."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from relmask.data.decoding import image_size, read_values
 from relmask.data.index import Drawing, Index, Sample
+from relmask.data.problems import listed
 from relmask.errors import ImageError
 
 
@@ -38,6 +41,34 @@ def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
 def mask_cell(sample: Sample) -> str:
     """What the mask column of a CSV says of a sample: the path of its mask; empty where there is no file."""
     return str(sample.mask) if isinstance(sample.mask, Path) else ""
+
+
+def legible(samples: Iterable[Sample], index: Index) -> list[Sample]:
+    """The samples but for those whose masks cannot be read; warns of these."""
+    kept, broken = [], []
+    for sample in samples:
+        try:
+            if has_truth(sample):
+                read_truth(sample, index)
+            kept.append(sample)
+        except ImageError as error:
+            broken.append(str(error))
+    if broken:
+        warnings.warn(f"{len(broken)} masks cannot be read:\n{listed(broken)}", stacklevel=2)
+    return kept
+
+
+def truth_fingerprint(samples: Iterable[Sample], index: Index) -> str:
+    """SHA-256 over what the masks of samples say: another when one was corrected."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        if sample.mask is not None:
+            try:
+                said = read_truth(sample, index).tobytes()
+            except ImageError as error:
+                said = str(error).encode()
+            digest.update(sample.name.encode() + said)
+    return digest.hexdigest()
 
 
 def read_truth(sample: Sample, index: Index) -> NDArray[np.uint8]:

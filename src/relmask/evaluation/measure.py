@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relmask.data.index import Index, Sample
-from relmask.data.reading import Intensity, read_image
+from relmask.data.reading import Intensity, batched, read_image
 from relmask.data.truth import has_truth, read_truth
 from relmask.errors import DataError, ImageError
 from relmask.evaluation.bootstrap import intervals
@@ -91,10 +91,10 @@ def measure(
     """
     names, to_class = _naming(classes, index)
     tally, cases, failed, seconds = Tally(names), Cases(), dict[str, str](), 0.0
-    for group in _batches(samples, batch_size):
-        read = list(_readable(group, index, intensity, failed))
+    read_pictures = _readable(samples, index, intensity, failed)
+    for read in batched(read_pictures, batch_size, lambda found: found[1][..., 0].size):
         began = time.perf_counter()
-        results = segment([image for _, image, _ in read]) if read else []
+        results = segment([image for _, image, _ in read])
         seconds += time.perf_counter() - began
         for (sample, image, values), result in zip(read, results, strict=True):
             truth = None if values is None else to_class[values]
@@ -108,6 +108,7 @@ def measure(
                 called=result.label == "defect",
                 score=result.score,
                 scores=result.scores,
+                maps=result.maps,
             )
             worse = badness(outcome)
             keep = partial(Case.of, outcome, image, result.relevance, result.mask, truth)
@@ -169,8 +170,3 @@ def _readable(
             yield sample, image, read_truth(sample, index) if has_truth(sample) else None
         except ImageError as error:
             failed[sample.name] = str(error)
-
-
-def _batches(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]

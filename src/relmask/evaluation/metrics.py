@@ -165,6 +165,7 @@ class Tally:
         called: bool,
         score: float,
         scores: Mapping[str, float],
+        maps: Mapping[str, FloatArray],
     ) -> ImageOutcome:
         """Count one image.
 
@@ -178,7 +179,8 @@ class Tally:
             relevance: (H, W) of the strongest class, None where it was not computed.
             called: said to be defective.
             score: probability of any defect.
-            scores: probability of each class; the strongest one owns the relevance.
+            scores: probability of each class.
+            maps: relevance (H, W) of every class that was explained.
         """
         counts = np.zeros((1 + len(self.classes), 5), np.int64)
         if truth is not None:
@@ -186,9 +188,8 @@ class Tally:
                 raise ValueError(f"{name}: the mask is {mask.shape}, the truth {truth.shape}")
             counts = overlaps(mask, truth, len(self.classes))
             self.ranking.add(relevance, truth > 0)
-            strongest = max(scores, key=scores.__getitem__, default=None)
             for k, (label, ranking) in enumerate(self.class_rankings.items(), start=1):
-                ranking.add(relevance if label == strongest else None, truth == k)
+                ranking.add(maps.get(label), truth == k)
         outcome = ImageOutcome(name, group, labels, called, score, dict(scores), truth is not None, counts)
         self.outcomes.append(outcome)
         return outcome

@@ -1,6 +1,5 @@
 """The job of `segment`: every picture of the inputs becomes a mask and a line of results.csv."""
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relmask.data.problems import listed
-from relmask.data.reading import Intensity, read_image
+from relmask.data.reading import Intensity, batched, read_image
 from relmask.errors import ImageError, OutError
 from relmask.files import printable, write_json
 from relmask.formats import find_formats
@@ -31,6 +30,7 @@ from relmask.inspection.results import (
     mask_of,
     remove,
 )
+from relmask.models import bundle
 from relmask.models.bundle import Metadata
 from relmask.progress import Progress, silent
 
@@ -39,8 +39,6 @@ Image = NDArray[np.float32]
 Batch = list[tuple[Item, Image | ImageError]]
 
 JOURNAL = ".segment.jsonl"
-MOST_PIXELS = 2**24
-"""A batch is closed when it holds this many, so that large pictures do not fill the memory."""
 
 
 class Trained(Protocol):
@@ -138,7 +136,7 @@ def segment_files(
     items = find_items(inputs, skip=(out / MASKS, out / RELEVANCE, *(out / name for name in others)))
     settings = {
         "inputs": [printable(given) for given in inputs],
-        "run": _fingerprint(run.path),
+        "run": bundle.fingerprint(run.path),
         "formats": list(formats),
         "relevance": relevance,
         **({"image_root": image_root} if image_root else {}),
@@ -260,20 +258,18 @@ def _rows(items: Iterable[Item], journal: Journal) -> list[Row]:
 
 def _batches(items: Iterable[Item], intensity: Intensity, size: int) -> Iterator[Batch]:
     """Pictures that were read, or why one could not be."""
-    batch: Batch = []
-    pixels = 0
-    for item in items:
+
+    def read(item: Item) -> tuple[Item, Image | ImageError]:
         try:
-            image = read_image(item.path, intensity)
-            pixels += image.shape[0] * image.shape[1]
-            batch.append((item, image))
+            return item, read_image(item.path, intensity)
         except ImageError as error:
-            batch.append((item, error))
-        if len(batch) == size or pixels >= MOST_PIXELS:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
+            return item, error
+
+    def pixels(found: tuple[Item, Image | ImageError]) -> int:
+        _, image = found
+        return 0 if isinstance(image, ImageError) else image[..., 0].size
+
+    return batched(map(read, items), size, pixels)
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -294,12 +290,3 @@ def _segmented(
         results = segmenter.segment_images([image for _, image in readable])
         for (item, image), result in zip(readable, results, strict=True):
             yield item, image, result
-
-
-def _fingerprint(run: Path) -> str:
-    """SHA-256 of what decides about masks: the weights, and the description with the thresholds."""
-    digest = hashlib.sha256()
-    for name in ("relmask.json", "model.safetensors"):
-        with (run / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

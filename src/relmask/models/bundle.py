@@ -1,5 +1,6 @@
 """A trained model as files: weights, and what is needed to use them."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -172,6 +173,15 @@ def read_metadata(run: Path) -> Metadata:
         return Metadata.model_validate(content)
     except (ValueError, OSError) as error:
         raise RunError(f"{path} cannot be read; is it damaged, or was it edited?\n{error}") from error
+
+
+def fingerprint(run: Path) -> str:
+    """SHA-256 of what decides about masks: the weights, and the description with the thresholds."""
+    digest = hashlib.sha256()
+    for name in (METADATA, WEIGHTS):
+        with (run / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def load_model(run: Path, metadata: Metadata, model: nn.Module | None = None) -> nn.Module:

@@ -1,5 +1,6 @@
 """Choose a run's thresholds from image-level labels alone."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -229,6 +230,18 @@ def thresholds(
         negatives=int(negative.sum()),
         groups=len({group for group, is_in in zip(scores.groups, negative, strict=True) if is_in}),
         cross_fitted=cross_fitted,
+    )
+
+
+def doubt(calibration: Calibration, clean: str | None) -> str | None:
+    """What a user must know who counts on the share of false alarms, if it rests on too little."""
+    rate, groups = calibration.false_alarms, calibration.groups
+    if not 0 < rate * groups < 1:
+        return None
+    lacked = "a defect" if clean else "a class"
+    return (
+        f"{groups} groups of pictures without {lacked} cannot show that at most {rate:.1%} of such pictures "
+        f"get a mask of one: that takes {math.ceil(1 / rate)}. The thresholds lie above all they reach."
     )
 
 

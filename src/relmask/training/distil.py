@@ -13,7 +13,7 @@ from relmask import __version__
 from relmask.data.index import Index, Sample, read_index, with_splits
 from relmask.data.patches import patch_size
 from relmask.data.splits import Split, placed, read_split, write_split
-from relmask.data.truth import has_mask, read_truth, with_masks
+from relmask.data.truth import has_mask, read_truth, truth_fingerprint, with_masks
 from relmask.errors import DataError, RunError
 from relmask.formats.corrected import corrected
 from relmask.models import bundle
@@ -95,7 +95,12 @@ def distil(
         "batch_size": batch_size,
         "seed": seed,
     }
-    wanted = {"settings": settings, "fingerprint": split.index.fingerprint}
+    wanted = {
+        "settings": settings,
+        "fingerprint": split.index.fingerprint,
+        "teacher": bundle.fingerprint(run.path),
+        "masks": truth_fingerprint(drawn.samples, drawn),
+    }
     prepare(out, wanted, resume=resume, overwrite=overwrite)
     fabric = fabric_of(find_device(device), precision)
     backbone = teacher.architecture.backbone if teacher.architecture else BACKBONE

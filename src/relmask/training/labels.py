@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from relmask.data.index import Sample
+from relmask.data.problems import listed
 from relmask.data.reading import read_image
 from relmask.errors import DataError, ImageError
 from relmask.progress import Progress
@@ -42,11 +43,11 @@ class Labelled:
         return Labelled(tuple(self.samples[index] for index in indices), self.targets[list(indices)])
 
 
-def readable(samples: Sequence[Sample], progress: Progress) -> list[Sample]:
+def readable(samples: Sequence[Sample], progress: Progress, *, needed: bool = True) -> list[Sample]:
     """The samples whose pictures can be read; warns of the others.
 
     Raises:
-        DataError: there is none.
+        DataError: none can, and some are `needed`.
     """
 
     def broken(sample: Sample) -> str | None:
@@ -62,8 +63,9 @@ def readable(samples: Sequence[Sample], progress: Progress) -> list[Sample]:
             reasons.append(reason)
             progress("reading", done, len(samples))
     if failed := [reason for reason in reasons if reason]:
-        shown = "\n".join(f"  {reason}" for reason in failed[:5])
-        if len(failed) == len(samples):
-            raise DataError(f"None of {len(samples)} pictures can be read:\n{shown}")
-        warnings.warn(f"{len(failed)} pictures cannot be read and are left out:\n{shown}", stacklevel=2)
+        if needed and len(failed) == len(samples):
+            raise DataError(f"None of {len(samples)} pictures can be read:\n{listed(failed)}")
+        warnings.warn(
+            f"{len(failed)} pictures cannot be read and are left out:\n{listed(failed)}", stacklevel=2
+        )
     return [sample for sample, reason in zip(samples, reasons, strict=True) if reason is None]

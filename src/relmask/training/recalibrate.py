@@ -1,5 +1,6 @@
 """New thresholds for a run, without training it again."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,14 @@ from relmask.models import bundle
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
 from relmask.segmenter import Run
-from relmask.training.calibrate import Explained, thresholds
+from relmask.training.calibrate import Explained, doubt, thresholds
 from relmask.training.labels import Labelled, readable
 from relmask.training.memory import as_if_unseen
 from relmask.training.pictures import Pictures
 from relmask.training.sources import WholePictures
 
-EXTENTS = np.geomspace(0.02, 0.8, 16)
+FACTORS = np.geomspace(1 / 16, 16, 17)
+"""Of an extent, a factor of the square root of 2 apart: what is tried where true masks are there."""
 
 
 def recalibrate(
@@ -41,8 +43,9 @@ def recalibrate(
         data: pictures with labels. Where the run knows them, those of its validation split are used, or,
             where it has none, those it was trained on; of other data all that are not in test.
         false_alarms: share of clean images that may get a mask; None keeps the run's.
-        masks: choose how far masks reach by true masks; the run then says `saw_masks`. They are what DATA
-            names if this is DATA itself, else what `relmask.formats.corrected` finds there.
+        masks: choose how far masks reach by true masks; the run then says `saw_masks`, and keeps its gates
+            unless `false_alarms` is given. They are what DATA names if this is DATA itself, else what
+            `relmask.formats.corrected` finds there.
         progress: called after every step.
 
     Returns:
@@ -57,23 +60,15 @@ def recalibrate(
     require_known(run, index)
     if masks is not None and Path(masks) != Path(data):
         index = corrected(index, Path(masks))
-    rate = false_alarms
-    if rate is None:
-        rate = metadata.calibration.false_alarms if metadata.calibration else 0.01
-    if not 0 <= rate < 1:
-        raise UsageError(f"--false-alarms must be at least 0 and below 1, got {rate}.")
+    if false_alarms is not None and not 0 <= false_alarms < 1:
+        raise UsageError(f"--false-alarms must be at least 0 and below 1, got {false_alarms}.")
     part = Labelled.of(readable(_chosen(run, index), progress), metadata.classes)
-    pictures = Pictures(part.samples, metadata.input.size, metadata.input.intensity, memory=0)
-    logits = _logits(run, pictures, progress)
-    model, reader = run.reader.model, run.reader
-    if isinstance(model, GuidedClassifier) and _trained_on(run, part):
-        source = WholePictures(model, pictures, reader.normalise, reader.device)
-        logits += as_if_unseen(model, source, part).double().numpy()
-    targets = part.targets.numpy() > 0
-    explained = Explained(run.reader, pictures, logits, targets, len(part.samples))
-    found = thresholds(
-        Scores(logits, targets, part.groups), explained, metadata.classes, rate, False, progress
-    )
+    found = metadata.calibration
+    if found is None or false_alarms is not None or masks is None:
+        kept = found.false_alarms if found else 0.01
+        found = _from_labels(run, part, kept if false_alarms is None else false_alarms, progress)
+        if said := doubt(found, metadata.clean):
+            warnings.warn(said, stacklevel=2)
     if masks is not None:
         found = _with_masks(run, found, index, part)
     run.metadata = metadata.model_copy(update={"calibration": found})
@@ -91,6 +86,19 @@ def require_known(run: Run, index: Index) -> None:
         raise UsageError(
             f"{run.path} was not trained on {', '.join(unknown)}: train a run with these classes."
         )
+
+
+def _from_labels(run: Run, part: Labelled, rate: float, progress: Progress) -> Calibration:
+    metadata, model, reader = run.metadata, run.reader.model, run.reader
+    pictures = Pictures(part.samples, metadata.input.size, metadata.input.intensity, memory=0)
+    logits = _logits(run, pictures, progress)
+    if isinstance(model, GuidedClassifier) and _trained_on(run, part):
+        source = WholePictures(model, pictures, reader.normalise, reader.device)
+        logits += as_if_unseen(model, source, part).double().numpy()
+    targets = part.targets.numpy() > 0
+    explained = Explained(reader, pictures, logits, targets, len(part.samples))
+    scores = Scores(logits, targets, part.groups)
+    return thresholds(scores, explained, metadata.classes, rate, False, progress)
 
 
 def _chosen(run: Run, index: Index) -> tuple[Sample, ...]:
@@ -128,8 +136,11 @@ def _with_masks(run: Run, found: Calibration, index: Index, part: Labelled) -> C
     if not known:
         raise DataError(f"No picture of {index.root} that may be used has a mask. Leave out --masks.")
     classes = dict(found.classes)
-    for k, name in enumerate(run.metadata.classes):
-        hits, union = np.zeros(len(EXTENTS)), np.zeros(len(EXTENTS))
+    for k, (name, own) in enumerate(found.classes.items()):
+        levels = own.extent * FACTORS
+        levels = levels[levels < 1] if own.extent_of == "peak" else levels
+        tried = [own.model_copy(update={"extent": float(level)}) for level in levels]
+        hits, union = np.zeros(len(tried)), np.zeros(len(tried))
         value = index.classes.index(name) + 1 if name in index.classes else 0
         for sample in known:
             picture = run.read(sample.path)
@@ -140,12 +151,10 @@ def _with_masks(run: Run, found: Calibration, index: Index, part: Labelled) -> C
                 continue
             truth = read_truth(sample, index) == value
             relevance = run.reader.maps(picture, images, places, passing, found.large)[k]
-            for number, extent in enumerate(EXTENTS):
-                tried = classes[name].model_copy(update={"extent": float(extent), "extent_of": "peak"})
-                mask = outline(relevance, tried)
+            for number, limits in enumerate(tried):
+                mask = outline(relevance, limits)
                 hits[number] += np.count_nonzero(mask & truth)
                 union[number] += np.count_nonzero(mask | truth)
-        if union.any():
-            best = float(EXTENTS[np.argmax(hits / np.maximum(union, 1))])
-            classes[name] = classes[name].model_copy(update={"extent": best, "extent_of": "peak"})
+        if hits.any():
+            classes[name] = tried[int(np.argmax(hits / np.maximum(union, 1)))]
     return found.model_copy(update={"classes": classes, "saw_masks": True})

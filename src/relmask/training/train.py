@@ -1,6 +1,5 @@
 """Train a run: a folder of labelled pictures in, a model with its thresholds out."""
 
-import math
 import shlex
 import sys
 import warnings
@@ -20,13 +19,12 @@ from relmask.data.reading import measure_intensity
 from relmask.data.splits import assign, write_split
 from relmask.errors import UsageError
 from relmask.files import write_json
-from relmask.masks.calibration import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
 from relmask.reader import Reader, find_device
 from relmask.sanity import check
 from relmask.segmenter import Run
-from relmask.training.calibrate import calibrate
+from relmask.training.calibrate import calibrate, doubt
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.folder import CHECK, prepare
@@ -99,7 +97,9 @@ def train(
     write_split(split, out / "split.csv")
     for warning in split.warnings:
         warnings.warn(warning, stacklevel=2)
-    training, validation = (Labelled.of(readable(part, progress), index.classes) for part in parts)
+    training, validation = (
+        Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
+    )
     pictures = [
         Pictures(part.samples, chosen.input.size, chosen.input.intensity) for part in (training, validation)
     ]
@@ -110,9 +110,9 @@ def train(
     write_history(history, out / "history.csv")
     remember(network, sources, (training, validation))
     calibration = calibrate(fitter, sources, (training, validation), index.classes, settings.false_alarms)
-    if doubt := _doubt(calibration, "a defect" if index.clean else "a class"):
-        warnings.warn(doubt, stacklevel=2)
-        split = replace(split, warnings=(*split.warnings, doubt))
+    if said := doubt(calibration, index.clean):
+        warnings.warn(said, stacklevel=2)
+        split = replace(split, warnings=(*split.warnings, said))
     metadata = bundle.Metadata(
         relmask=__version__,
         architecture=chosen.architecture,
@@ -163,17 +163,6 @@ def _network(chosen: Plan, settings: Settings, classes: int) -> nn.Module:
     if chosen.frozen:
         network.features.requires_grad_(False)
     return network
-
-
-def _doubt(calibration: Calibration, lacked: str) -> str | None:
-    """What a user must know who counts on the share of false alarms, if it rests on too little."""
-    rate, groups = calibration.false_alarms, calibration.groups
-    if not 0 < rate * groups < 1:
-        return None
-    return (
-        f"{groups} groups of pictures without {lacked} cannot show that at most {rate:.1%} of such pictures "
-        f"get a mask of one: that takes {math.ceil(1 / rate)}. The thresholds lie above all they reach."
-    )
 
 
 def split_kind(

@@ -12,7 +12,7 @@ from relmask import __version__
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.reading import measure_intensity, read_image
 from relmask.data.splits import Split, assign, write_split
-from relmask.data.truth import has_truth, read_truth
+from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
 from relmask.errors import DataError
 from relmask.masks.calibration import Calibration, ClassThresholds, Scores, choose_gates, probabilities
 from relmask.models import bundle
@@ -93,6 +93,7 @@ def fit_unet(
             "seed": seed,
         },
         "fingerprint": index.fingerprint,
+        "masks": truth_fingerprint((*known["train"], *known["val"]), index),
     }
     prepare(out, wanted, resume=resume, overwrite=overwrite)
     reader = new_segmenter(backbone, len(index.classes), spec, fabric, seed)
@@ -192,7 +193,8 @@ def tune(reader: MapReader, samples: list[Sample], index: Index, progress: Progr
 
 
 def _known(split: Split, part: str, progress: Progress) -> list[Sample]:
-    samples = [sample for sample in split.index.part(part) if has_truth(sample)]
+    known = [sample for sample in split.index.part(part) if has_truth(sample)]
+    samples = legible(readable(known, progress), split.index)
     if not any(sample.labels for sample in samples):
         raise DataError(f"No defective picture of {split.index.root} in {part} has a mask to learn from.")
-    return readable(samples, progress)
+    return samples

@@ -3,7 +3,6 @@
 import copy
 import json
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,10 +16,9 @@ from torch import Tensor, nn
 
 from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.patches import CLEAN, cut_patches
-from relmask.data.problems import listed
 from relmask.data.splits import Split
-from relmask.data.truth import has_truth, mask_cell, read_truth
-from relmask.errors import DataError, ImageError
+from relmask.data.truth import has_truth, legible, mask_cell
+from relmask.errors import DataError
 from relmask.evaluation.compare.looks import in_proportion
 from relmask.evaluation.compare.settings import Settings
 from relmask.files import whole, write_csv, write_json
@@ -107,16 +105,7 @@ class Bench:
             DataError: no picture can be read, or no defective one has a mask that can.
         """
         index = self.split.index
-        usable, broken = [], []
-        for sample in readable(index.part("test"), self.progress):
-            try:
-                if has_truth(sample):
-                    read_truth(sample, index)
-                usable.append(sample)
-            except ImageError as error:
-                broken.append(str(error))
-        if broken:
-            warnings.warn(f"{len(broken)} masks cannot be read:\n{listed(broken)}", stacklevel=2)
+        usable = legible(readable(index.part("test"), self.progress), index)
         if not any(sample.labels and has_truth(sample) for sample in usable):
             raise DataError(
                 f"No defective test picture of {index.root} has a mask: there is nothing to judge masks by. "
@@ -166,7 +155,8 @@ class Bench:
 
     def part(self, name: str) -> Labelled:
         """The readable pictures to learn from of one split."""
-        return Labelled.of(readable(self.training.part(name), self.progress), self.training.classes)
+        samples = readable(self.training.part(name), self.progress, needed=name == "train")
+        return Labelled.of(samples, self.training.classes)
 
     @cached_property
     def parts(self) -> tuple[Labelled, Labelled]:
@@ -195,8 +185,7 @@ class Bench:
         settings, folder = self.settings, self.folder / "unet"
         size = settings.patches or settings.size or 256
 
-        def trained() -> float:
-            began = time.perf_counter()
+        def trained() -> None:
             fit_unet(
                 self.table,
                 folder,
@@ -214,9 +203,8 @@ class Bench:
                 resume=folder.exists(),
                 progress=self.progress,
             )
-            return time.perf_counter() - began
 
-        seconds = self.kept("unet-seconds", trained)
+        seconds = self._seconds("unet", trained)
         return load(folder, device=settings.device), seconds
 
     @cached_property
@@ -224,8 +212,7 @@ class Bench:
         """The classifier's student, and the seconds of both."""
         settings, folder = self.settings, self.folder / "student"
 
-        def distilled() -> float:
-            began = time.perf_counter()
+        def distilled() -> None:
             distil(
                 self.classifier.run,
                 self.training_data,
@@ -238,9 +225,8 @@ class Bench:
                 resume=folder.exists(),
                 progress=self.progress,
             )
-            return time.perf_counter() - began
 
-        seconds = self.kept("student-seconds", distilled)
+        seconds = self._seconds("student", distilled)
         return load(folder, device=settings.device), self.classifier.seconds + seconds
 
     def _segmenter(self, frozen: bool = False) -> nn.Module:
@@ -289,6 +275,22 @@ class Bench:
             write_json(path, compute())
         return float(json.loads(path.read_text(encoding="utf-8")))
 
+    def _seconds(self, name: str, work: Callable[[], None]) -> float:
+        """What some work takes, what a stopped comparison spent on it before included."""
+
+        def timed() -> float:
+            path = self.folder / f"{name}-spent.json"
+            before = float(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else 0.0
+            began = time.perf_counter()
+            try:
+                work()
+            finally:
+                spent = before + time.perf_counter() - began
+                write_json(path, spent)
+            return spent
+
+        return self.kept(f"{name}-seconds", timed)
+
     def _step(self, network: nn.Module, size: int) -> float:
         """Seconds of a step of training, without reading its pictures."""
         images = torch.rand(self.settings.batch_size, 3, size, size, device=self.device)
@@ -305,8 +307,7 @@ class Bench:
     def _trained(self, name: str, model: nn.Module | None, choices: dict[str, Any]) -> Trained:
         folder = self.folder / name
 
-        def trained() -> float:
-            began = time.perf_counter()
+        def trained() -> None:
             train(
                 self.training_data,
                 folder,
@@ -318,9 +319,8 @@ class Bench:
                 progress=self.progress,
                 **choices,
             )
-            return time.perf_counter() - began
 
-        seconds = self.kept(f"{name}-seconds", trained)
+        seconds = self._seconds(name, trained)
         run = load(folder, device=self.settings.device, model=model)
         training, validation = self.parts
         samples = (*validation.samples, *training.samples)

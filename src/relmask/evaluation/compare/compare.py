@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from relmask.data.index import read_index
 from relmask.data.splits import assign
+from relmask.data.truth import truth_fingerprint
 from relmask.errors import OutError, UsageError
 from relmask.evaluation.compare.bench import Bench
 from relmask.evaluation.compare.cell import Cell
@@ -65,7 +66,11 @@ def compare(
     )
     bench = Bench(out / WORK, split, settings, progress)
     progress("methods", 0, len(chosen), f"{len(bench.test)} test pictures")
-    _prepare(out, {**settings.model_dump(mode="json"), "data": split.index.fingerprint}, overwrite)
+    data_are = {
+        "data": split.index.fingerprint,
+        "masks": truth_fingerprint(split.index.samples, split.index),
+    }
+    _prepare(out, {**settings.model_dump(mode="json"), **data_are}, overwrite)
     cells = [Cell(name, method, bench) for name, method in METHODS.items()]
     asked = [cell for cell in cells if cell.name in chosen]
     for number, cell in enumerate(asked):
