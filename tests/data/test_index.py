@@ -192,6 +192,13 @@ def test_clean_can_be_named_and_must_exist(tmp_path: Path) -> None:
         read_index(tmp_path, clean="io")
 
 
+def test_what_a_run_calls_clean_is_clean_where_some_picture_has_it(tmp_path: Path) -> None:
+    data = table(tmp_path / "index.csv", "image,label\na.png,fine\nb.png,ok\nc.png,pit\n")
+    assert read_index(data, usual="fine").clean == "fine"
+    assert read_index(data, usual="spotless").clean == "ok"
+    assert read_index(data, "ok", usual="fine").clean == "ok"
+
+
 def test_clean_and_a_defect_on_one_picture_contradict(tmp_path: Path) -> None:
     table(tmp_path / "index.csv", "image,label\na.png,ok|pit\nb.png,ok\n")
     with pytest.raises(DataError, match=r"(?s)labelled ok and a defect \(1\):\n  a.png"):

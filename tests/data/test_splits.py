@@ -182,6 +182,13 @@ def test_without_a_clean_class_the_classes_are_told_from_each_other() -> None:
     assert not [w for w in assign(index).warnings if " group" in w and "none in" in w]
 
 
+def test_names_that_differ_in_case_or_spaces_only_are_told() -> None:
+    labels = ("ok", "Crack", "crack ", "pit")
+    index = index_of([(c, f"{c}{n}", None) for c in labels for n in range(4)])
+    said = [warning for warning in assign(index).warnings if "spell them alike" in warning]
+    assert said == ["Crack and crack  count as 2 classes. If they mean the same, spell them alike."]
+
+
 def test_nothing_to_learn_or_to_train_on_is_refused() -> None:
     with pytest.raises(DataError, match="none is clean"):
         assign(index_of([("pit", "a", None)], clean=None))

@@ -50,9 +50,7 @@ def check(
 
     with shown(quiet) as progress:
         trained = relmask.load(run, device=device, batch_size=batch_size)
-        index = read_index(data, clean)
-        if clean is None and trained.metadata.clean in index.classes:
-            index = read_index(data, trained.metadata.clean)
+        index = read_index(data, clean, trained.metadata.clean)
         samples = chosen(index.samples, read_split(run / "split.csv"))
         found = judge(trained, samples, pictures=pictures, seed=seed, progress=progress)
     write_json(out or run / "check.json", found.model_dump(mode="json"))

@@ -10,6 +10,7 @@ from relmask.cli.evaluate import lines
 from relmask.cli.options import Device, Json, Out, Quiet, Seed
 from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
+from relmask.errors import OutError
 
 FALSE_ALARMS = 0.03  # of clean pictures; the demo promises a mask in at most 5 % of them
 
@@ -43,6 +44,8 @@ def demo(
         known = (run_folder / "relmask.json").exists()
         if known:
             run = relmask.load(run_folder, device=device)
+            if (before := run.metadata.settings.get("seed")) != seed:
+                raise OutError(f"{out} holds the demo with --seed {before}. Choose another folder with -o.")
         else:
             run = relmask.train(
                 data,

@@ -45,9 +45,7 @@ def evaluate(
 
     with shown(quiet) as progress:
         trained = relmask.load(run, device=device, batch_size=batch_size)
-        index = read_index(data, clean)
-        if clean is None and trained.metadata.clean in index.classes:
-            index = read_index(data, trained.metadata.clean)
+        index = read_index(data, clean, trained.metadata.clean)
         if masks:
             index = corrected(index, masks)
         metrics = evaluate_run(

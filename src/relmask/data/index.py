@@ -91,15 +91,16 @@ class Index:
         return digest.hexdigest()
 
 
-def read_index(data: Path, clean: str | None = None) -> Index:
+def read_index(data: Path, clean: str | None = None, usual: str | None = None) -> Index:
     """Read DATA: a CSV; a folder with index.csv; MVTec's layout; else one sub-folder a class.
 
     No picture is opened; that each exists is checked.
 
     Args:
         data: file or folder.
-        clean: name of the class without defects; without it, the one present of ok, good, free, normal, clean
-            (in any case).
+        clean: name of the class without defects; without it, `usual` if some picture has it, else the one
+            present of ok, good, free, normal, clean (in any case).
+        usual: what a run calls it.
 
     Raises:
         DataError: no pictures, or problems with their files, labels or splits, all of one kind named at once.
@@ -112,7 +113,7 @@ def read_index(data: Path, clean: str | None = None) -> Index:
             "or a folder with one sub-folder of pictures a class."
         )
     counts = labels_of(entries)
-    clean = _clean_name(counts, clean, data)
+    clean = _clean_name(counts, clean, usual, data)
     if clean and (both := [_name(e.path, root) for e in entries if clean in e.labels and len(e.labels) > 1]):
         refuse(
             f"Pictures in {data} labelled {clean} and a defect",
@@ -180,11 +181,13 @@ def _is_text(name: str) -> bool:
     return not set(name) & {"\r", "\n", "\0"}
 
 
-def _clean_name(labels: Collection[str], asked: str | None, data: Path) -> str | None:
+def _clean_name(labels: Collection[str], asked: str | None, usual: str | None, data: Path) -> str | None:
     if asked is not None:
         if asked not in labels:
             raise DataError(f"No picture in {data} is labelled {asked}. Its labels are {_join(labels)}.")
         return asked
+    if usual in labels:
+        return usual
     present = [label for label in labels if label.casefold() in CLEAN_NAMES]
     if len(present) > 1:
         raise DataError(

@@ -93,7 +93,7 @@ def assign(
             f"{len(crossing)} groups lie in two splits, which inflates every figure:\n"
             f"{listed(crossing)}\nDraw new splits with --resplit grouped."
         )
-    warnings += _thin_classes(result)
+    warnings += [*_thin_classes(result), *_near_names(index.classes)]
     return Split(result, resplit != "random" and not crossing, tuple(warnings))
 
 
@@ -249,3 +249,14 @@ def _thin_classes(index: Index) -> list[str]:
             effects = "; ".join(f"none in {split}: {consequence[split]}" for split in lacking)
             warnings.append(f"{label} has {count} group{'s' if count > 1 else ''}; {effects}.")
     return warnings
+
+
+def _near_names(classes: Sequence[str]) -> list[str]:
+    spelt: dict[str, list[str]] = {}
+    for name in classes:
+        spelt.setdefault("".join(name.casefold().split()), []).append(name)
+    return [
+        f"{' and '.join(names)} count as {len(names)} classes. If they mean the same, spell them alike."
+        for names in spelt.values()
+        if len(names) > 1
+    ]

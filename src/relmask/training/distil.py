@@ -83,7 +83,7 @@ def distil(
     if calibration is None:
         raise RunError(f"{run.path} has no thresholds. Choose them: relmask calibrate {run.path} {data}")
     data, out, teacher = Path(data), Path(out), run.metadata
-    split = _split(run, read_index(data, teacher.clean))
+    split = _split(run, read_index(data, usual=teacher.clean))
     drawn = with_masks(split.index, {}) if masks is None else split.index
     if masks is not None and Path(masks) != data:
         drawn = corrected(split.index, Path(masks))

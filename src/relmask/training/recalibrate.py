@@ -56,7 +56,7 @@ def recalibrate(
         UsageError: classes that the run does not know, or a rate out of range.
     """
     metadata = run.metadata
-    index = read_index(Path(data), metadata.clean)
+    index = read_index(Path(data), usual=metadata.clean)
     require_known(run, index)
     if masks is not None and Path(masks) != Path(data):
         index = corrected(index, Path(masks))
