@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from relmask import lrp
 from relmask.data.levelling import FLOOR, levelled
-from relmask.data.painting import painted_over
+from relmask.data.painting import all_painted_over
 from relmask.data.resizing import resize_map, to_tensor
 from relmask.data.tiles import Blend, Window, windows
 from relmask.errors import UsageError
@@ -176,10 +176,10 @@ class Reader:
         if before is None:
             return list(maps)
         cores = [core(values) for values in maps]
-        after = self.strangeness(_painted(images, cores), targets)
+        after = self.strangeness(all_painted_over(images, cores), targets)
         assert after is not None
         if clean is not None:
-            usual = self.strangeness(_painted(clean, cores), targets)
+            usual = self.strangeness(all_painted_over(clean, cores), targets)
             assert usual is not None
             after = np.where(after > usual, after, 0)
         return [grown(*parts, strange) for parts in zip(maps, before, after, strict=True)]
@@ -364,14 +364,6 @@ class MapReader(Reader):
                     self.mirrors
                 )
         return chances * torch.from_numpy(passing)[..., None, None]
-
-
-def _painted(images: Tensor, masks: Sequence[NDArray[np.bool_]]) -> Tensor:
-    painted = [
-        painted_over(image, mask, np.random.default_rng(0))
-        for image, mask in zip(images.permute(0, 2, 3, 1).numpy(), masks, strict=True)
-    ]
-    return torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2)
 
 
 def composite_of(name: str, spec: Input) -> lrp.Composite:

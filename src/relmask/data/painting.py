@@ -1,9 +1,13 @@
 """Painting over a part of a picture, so that it shows what surrounds it."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, find_objects, gaussian_filter, label
 from scipy.signal import fftconvolve
+from torch import Tensor
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -53,6 +57,15 @@ def painted_over(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
             levelled = patch + _surroundings(image[place] - patch, part)
             painted[place] = np.where(part[..., None], levelled.clip(0, 1), painted[place])
     return _grained(painted, lost, rng) if lost.any() else painted
+
+
+def all_painted_over(images: Tensor, masks: Sequence[Mask]) -> Tensor:
+    """Images (N, 3, H, W) with the mask (H, W) of each painted over; the same at every call."""
+    painted = [
+        painted_over(image, mask, np.random.default_rng(0))
+        for image, mask in zip(images.permute(0, 2, 3, 1).numpy(), masks, strict=True)
+    ]
+    return torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2)
 
 
 def moved_copies(mask: Mask, count: int, rng: np.random.Generator) -> list[Mask]:

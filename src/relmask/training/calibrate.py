@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from relmask.data.painting import painted_over
+from relmask.data.painting import all_painted_over
 from relmask.data.splits import draw
 from relmask.masks.appearance import Appearance
 from relmask.masks.calibration import (
@@ -122,10 +122,7 @@ class Explained:
         self, k: int, gate: float, indices: Sequence[int], masks: Sequence[NDArray[np.bool_]]
     ) -> float:
         """Share of images whose logit of class k does not pass its gate once their masks are painted over."""
-        rng = np.random.default_rng(0)
-        images = self.pictures.batch(indices).permute(0, 2, 3, 1).numpy()
-        painted = [painted_over(image, mask, rng) for image, mask in zip(images, masks, strict=True)]
-        logits = self.reader.logits(torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2))
+        logits = self.reader.logits(all_painted_over(self.pictures.batch(indices), masks))
         return float((logits[:, k] <= gate).double().mean())
 
     def false_peaks(self, k: int, gate: float) -> NDArray[np.float64]:
