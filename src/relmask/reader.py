@@ -120,6 +120,13 @@ class Reader:
         return torch.cat(parts).cpu()
 
     @torch.inference_mode()
+    def held(self, images: Tensor) -> Tensor:
+        """What relevance starts from, (N, K), of images (N, 3, S, S) in [0, 1]; see `explained`."""
+        start = self.explained
+        parts = [start(self.normalise(part.to(self.device))) for part in images.split(self.batch_size)]
+        return torch.cat(parts).cpu()
+
+    @torch.inference_mode()
     def look(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits (N, K) of images (N, 3, S, S) in [0, 1], and novelty (N,), see `Segmentation`."""
         model = self.model

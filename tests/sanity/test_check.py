@@ -64,7 +64,28 @@ def test_a_random_head_is_no_evidence(trained: Run, parts: Path, seed: int) -> N
     run.reader.model.start_again()
     found = judged(run, parts)
     assert not found.passed
+    assert outcome(found)["labels"] is False
     assert found.verdict.startswith("The masks are no evidence of what the classifier learned.")
+
+
+def test_novelty_that_tells_defective_pictures_apart_does_not_make_a_head_know_labels(
+    trained: Run, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = changed(trained)
+    assert isinstance(run.reader.model, GuidedClassifier)
+    torch.manual_seed(0)
+    run.reader.model.start_again()
+    plain, found = Reader.logits, [False]
+    defective = {run.read(s.path).tobytes() for s in read_index(parts).samples if s.labels}
+
+    def strange(self: Reader, images: torch.Tensor) -> torch.Tensor:
+        seen = [image.permute(1, 2, 0).contiguous().numpy().tobytes() in defective for image in images]
+        found.extend(seen)
+        return plain(self, images) + 100 * torch.tensor(seen).float()[:, None]
+
+    monkeypatch.setattr(Reader, "logits", strange)
+    assert outcome(judged(run, parts))["labels"] is False
+    assert any(found)
 
 
 def test_flat_rules_are_no_evidence(trained: Run, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

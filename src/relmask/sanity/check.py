@@ -44,13 +44,13 @@ class Known:
     Attributes:
         name: of the sample.
         labels: its classes; empty = clean.
-        scores: logits (K,).
+        evidence: (K,), what relevance starts from.
         images: (K, S, S, 3), for each class the window with its highest logit.
     """
 
     name: str
     labels: frozenset[str]
-    scores: NDArray[np.float64]
+    evidence: NDArray[np.float64]
     images: Sequence[Image]
 
 
@@ -177,7 +177,8 @@ def _look(run: Run, samples: Sequence[Sample], progress: Progress) -> list[Known
         images, _ = run.reader.cut(picture)
         logits = run.reader.logits(images).double().numpy()
         windows = [_array(images[int(i)]) for i in logits.argmax(axis=0)]
-        known.append(Known(sample.name, frozenset(sample.labels), logits.max(axis=0), windows))
+        evidence = run.reader.held(images).double().numpy().max(axis=0)
+        known.append(Known(sample.name, frozenset(sample.labels), evidence, windows))
     if not known:
         raise DataError("None of the pictures outside the test split can be read, so nothing can be checked.")
     return known
@@ -262,12 +263,15 @@ def _deletion(reader: Reader, one: Judged, classes: Sequence[str], seed: int) ->
 
 
 def _labels(known: Sequence[Known], classes: Sequence[str]) -> Finding:
-    """Does the score know the labels? Of a head that learned nothing no mask can be evidence."""
+    """Does the evidence know the labels? Of a head that learned nothing no mask can be evidence.
+
+    Not the logits: novelty has a part in them, and tells defective pictures from clean ones untaught.
+    """
     areas = []
     for k, name in enumerate(classes):
-        has = np.array([one.scores[k] for one in known if name in one.labels])
-        clean = [one.scores[k] for one in known if not one.labels]
-        lacks = np.array(clean or [one.scores[k] for one in known if name not in one.labels])
+        has = np.array([one.evidence[k] for one in known if name in one.labels])
+        clean = [one.evidence[k] for one in known if not one.labels]
+        lacks = np.array(clean or [one.evidence[k] for one in known if name not in one.labels])
         if len(has) >= 3 and len(lacks) >= 3:
             areas.append(float(stats.mannwhitneyu(has, lacks).statistic) / (len(has) * len(lacks)))
     if not areas:
@@ -280,7 +284,7 @@ def _labels(known: Sequence[Known], classes: Sequence[str]) -> Finding:
         passed=area >= SEPARATES,
         figure=area,
         limit=SEPARATES,
-        says=f"The score parts pictures with a class from those without it with an AUROC of {area:.2f} "
+        says=f"The evidence parts pictures with a class from those without it with an AUROC of {area:.2f} "
         f"(at least {SEPARATES}).",
     )
 
