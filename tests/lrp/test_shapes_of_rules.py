@@ -29,8 +29,9 @@ def convolutions(draw: st.DrawFn) -> Case:
     """In one to three dimensions: any kernel, stride, padding (of single sides too), dilation and groups."""
     axes = draw(st.integers(1, 3))
     groups, inputs, outputs = (draw(st.integers(1, 2)) for _ in range(3))
-    kernel, stride, dilation = (tuple(draw(st.integers(1, 3)) for _ in range(axes)) for _ in range(3))
-    padding = tuple(draw(st.integers(0, 2)) for _ in range(axes))
+    longest = draw(st.sampled_from((1, 3)))
+    kernel, stride, dilation = (tuple(draw(st.integers(1, longest)) for _ in range(axes)) for _ in range(3))
+    padding = tuple(draw(st.integers(0, longest - 1)) for _ in range(axes))
     pads = tuple(draw(st.integers(0, 2)) for _ in range(2 * axes)) if draw(st.booleans()) else ()
     reach = [step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True)]
     sizes = [draw(st.integers(length, length + 2)) for length in reach]

@@ -61,6 +61,8 @@ class Convolution:
 
     def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
         """W^T s, in the input's `shape`."""
+        if self._pointwise(weight) and not pads:  # a convolution takes two thirds of the time
+            return CONVOLVE[weight.ndim - 3](s, weight.transpose(0, 1))
         # The largest output padding reaches past every input that a strided convolution can have had.
         rest = tuple(step - 1 for step in self.stride)
         spread = SPREAD[weight.ndim - 3]
@@ -96,6 +98,9 @@ class Convolution:
             return torch.add(*halves.chunk(2, 1))
         images, _, *places = halves.shape
         return halves.reshape(images, self.groups, 2, -1, *places).sum(2).flatten(1, 2)
+
+    def _pointwise(self, weight: Tensor) -> bool:
+        return self.groups == 1 and {*weight.shape[2:], *self.stride} == {1} and not any(self.padding)
 
 
 @dataclass(frozen=True)
