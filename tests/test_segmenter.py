@@ -46,7 +46,14 @@ def segmenter(
 ) -> Segmenter:
     classes = {
         name: ClassThresholds(
-            usual=0, spread=1, gate=gate, seed=0.5, extent=0.3, extent_of="absolute", slope=1, offset=-gate
+            usual=0,
+            spread=1,
+            gate=gate,
+            seed=0.5,
+            extent=0.3,
+            extent_of="absolute",
+            slope=1,
+            offset=-gate / 4,
         )
         for name, gate in zip(("red", "green"), gates, strict=True)
     }
@@ -160,6 +167,17 @@ def test_windows_find_a_spot_that_resizing_would_lose() -> None:
     logits = segmenter(windows=True).reader.evidence(small, []).logits
     assert logits.tolist() == pytest.approx([0, 16 * 0.9])  # of the window that holds all of it
     assert not segmenter().segment_images([small])[0].mask.any()
+
+
+def test_beside_a_window_with_a_defect_less_of_it_is_enough() -> None:
+    defect = picture(16, 96, {0: (slice(4, 8), slice(2, 8))})
+    goes_on, elsewhere = (slice(5, 6), slice(18, 20)), (slice(5, 6), slice(90, 92))
+    for place in (goes_on, elsewhere):
+        defect[*place, 0] = 0.9
+    mask = segmenter(windows=True).segment_images([defect])[0].mask
+    assert mask[4:8, 2:8].all()
+    assert mask[goes_on].all()
+    assert not mask[elsewhere].any()
 
 
 def test_a_picture_alone_is_segmented_as_in_a_batch() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from relmask.data.reading import Intensity, read_image
-from relmask.data.tiles import Window
+from relmask.data.tiles import Window, across
 from relmask.errors import RunError
 from relmask.masks.calibration import Calibration, ClassThresholds
 from relmask.masks.components import Component, find_components
@@ -91,7 +91,7 @@ class Segmenter:
     def _segment(
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: NDArray[np.float64]
     ) -> Segmentation:
-        passing, large = self.calibration.candidates(rows), self.calibration.large
+        passing, large = self.calibration.passing(rows, across(places)), self.calibration.large
         maps = self.reader.maps(picture, inputs, places, passing, large)
         height, width = picture.shape[:2]
         return self.decide(rows.max(axis=0), maps, (height, width))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relmask.data.tiles import Blend, Window, windows
+from relmask.data.tiles import Blend, Window, across, windows
 
 sides = st.integers(1, 60)
 
@@ -30,6 +30,11 @@ def test_windows_side_by_side_do_not_overlap_where_they_fit() -> None:
 def test_windows_that_would_leave_gaps_are_refused(height: int, width: int, size: int, stride: int) -> None:
     with pytest.raises(ValueError, match=r"stride|no windows"):
         windows(height, width, size, stride)
+
+
+def test_across_tells_the_rows_of_windows() -> None:
+    assert across(windows(20, 50, size=10, stride=5)) == 9
+    assert across(windows(50, 7, size=10, stride=5)) == across([]) == 1
 
 
 @given(height=sides, width=sides, size=st.integers(1, 40), taper=st.floats(0, 0.5))

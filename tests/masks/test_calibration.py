@@ -100,6 +100,33 @@ def test_candidates_are_classes_above_their_gates() -> None:
     assert thresholds().probability(0.5) == pytest.approx(0.5)
 
 
+def test_beside_a_window_above_the_gate_a_window_needs_less() -> None:
+    chosen = calibration(crack=thresholds(gate=4), pit=thresholds(gate=9))
+    assert chosen.classes["crack"].beside == 0.5
+    row = np.array([[2, 2, 0, 2, 5, 1, 0.4, 2], [2, 0, 0, 0, 0, 3, 0, 0]])
+    logits = np.stack([row.ravel(), np.full(16, 5.0)], axis=1)
+    passing = chosen.passing(logits, across=8)
+    assert passing[:, 0].reshape(2, 8).tolist() == [
+        [False, False, False, True, True, True, False, False],
+        [False, False, False, False, False, True, False, False],
+    ]
+    assert not passing[:, 1].any()
+    assert chosen.passing(logits[:1], across=1).tolist() == [[False, False]]
+
+
+def test_the_gate_is_enough_beside_windows_and_all_there_is_where_logits_tell_nothing() -> None:
+    assert thresholds(gate=-2).beside == -2
+    assert thresholds(gate=3).model_copy(update={"slope": 0.0}).beside == 3
+
+
+@given(arrays(np.float64, (12, 2), elements=st.floats(-9, 9)), st.sampled_from((1, 3, 12)))
+def test_windows_pass_in_the_pictures_where_one_is_a_candidate(logits: Array, across: int) -> None:
+    chosen = calibration(crack=thresholds(gate=4), pit=thresholds(gate=-3))
+    candidates, passing = chosen.candidates(logits), chosen.passing(logits, across)
+    assert (passing | ~candidates).all()
+    assert (passing.any(axis=0) == candidates.any(axis=0)).all()
+
+
 def test_an_otsu_extent_never_reaches_above_the_peak() -> None:
     absolute = thresholds().model_copy(update={"extent_of": "absolute"})
     assert [absolute.reach(peak) for peak in (0.2, 5.0)] == [0.2, 0.3]

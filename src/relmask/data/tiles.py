@@ -42,6 +42,11 @@ def windows(height: int, width: int, size: int, stride: int) -> list[Window]:
     ]
 
 
+def across(places: Sequence[Window]) -> int:
+    """How many of the windows that `windows` gave lie side by side; 1 of a picture that has none."""
+    return max(1, sum(place.top == places[0].top for place in places))
+
+
 def _starts(length: int, size: int, stride: int) -> list[int]:
     if length <= size:
         return [0]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from relmask.masks.hysteresis import hysteresis
 from relmask.masks.thresholds import logistic_fit, sigmoid, threshold_for_false_alarms
 
 FloatArray = NDArray[np.floating]
@@ -36,6 +37,11 @@ class ClassThresholds(BaseModel):
     slope: float = Field(description="Of the probability: sigmoid(slope * logit + offset).")
     offset: float
     min_area: int = Field(default=0, ge=0, description="Parts of fewer pixels are left out of the mask.")
+
+    @property
+    def beside(self) -> float:
+        """Logit that is enough beside a window above the gate: even odds."""
+        return min(self.gate, -self.offset / self.slope) if self.slope > 0 else self.gate
 
     def probability(self, logit: float) -> float:
         """Chance that the class is in an image, where both answers are as likely beforehand."""
@@ -90,6 +96,20 @@ class Calibration(BaseModel):
     def candidates(self, logits: FloatArray) -> NDArray[np.bool_]:
         """Which classes (N, K) may get a mask; an image without any is clean."""
         return logits > np.array([threshold.gate for threshold in self.classes.values()])
+
+    def passing(self, logits: FloatArray, across: int) -> NDArray[np.bool_]:
+        """Which windows (N, K) of one image may hold a mask of which class.
+
+        Beside one above its gate less is enough, and so on from there: a defect goes on where its evidence is
+        weaker. Without any above the gate none passes.
+
+        Args:
+            logits: (N, K) of the windows, row by row.
+            across: how many lie side by side.
+        """
+        grids = logits.T.reshape(len(self.classes), -1, across)
+        pairs = zip(grids, self.classes.values(), strict=True)
+        return np.stack([hysteresis(grid, of.beside, of.gate).ravel() for grid, of in pairs], axis=1)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import placed, read_split
+from relmask.data.tiles import across
 from relmask.data.truth import has_truth, read_truth
 from relmask.errors import DataError, UsageError
 from relmask.formats.corrected import corrected
@@ -145,7 +146,7 @@ def _with_masks(run: Run, found: Calibration, index: Index, part: Labelled) -> C
         for sample in known:
             picture = run.read(sample.path)
             images, places = run.reader.cut(picture)
-            passing = found.candidates(run.reader.logits(images).double().numpy())
+            passing = found.passing(run.reader.logits(images).double().numpy(), across(places))
             passing[:, np.arange(passing.shape[1]) != k] = False
             if name not in sample.labels or not passing.any():
                 continue

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from relmask.data.index import Sample
 from relmask.data.reading import read_image
+from relmask.data.tiles import across
 from relmask.files import whole
 from relmask.masks.calibration import Calibration
 from relmask.progress import Progress
@@ -49,7 +50,7 @@ def look(reader: Reader, calibration: Calibration, picture: FloatArray) -> Look:
     images, places = reader.cut(picture)
     rows = reader.logits(images).double().numpy()
     scored = time.perf_counter()
-    passing = calibration.candidates(rows)
+    passing = calibration.passing(rows, across(places))
     passing[np.unravel_index(calibration.standardised(rows).argmax(), rows.shape)] = True
     maps = reader.maps(picture, images, places, passing, calibration.large)
     height, width = picture.shape[:2]
