@@ -169,9 +169,8 @@ def figures(part: str, seed: int, result: dict[str, Any]) -> list[dict[str, Any]
 
 def commit() -> str:
     """Hash of the commit that is measured, marked where files differ from it."""
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=True
-    )
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    said = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     return said.stdout.strip()
 
 
