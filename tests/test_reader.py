@@ -8,8 +8,7 @@ from relmask.data.reading import Intensity
 from relmask.errors import UnsupportedModel, UsageError
 from relmask.masks.completion import SURE
 from relmask.models.bundle import Architecture, Input, build
-from relmask.models.unet import image_logits, unet
-from relmask.reader import MapReader, Reader, composite_of, find_device
+from relmask.reader import Reader, composite_of, find_device
 
 SIZE = 16
 CPU = torch.device("cpu")
@@ -104,24 +103,3 @@ def test_of_windows_it_is_smoothed_only() -> None:
     assert np.array_equal(reader.spread(image, drawn)[0], drawn[0])
     smoothed = Bright(windows=True, sigma=2.0).drawn(image, target)[0]
     assert smoothed.max() < 0.8
-
-
-def test_a_segmenter_gives_the_maps_of_all_classes_from_one_look() -> None:
-    torch.manual_seed(0)
-    network = unet("vgg-narrow", 3).eval()
-    chosen = spec().model_copy(update={"windows": True, "size": 32})
-    reader = MapReader(network, chosen, "", CPU, batch_size=2)
-    picture = np.random.default_rng(0).random((48, 40, 3)).astype(np.float32)
-    images, places = reader.cut(picture)
-    passing = np.ones((len(images), 3), bool)
-    passing[0, 1] = passing[:, 2] = False
-    seen: list[int] = []
-    network.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
-    found = reader.maps(picture, images, places, passing)
-    assert sum(seen) == len(reader.mirrors) * len(images)
-    assert list(found) == [0, 1]
-    for k, values in found.items():
-        np.testing.assert_allclose(
-            values, reader.explain(picture, images, places, k, passing[:, k]), atol=1e-6
-        )
-    assert reader.logits(images).shape == image_logits(network(images)).shape

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from relmask.data.reading import Intensity, read_image
 from relmask.data.tiles import Window, across
 from relmask.errors import RunError
+from relmask.map_reader import reader_of
 from relmask.masks.calibration import Calibration, ClassThresholds
 from relmask.masks.components import Component, find_components
 from relmask.masks.outline import combine
 from relmask.models.bundle import Metadata, load_model, read_metadata
-from relmask.reader import FloatArray, Reader, find_device, reader_of
+from relmask.reader import FloatArray, Reader, find_device
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import assign, write_split
 from relmask.errors import OutError, RunError, UsageError
 from relmask.files import write_csv
-from relmask.reader import MapReader
+from relmask.map_reader import MapReader
 from relmask.sanity import check
 from relmask.segmenter import Run
 from relmask.training import segmentation

@@ -7,8 +7,8 @@ from lightning_fabric import Fabric
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
+from relmask.map_reader import MapReader
 from relmask.progress import Progress, silent
-from relmask.reader import MapReader
 from relmask.training import segmentation
 from relmask.training.loop import History
 from relmask.training.mapped import VOID, Mapped

@@ -14,9 +14,10 @@ from relmask.data.index import Sample
 from relmask.data.painting import moved_copies, painted_over
 from relmask.data.splits import SplitLine, placed
 from relmask.errors import DataError, ImageError, UsageError
+from relmask.map_reader import MapReader
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
-from relmask.reader import MapReader, Reader
+from relmask.reader import Reader
 from relmask.sanity.subjects import DrawnMasks, Image, Map, Mask, RunMasks, Subject
 from relmask.sanity.verdict import Check, Deletion, Finding, Step, in_words
 from relmask.segmenter import Run

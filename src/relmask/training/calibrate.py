@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from relmask.data.painting import all_painted_over
 from relmask.data.splits import draw
+from relmask.map_reader import MapReader
 from relmask.masks.appearance import Appearance
 from relmask.masks.calibration import (
     Calibration,
@@ -24,7 +25,7 @@ from relmask.masks.extent import CLEARLY, FALLBACK, LARGE, choose_extent, choose
 from relmask.masks.thresholds import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
-from relmask.reader import MapReader, Reader
+from relmask.reader import Reader
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.labels import Labelled

@@ -16,9 +16,10 @@ from relmask.data.splits import Split, placed, read_split, write_split
 from relmask.data.truth import has_mask, read_truth, truth_fingerprint, with_masks
 from relmask.errors import DataError, RunError
 from relmask.formats.corrected import corrected
+from relmask.map_reader import MapReader
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.reader import FloatArray, MapReader, find_device
+from relmask.reader import FloatArray, find_device
 from relmask.segmenter import Run
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable

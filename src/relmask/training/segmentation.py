@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
+from relmask.map_reader import MapReader
 from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 from relmask.models.zoo import find
 from relmask.progress import Progress
-from relmask.reader import MapReader
 from relmask.training.fit import auroc, sampling_weights
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.mapped import VOID, Mapped

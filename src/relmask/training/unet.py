@@ -14,10 +14,11 @@ from relmask.data.reading import measure_intensity, read_image
 from relmask.data.splits import Split, assign, write_split
 from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
 from relmask.errors import DataError
+from relmask.map_reader import MapReader
 from relmask.masks.calibration import Calibration, ClassThresholds, Scores, choose_gates, probabilities
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.reader import MapReader, find_device
+from relmask.reader import find_device
 from relmask.segmenter import Run
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
