@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import sobel
 
 import relmask
+from relmask.checks import check, chosen
 from relmask.data.index import read_index
 from relmask.data.splits import read_split
 from relmask.evaluation.controls import untrained
+from relmask.inference.explained import Reader
+from relmask.inference.segmenter import Run
 from relmask.lrp.composites import PRESETS, Composite, kind
 from relmask.lrp.rules import Flat
-from relmask.reader import Reader
-from relmask.sanity import check, chosen
-from relmask.segmenter import Run
 
 
 def edges(image: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -23,16 +23,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import relmask
+from relmask.calibration.recalibrate import recalibrate
 from relmask.data.index import Index, read_index
 from relmask.data.splits import read_split
 from relmask.evaluation.evaluate import choose
 from relmask.evaluation.measure import measure
+from relmask.inference.explained import Reader
+from relmask.inference.segmenter import Run, Segmenter
 from relmask.masks.calibration import Calibration
 from relmask.masks.refinement import smooth
 from relmask.models.bundle import Architecture
-from relmask.reader import Reader
-from relmask.segmenter import Run, Segmenter
-from relmask.training.recalibrate import recalibrate
 
 
 @dataclass(frozen=True)

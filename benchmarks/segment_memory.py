@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import relmask
-from relmask.data.surfaces import write_surfaces
+from relmask.synthetic.surfaces import write_surfaces
 
 FILES = 10_000
 MARKS = (1_000, 10_000)

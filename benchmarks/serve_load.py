@@ -30,9 +30,9 @@ import torch
 from numpy.typing import NDArray
 
 import relmask
-from relmask.data.surfaces import write_surfaces
-from relmask.segmenter import Run, Segmentation, Segmenter
+from relmask.inference.segmenter import Run, Segmentation, Segmenter
 from relmask.serve import Server, Settings
+from relmask.synthetic.surfaces import write_surfaces
 
 CLIENTS = (1, 4, 16)
 ROUNDS = 6

@@ -20,7 +20,7 @@ import relmask
 from relmask.data.index import Sample, read_index
 from relmask.evaluation.metrics import auroc
 from relmask.files import write_csv
-from relmask.segmenter import Run
+from relmask.inference.segmenter import Run
 
 
 def without(samples: Sequence[Sample], label: str, path: Path) -> Path:

@@ -8,8 +8,8 @@ import torch
 
 import relmask
 from relmask.data.index import read_index
+from relmask.inference.segmenter import Run
 from relmask.lrp import compile
-from relmask.segmenter import Run
 from relmask.training.distil import distil
 from relmask.training.train import train
 from tests.lrp.architectures import example, network

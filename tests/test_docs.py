@@ -8,8 +8,8 @@ import pytest
 from make_pages import MADE, Page, pages
 
 import relmask
-from relmask.data import surfaces, worlds
 from relmask.lrp.operators import OPERATORS
+from relmask.synthetic import surfaces, worlds
 from relmask.training import plan
 from relmask.training.loop import Schedule
 from relmask.training.train import train

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from relmask.data.surfaces import CLASSES, make_part, save_image
-from relmask.data.textures import photograph
-from relmask.data.worlds import Drawn, write_world
+from relmask.synthetic.surfaces import CLASSES, make_part, save_image
+from relmask.synthetic.textures import photograph
+from relmask.synthetic.worlds import Drawn, write_world
 
 
 def two_defects(folder: Path, *, images: int = 64, size: int = 112, seed: int = 0) -> None:

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relmask import lrp
-    from relmask.inspection import Converted, Explained, Outcome, convert_files, explain_files, segment_files
+    from relmask.inference.segmenter import Run, Segmentation, Segmenter, load
+    from relmask.jobs import Converted, Explained, Outcome, convert_files, explain_files, segment_files
     from relmask.lrp.once import explain
-    from relmask.segmenter import Run, Segmentation, Segmenter, load
     from relmask.training.distil import distil
     from relmask.training.train import train
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Converted": "relmask.inspection",
-    "Explained": "relmask.inspection",
-    "Outcome": "relmask.inspection",
-    "Run": "relmask.segmenter",
-    "Segmentation": "relmask.segmenter",
-    "Segmenter": "relmask.segmenter",
-    "convert_files": "relmask.inspection",
+    "Converted": "relmask.jobs",
+    "Explained": "relmask.jobs",
+    "Outcome": "relmask.jobs",
+    "Run": "relmask.inference.segmenter",
+    "Segmentation": "relmask.inference.segmenter",
+    "Segmenter": "relmask.inference.segmenter",
+    "convert_files": "relmask.jobs",
     "distil": "relmask.training.distil",
     "explain": "relmask.lrp.once",
-    "explain_files": "relmask.inspection",
-    "load": "relmask.segmenter",
-    "segment_files": "relmask.inspection",
+    "explain_files": "relmask.jobs",
+    "load": "relmask.inference.segmenter",
+    "segment_files": "relmask.jobs",
     "train": "relmask.training.train",
 }
 

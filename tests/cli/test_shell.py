@@ -13,7 +13,7 @@ import relmask
 from relmask.cli import COMMANDS, app
 from relmask.cli.description import Description
 from relmask.errors import ImageError, OutError, RunError, UsageError
-from tests.inspection.fakes import FakeRun, picture
+from tests.jobs.fakes import FakeRun, picture
 
 
 def relmask_(*arguments: str | Path) -> Result:

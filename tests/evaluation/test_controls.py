@@ -7,8 +7,8 @@ from torch import nn
 
 from relmask.data.reading import Intensity
 from relmask.evaluation.controls import CONTROLS, Control, random_head
+from relmask.inference.explained import Reader
 from relmask.models.bundle import Input
-from relmask.reader import Reader
 
 SPEC = Input(size=32, windows=False, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from relmask.data.index import Sample, read_index
 from relmask.data.reading import Intensity
 from relmask.data.splits import SplitLine, assign, write_split
-from relmask.data.surfaces import CLASSES, write_surfaces
 from relmask.evaluation.controls import CONTROLS
 from relmask.evaluation.evaluate import choose, evaluate, shared_groups
+from relmask.inference.segmenter import Run, Segmentation
 from relmask.masks.calibration import Calibration, ClassThresholds
-from relmask.segmenter import Run, Segmentation
-from tests.inspection.fakes import METADATA
+from relmask.synthetic.surfaces import CLASSES, write_surfaces
+from tests.jobs.fakes import METADATA
 
 
 def sample(name: str, split: str | None = None, group: str | None = None) -> Sample:

@@ -10,7 +10,6 @@ from PIL import Image
 
 from relmask.data.index import Index, read_index
 from relmask.data.reading import Intensity
-from relmask.data.surfaces import write_surfaces
 from relmask.data.truth import read_truth
 from relmask.errors import DataError
 from relmask.evaluation.cases import badness
@@ -18,7 +17,8 @@ from relmask.evaluation.controls import CONTROLS, Control
 from relmask.evaluation.measure import Measured, measure, measure_control
 from relmask.evaluation.metrics import Metrics, ThresholdScores
 from relmask.evaluation.results import write_results
-from relmask.segmenter import Segmentation
+from relmask.inference.segmenter import Segmentation
+from relmask.synthetic.surfaces import write_surfaces
 
 CLASSES = ("pit", "crack", "patch")  # not the order of the index
 THRESHOLD = ThresholdScores(seed={"pit": 0.1}, extent={"pit": 0.05}, saw_masks=False)

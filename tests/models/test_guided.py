@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from relmask import lrp
 from relmask.models.features import Features
 from relmask.models.guided import GuidedClassifier, PlaceEvidence
-from relmask.models.memory import Memory, known_by
+from relmask.models.image_novelty import Memory, known_by
 from relmask.models.novelty import Novelty
 from relmask.models.zoo import trunk
 

@@ -16,12 +16,12 @@ from PIL import Image
 
 import relmask
 from relmask.data.reading import Intensity
+from relmask.inference.explained import Reader
+from relmask.inference.segmenter import Run
 from relmask.masks.calibration import Calibration, ClassThresholds
 from relmask.models.bundle import Input, Metadata, save_metadata
-from relmask.reader import Reader
-from relmask.segmenter import Run
 from relmask.serve import Server, Settings
-from tests.test_segmenter import Colours
+from tests.inference.test_segmenter import Colours
 
 SIZE = 32
 CLASSES = ("red stain", "green")

@@ -15,8 +15,8 @@ from PIL import Image
 
 import relmask
 from relmask.formats.runs import drawn, from_text
+from relmask.inference.segmenter import Run
 from relmask.models.bundle import read_metadata
-from relmask.segmenter import Run
 from relmask.serve import Limits, Settings
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, sent, serving
 

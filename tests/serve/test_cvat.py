@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from relmask.formats.cvat import labels
-from relmask.segmenter import Run, Segmentation
+from relmask.inference.segmenter import Run, Segmentation
 from relmask.serve import cvat
 from tests.serve.conftest import CLASSES, SIZE
 

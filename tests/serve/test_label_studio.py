@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from relmask.formats import label_studio
-from relmask.segmenter import Run
+from relmask.inference.segmenter import Run
 from relmask.serve import Limits, Settings
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, png, serving
 

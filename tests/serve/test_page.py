@@ -13,10 +13,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import relmask.formats
+from relmask.inference.segmenter import Run
+from relmask.masks.binarise import combine
 from relmask.masks.calibration import ClassThresholds
-from relmask.masks.outline import combine
 from relmask.models.bundle import read_metadata
-from relmask.segmenter import Run
 from relmask.serve import Settings
 from tests.browser import chromium, drop, opened
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, png, seeing_colours, serving

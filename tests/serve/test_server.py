@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from relmask.errors import UsageError
-from relmask.segmenter import Run, Segmenter
+from relmask.inference.segmenter import Run, Segmenter
 from relmask.serve import Server, Settings, serve
 from tests.serve.conftest import RED, eventually, picture, png, sent
 

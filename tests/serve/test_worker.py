@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from relmask.segmenter import Segmentation, Segmenter
+from relmask.inference.segmenter import Segmentation, Segmenter
 from relmask.serve.worker import Work, Worker
 
 Picture = NDArray[np.float32]

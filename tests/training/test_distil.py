@@ -9,17 +9,17 @@ from PIL import Image
 from torch import nn
 
 import relmask
+from relmask.calibration.recalibrate import recalibrate
+from relmask.checks import check
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import assign, write_split
 from relmask.errors import OutError, RunError, UsageError
 from relmask.files import write_csv
-from relmask.map_reader import MapReader
-from relmask.sanity import check
-from relmask.segmenter import Run
+from relmask.inference.segmentation import MapReader
+from relmask.inference.segmenter import Run
 from relmask.training import segmentation
 from relmask.training.distil import agreed, distil
-from relmask.training.mapped import VOID, Mapped
-from relmask.training.recalibrate import recalibrate
+from relmask.training.pixel_dataset import VOID, Mapped
 
 pytestmark = [
     pytest.mark.usefixtures("few_steps"),
@@ -75,7 +75,7 @@ def test_no_true_mask_is_read(
         raise AssertionError("a true mask was opened")
 
     monkeypatch.setattr("relmask.training.distil.read_truth", opened)
-    monkeypatch.setattr("relmask.training.recalibrate.read_truth", opened)
+    monkeypatch.setattr("relmask.calibration.recalibrate.read_truth", opened)
     small(trained, parts, tmp_path)
 
 

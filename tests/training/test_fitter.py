@@ -6,15 +6,15 @@ from lightning_fabric import Fabric
 
 from relmask.data.index import Index, read_index
 from relmask.data.reading import Intensity
+from relmask.inference.explained import Reader
 from relmask.models import bundle
 from relmask.models.guided import GuidedClassifier
-from relmask.models.memory import nearest_of_others
+from relmask.models.image_novelty import nearest_of_others
 from relmask.progress import silent
-from relmask.reader import Reader
 from relmask.training.fitter import Fitter
+from relmask.training.image_cache import Pictures
+from relmask.training.image_novelty import remember
 from relmask.training.labels import Labelled
-from relmask.training.memory import remember
-from relmask.training.pictures import Pictures
 from relmask.training.plan import Settings, plan
 from relmask.training.sources import CachedFeatures, WholePictures
 

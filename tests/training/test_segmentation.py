@@ -7,11 +7,11 @@ from lightning_fabric import Fabric
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
-from relmask.map_reader import MapReader
+from relmask.inference.segmentation import MapReader
 from relmask.progress import Progress, silent
 from relmask.training import segmentation
 from relmask.training.loop import History
-from relmask.training.mapped import VOID, Mapped
+from relmask.training.pixel_dataset import VOID, Mapped
 from relmask.training.segmentation import (
     as_targets,
     cross_entropy,

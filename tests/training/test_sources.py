@@ -12,7 +12,7 @@ from relmask.data.reading import Intensity
 from relmask.models import bundle
 from relmask.models.bundle import Architecture
 from relmask.models.guided import GuidedClassifier
-from relmask.training.pictures import Pictures
+from relmask.training.image_cache import Pictures
 from relmask.training.sources import CachedFeatures, Part, WholePictures
 
 SIZE = 64

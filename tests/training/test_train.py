@@ -15,12 +15,12 @@ from torch import nn
 import relmask
 from relmask.data.index import read_index
 from relmask.data.patches import cut_patches
-from relmask.data.surfaces import CLASSES
 from relmask.errors import DataError, OutError, RunError, UnsupportedModel, UsageError
 from relmask.files import write_csv
+from relmask.inference.segmenter import Run
 from relmask.models.bundle import Architecture
 from relmask.progress import Progress
-from relmask.segmenter import Run
+from relmask.synthetic.surfaces import CLASSES
 from relmask.training.train import train
 
 pytestmark = pytest.mark.usefixtures("short_epochs")

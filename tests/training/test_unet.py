@@ -7,11 +7,11 @@ from PIL import Image
 
 import relmask
 from relmask.data.index import read_index
-from relmask.data.surfaces import write_surfaces
 from relmask.data.truth import read_truth
-from relmask.data.worlds import stained_cells
 from relmask.errors import DataError, OutError
 from relmask.files import write_csv
+from relmask.synthetic.surfaces import write_surfaces
+from relmask.synthetic.worlds import stained_cells
 from relmask.training import segmentation
 from relmask.training.unet import fit_unet
 

@@ -40,7 +40,7 @@ def calibrate(
         relmask calibrate run parts/ --masks parts/     # with the true masks of DATA, where a few are there
         relmask calibrate run parts/ --masks export.json    # with masks that a person corrected
     """
-    from relmask.training.recalibrate import recalibrate
+    from relmask.calibration.recalibrate import recalibrate
 
     with shown(quiet) as progress:
         found = recalibrate(

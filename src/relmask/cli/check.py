@@ -11,7 +11,7 @@ from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
 
 if TYPE_CHECKING:
-    from relmask.sanity import Check
+    from relmask.checks import Check
 
 
 def check(
@@ -42,11 +42,11 @@ def check(
         relmask check run parts/
         relmask check run parts/ --pictures 20 -o check.json --json
     """
+    from relmask.checks import check as judge
+    from relmask.checks import chosen
     from relmask.data.index import read_index
     from relmask.data.splits import read_split
     from relmask.files import write_json
-    from relmask.sanity import check as judge
-    from relmask.sanity import chosen
 
     with shown(quiet) as progress:
         trained = relmask.load(run, device=device, batch_size=batch_size)

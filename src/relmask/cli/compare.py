@@ -11,7 +11,7 @@ from relmask.cli.progress import shown
 from relmask.cli.train import Backbone
 
 if TYPE_CHECKING:
-    from relmask.evaluation.compare import Row
+    from relmask.evaluation.comparison import Row
 
 
 def compare(
@@ -72,7 +72,7 @@ def compare(
         relmask compare roads/ -o comparison --patches 96 --backbone vgg-narrow
         relmask compare parts/ -o comparison --methods relmask,one-class --baseline unet --minutes 5
     """
-    from relmask.evaluation.compare import compare as compare_methods
+    from relmask.evaluation.comparison import compare as compare_methods
 
     with shown(quiet) as progress:
         rows = compare_methods(
@@ -104,7 +104,7 @@ def chosen(methods: str | None, baseline: str | None) -> list[str]:
     >>> chosen("relmask, darkness", "unet")
     ['relmask', 'darkness', 'unet']
     """
-    from relmask.evaluation.compare import METHODS, UNET
+    from relmask.evaluation.comparison import METHODS, UNET
 
     names = [name.strip() for name in methods.split(",")] if methods else [*METHODS]
     if baseline is None:

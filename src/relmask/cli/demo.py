@@ -32,10 +32,10 @@ def demo(
         relmask demo -o elsewhere --seed 1
     """
     from relmask.data.index import read_index
-    from relmask.data.surfaces import write_surfaces
     from relmask.evaluation.controls import CONTROLS, random_head
     from relmask.evaluation.evaluate import evaluate
     from relmask.files import whole
+    from relmask.synthetic.surfaces import write_surfaces
 
     data, run_folder = out / "data", out / "run"
     with shown(quiet) as progress:

@@ -14,8 +14,8 @@ from scipy import ndimage
 from skimage import filters
 from torch import nn
 
+from relmask.inference.explained import Reader
 from relmask.models.guided import GuidedClassifier
-from relmask.reader import Reader
 
 Image = NDArray[np.float32]
 ScoreMap = NDArray[np.floating]

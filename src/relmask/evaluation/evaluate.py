@@ -10,10 +10,10 @@ from relmask.evaluation.controls import Control
 from relmask.evaluation.measure import measure, measure_control
 from relmask.evaluation.metrics import Metrics, PixelScores, ThresholdScores
 from relmask.evaluation.results import write_results
+from relmask.inference.segmenter import Run
 from relmask.masks.calibration import Calibration
 from relmask.progress import Progress, silent
-from relmask.segmenter import Run
-from relmask.training.about import run_facts, thresholds, verdict
+from relmask.training.run_facts import run_facts, thresholds, verdict
 
 
 def evaluate(

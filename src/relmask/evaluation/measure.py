@@ -19,7 +19,7 @@ from relmask.evaluation.cases import Case, Cases, badness
 from relmask.evaluation.controls import Control
 from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
 from relmask.evaluation.ranking import ThresholdSearch
-from relmask.segmenter import Segmentation
+from relmask.inference.segmenter import Segmentation
 
 Image = NDArray[np.float32]
 Segment = Callable[[Sequence[Image]], Sequence[Segmentation]]

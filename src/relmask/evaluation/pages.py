@@ -21,7 +21,7 @@ from relmask.report import (
     table,
     text,
 )
-from relmask.report.page import Cell
+from relmask.report.html import Cell
 
 POINTS = 200  # of a curve
 

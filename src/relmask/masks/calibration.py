@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from relmask.calibration.gates import logistic_fit, sigmoid, threshold_for_false_alarms
 from relmask.masks.hysteresis import hysteresis
-from relmask.masks.thresholds import logistic_fit, sigmoid, threshold_for_false_alarms
 
 FloatArray = NDArray[np.floating]
 

@@ -17,7 +17,7 @@ from relmask.files import whole, write_text
 from relmask.masks.calibration import Calibration
 from relmask.models.features import Features
 from relmask.models.guided import GuidedClassifier
-from relmask.models.memory import Memory
+from relmask.models.image_novelty import Memory
 from relmask.models.novelty import Novelty
 from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from relmask.models.features import Features
-from relmask.models.memory import STRANGENESS, Memory
+from relmask.models.image_novelty import STRANGENESS, Memory
 from relmask.models.novelty import Novelty
 from relmask.models.pooling import GuidedPooling
 

@@ -5,18 +5,10 @@
 """
 
 from relmask.masks.colours import class_colours
-from relmask.report.album import Album
-from relmask.report.drawings import Line, bars, curves
-from relmask.report.figures import (
-    fitted,
-    found_and_missed,
-    outlined,
-    overlay,
-    painted,
-    panel,
-)
-from relmask.report.judged import Judged, confusion, histogram, strongest
-from relmask.report.page import (
+from relmask.report.charts import Line, bars, curves
+from relmask.report.confusion import Judged, confusion, histogram, strongest
+from relmask.report.gallery import Picture, Shot, colours, gallery, how_to_read, limit
+from relmask.report.html import (
     Section,
     cards,
     charts,
@@ -27,7 +19,15 @@ from relmask.report.page import (
     text,
     write_report,
 )
-from relmask.report.shots import Picture, Shot, colours, gallery, how_to_read, limit
+from relmask.report.overlays import (
+    fitted,
+    found_and_missed,
+    outlined,
+    overlay,
+    painted,
+    panel,
+)
+from relmask.report.sampling import Album
 
 __all__ = [
     "Album",

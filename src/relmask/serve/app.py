@@ -15,12 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 import relmask
 from relmask.errors import OutError, RelmaskError, UsageError
 from relmask.formats import FORMATS
+from relmask.inference.segmenter import Run
 from relmask.masks.colours import class_colours
-from relmask.segmenter import Run
 from relmask.serve import label_studio
 from relmask.serve.encoding import Wanted, encode
 from relmask.serve.exports import pack
-from relmask.serve.guard import Guard
+from relmask.serve.middleware import Guard
 from relmask.serve.schemas import (
     Answer,
     Chosen,

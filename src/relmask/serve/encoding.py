@@ -13,8 +13,8 @@ from PIL import Image
 
 from relmask.data.resizing import resize_map
 from relmask.formats.runs import counts, to_text
+from relmask.inference.segmenter import Segmentation
 from relmask.masks.colours import class_colours
-from relmask.segmenter import Segmentation
 from relmask.serve.schemas import Part, Relevance, Runs, Segmented
 
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field
 from relmask.errors import UsageError
 from relmask.formats import Picture
 from relmask.formats.label_studio import config, name_of, prediction
-from relmask.segmenter import Segmentation
+from relmask.inference.segmenter import Segmentation
 
 MOST_CONFIG = 2**20
 

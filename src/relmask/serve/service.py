@@ -13,9 +13,9 @@ from typing import IO, TypeVar
 
 from relmask.data.decoding import SUFFIXES, pixels_to_decode
 from relmask.errors import ImageError, UsageError
+from relmask.inference.segmenter import Run, Segmentation, Segmenter
 from relmask.masks.calibration import Calibration
 from relmask.models.bundle import save_metadata
-from relmask.segmenter import Run, Segmentation, Segmenter
 from relmask.serve.schemas import Chosen, Failed
 from relmask.serve.settings import Limits
 from relmask.serve.worker import FloatArray, Work, Worker

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relmask.segmenter import Segmentation, Segmenter
+from relmask.inference.segmenter import Segmentation, Segmenter
 
 FloatArray = NDArray[np.float32]
 

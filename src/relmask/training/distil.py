@@ -10,25 +10,25 @@ import numpy as np
 import torch
 
 from relmask import __version__
+from relmask.calibration.recalibrate import recalibrate, require_known
 from relmask.data.index import Index, Sample, read_index, with_splits
 from relmask.data.patches import patch_size
 from relmask.data.splits import Split, placed, read_split, write_split
 from relmask.data.truth import has_mask, read_truth, truth_fingerprint, with_masks
 from relmask.errors import DataError, RunError
 from relmask.formats.corrected import corrected
-from relmask.map_reader import MapReader
+from relmask.inference.explained import FloatArray, find_device
+from relmask.inference.segmentation import MapReader
+from relmask.inference.segmenter import Run
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.reader import FloatArray, find_device
-from relmask.segmenter import Run
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
 from relmask.training.loop import History
-from relmask.training.mapped import VOID, Classes, Mapped
-from relmask.training.own_masks import OwnMasks
-from relmask.training.recalibrate import recalibrate, require_known
+from relmask.training.pixel_dataset import VOID, Classes, Mapped
+from relmask.training.pseudo_labels import OwnMasks
+from relmask.training.report import write_history, write_story
 from relmask.training.segmentation import fit_segmenter, new_segmenter
-from relmask.training.story import write_history, write_story
 from relmask.training.train import fabric_of
 
 BACKBONE = "efficientnet-lite0"

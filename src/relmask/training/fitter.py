@@ -9,14 +9,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from relmask.inference.explained import Reader
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
-from relmask.reader import Reader
 from relmask.training.fit import fit, predict_logits
+from relmask.training.image_cache import Pictures
+from relmask.training.image_novelty import memory_of_some
 from relmask.training.labels import Labelled
 from relmask.training.loop import History
-from relmask.training.memory import memory_of_some
-from relmask.training.pictures import Pictures
 from relmask.training.plan import Plan
 from relmask.training.sources import CachedFeatures, Part, Source, WholePictures
 

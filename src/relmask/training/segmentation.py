@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
-from relmask.map_reader import MapReader
+from relmask.inference.segmentation import MapReader
 from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 from relmask.models.zoo import find
 from relmask.progress import Progress
 from relmask.training.fit import auroc, sampling_weights
 from relmask.training.loop import History, Schedule, optimise
-from relmask.training.mapped import VOID, Mapped
+from relmask.training.pixel_dataset import VOID, Mapped
 
 STEPS = 50
 """Batches in an epoch."""

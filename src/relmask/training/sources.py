@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from relmask.data.augmentation import augment
 from relmask.models.guided import GuidedClassifier
-from relmask.training.pictures import Pictures
+from relmask.training.image_cache import Pictures
 
 
 @dataclass(frozen=True)

@@ -14,25 +14,25 @@ from pydantic import ValidationError
 from torch import nn
 
 from relmask import __version__
+from relmask.calibration.from_labels import calibrate, doubt
+from relmask.checks import check
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.reading import measure_intensity
 from relmask.data.splits import assign, write_split
 from relmask.errors import UsageError
 from relmask.files import write_json
+from relmask.inference.explained import Reader, find_device
+from relmask.inference.segmenter import Run
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.reader import Reader, find_device
-from relmask.sanity import check
-from relmask.segmenter import Run
-from relmask.training.calibrate import calibrate, doubt
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.folder import CHECK, prepare
+from relmask.training.image_cache import Pictures
+from relmask.training.image_novelty import remember
 from relmask.training.labels import Labelled, readable
-from relmask.training.memory import remember
-from relmask.training.pictures import Pictures
 from relmask.training.plan import Plan, Settings, plan
-from relmask.training.story import judge, write_history, write_story
+from relmask.training.report import judge, write_history, write_story
 
 CHECKED = 4
 """Masks that are judged after a training."""

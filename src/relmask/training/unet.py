@@ -14,17 +14,17 @@ from relmask.data.reading import measure_intensity, read_image
 from relmask.data.splits import Split, assign, write_split
 from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
 from relmask.errors import DataError
-from relmask.map_reader import MapReader
+from relmask.inference.explained import find_device
+from relmask.inference.segmentation import MapReader
+from relmask.inference.segmenter import Run
 from relmask.masks.calibration import Calibration, ClassThresholds, Scores, choose_gates, probabilities
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.reader import find_device
-from relmask.segmenter import Run
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.labels import readable
-from relmask.training.mapped import Classes, Mapped, Picture
+from relmask.training.pixel_dataset import Classes, Mapped, Picture
+from relmask.training.report import write_history
 from relmask.training.segmentation import fit_segmenter, input_of, new_segmenter
-from relmask.training.story import write_history
 from relmask.training.train import fabric_of, split_kind
 
 NOTHING = -3.0

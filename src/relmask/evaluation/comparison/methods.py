@@ -1,0 +1,237 @@
+"""All methods of a comparison, each in one place: a name, what it saw, and how it gets ready."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from relmask.data.decoding import image_size
+from relmask.data.tiles import windows
+from relmask.errors import DataError, UsageError
+from relmask.evaluation.comparison.attributions import (
+    ATTRIBUTIONS,
+    AttributionReader,
+    NotApplicable,
+    require_captum,
+)
+from relmask.evaluation.comparison.baselines import ControlReader, NeighbourReader, UntrainedHead
+from relmask.evaluation.comparison.published import PerImage, forest, one_threshold, seibold
+from relmask.evaluation.comparison.schema import Saw
+from relmask.evaluation.comparison.shared import DEFECT, EPOCHS, Bench, Trained
+from relmask.evaluation.controls import CONTROLS, Control, untrained
+from relmask.inference.explained import Reader
+from relmask.inference.segmenter import Run, Segmenter
+from relmask.lrp.composites import PRESETS, epsilon_gamma_box
+from relmask.masks.calibration import Calibration
+from relmask.training.image_cache import Pictures
+
+UNET = "unet"
+"""The baseline."""
+REFERENCES = 8
+"""Clean pictures that gradients start from."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method, trained and with thresholds.
+
+    Attributes:
+        reader: pictures -> a logit and a map a class.
+        classes: names of its classes; `DEFECT` where it tells defect from background only.
+        calibration: thresholds that saw no test mask.
+        train_seconds: None where nothing was trained.
+        segmenter: what makes masks of logits and maps.
+        note: where it got less than others.
+    """
+
+    reader: Reader
+    classes: tuple[str, ...]
+    calibration: Calibration
+    train_seconds: float | None
+    note: str = ""
+    segmenter: Callable[[Reader, tuple[str, ...], Calibration], Segmenter] = Segmenter
+
+
+@dataclass(frozen=True)
+class Method:
+    """A line of the comparison.
+
+    Attributes:
+        prepare: trains and calibrates, see `Contender`.
+        saw: what that takes.
+        captum: is captum needed?
+    """
+
+    prepare: Callable[[Bench], Contender]
+    saw: tuple[Saw, ...] = field(default=("labels", "clean images"))
+    captum: bool = False
+
+
+def relmask(bench: Bench) -> Contender:
+    """What `relmask train` gives."""
+    trained = bench.classifier
+    run = trained.run
+    return Contender(run.reader, run.metadata.classes, trained.calibration, trained.seconds)
+
+
+def preset(name: str, bench: Bench) -> Contender:
+    """The same classifier under another composite."""
+    reader = bench.classifier.run.reader
+    if name == reader.composite:
+        raise NotApplicable("It is the default of this classifier: see relmask.")
+    return _explained(
+        Reader(reader.model, reader.spec, name, reader.device, reader.batch_size), bench.classifier
+    )
+
+
+def attribution(name: str, bench: Bench) -> Contender:
+    """The same classifier under another kind of explanation."""
+    trained, chosen = bench.classifier, ATTRIBUTIONS[name]
+    reader = AttributionReader(trained.run.reader, chosen, _clean_images(bench, trained.run.reader))
+    if not chosen.steps:
+        return _explained(reader, trained)
+    images = Pictures(trained.part.samples[:1], reader.spec.size, reader.spec.intensity, memory=0).batch([0])
+    expected = len(bench.test) * _windows(bench) + 32 * len(trained.calibration.classes)
+    seconds = 0.7 * bench.settings.seconds / expected
+    reader.steps = int(bench.kept(f"{name}-steps", lambda: reader.affordable(images[0], seconds)))
+    few = f"{reader.steps} of {chosen.steps} steps, as time allows" if reader.steps < chosen.steps else ""
+    return _explained(reader, trained, few)
+
+
+def random_head(bench: Bench) -> Contender:
+    """Gates of the trained classifier, relevance of one whose head was never trained."""
+    reader = bench.classifier.run.reader
+    return _explained(UntrainedHead(reader, untrained(reader, bench.settings.seed)), bench.classifier)
+
+
+def control(chosen: Control, bench: Bench) -> Contender:
+    """A score that knows nothing of the defect."""
+    reader = ControlReader(chosen, bench.classifier.run.metadata.input, bench.device)
+    return Contender(reader, DEFECT, bench.calibrate_one(reader), None)
+
+
+def one_class(bench: Bench) -> Contender:
+    """Nearest neighbours among features of clean training pictures."""
+    began = time.perf_counter()
+    training, _ = bench.parts
+    clean = [sample for sample in training.samples if not sample.labels]
+    if not clean:
+        raise UsageError("A one-class detector needs clean pictures, and there are none to learn from.")
+    reader = NeighbourReader(bench.classifier.run.metadata.input, bench.device)
+    pictures = Pictures(clean, reader.spec.size, reader.spec.intensity, memory=0)
+    reader.learn(pictures.batch, len(clean), bench.settings.seed)
+    calibration = bench.calibrate_one(reader)
+    return Contender(reader, DEFECT, calibration, time.perf_counter() - began)
+
+
+def published_seibold(bench: Bench) -> Contender:
+    """VGG, LRP from the class's logit, one threshold on relevance."""
+    trained = bench.vgg
+    reader = seibold(trained)
+    return Contender(
+        reader,
+        trained.run.metadata.classes,
+        one_threshold(trained, reader),
+        trained.seconds,
+        _shortened(trained.run),
+    )
+
+
+def published_forest(bench: Bench) -> Contender:
+    """VGG, relevance from both logits, a threshold for each picture from itself."""
+    trained = bench.vgg
+    return Contender(
+        forest(trained, "both"),
+        trained.run.metadata.classes,
+        trained.calibration,
+        trained.seconds,
+        _shortened(trained.run),
+        PerImage,
+    )
+
+
+def corrected_forest(bench: Bench) -> Contender:
+    """The same VGG and rules, from the class's logit minus that of clean, with calibrated thresholds."""
+    return _explained(forest(bench.vgg, "contrast"), bench.vgg, _shortened(bench.vgg.run))
+
+
+def student(bench: Bench) -> Contender:
+    """What `relmask distil` gives: a U-Net trained on relmask's own masks of the training pictures."""
+    run, seconds = bench.student
+    return Contender(run.reader, run.metadata.classes, run.segmenter.calibration, seconds)
+
+
+def unet(bench: Bench) -> Contender:
+    """A U-Net trained on true masks, tuned on those of validation."""
+    try:
+        run, seconds = bench.unet
+    except DataError as error:
+        raise NotApplicable(str(error)) from error
+    notes = [_shortened(run)]
+    if seconds < bench.classifier.seconds:
+        notes.append("trained for less time than relmask")
+    return Contender(
+        run.reader, run.metadata.classes, run.segmenter.calibration, seconds, "; ".join(filter(None, notes))
+    )
+
+
+METHODS: dict[str, Method] = {
+    "relmask": Method(relmask),
+    "student": Method(student),
+    UNET: Method(unet, ("labels", "clean images", "masks")),
+    **{f"relmask/{name}": Method(partial(preset, name)) for name in (*PRESETS, epsilon_gamma_box.__name__)},
+    "seibold": Method(published_seibold),
+    "forest": Method(published_forest),
+    "forest-corrected": Method(corrected_forest),
+    **{
+        name: Method(partial(attribution, name), captum=chosen.captum)
+        for name, chosen in ATTRIBUTIONS.items()
+    },
+    **{chosen.name: Method(partial(control, chosen)) for chosen in CONTROLS},
+    "random-head": Method(random_head),
+    "one-class": Method(one_class),
+}
+
+
+def named(names: Sequence[str]) -> dict[str, Method]:
+    """The methods of these names; all of them without any.
+
+    Raises:
+        UsageError: no such method, or captum is needed and not installed.
+    """
+    if unknown := [name for name in names if name not in METHODS]:
+        raise UsageError(f"No method {', '.join(unknown)}. There are: {', '.join(METHODS)}.")
+    chosen = {name: method for name, method in METHODS.items() if not names or name in names}
+    if any(method.captum for method in chosen.values()):
+        require_captum()
+    return chosen
+
+
+def _shortened(run: Run) -> str:
+    epochs = run.metadata.settings["epochs"]
+    return f"{epochs} of {EPOCHS} epochs, as time allows" if epochs < EPOCHS else ""
+
+
+def _windows(bench: Bench) -> int:
+    """Images that a test picture is cut into, about."""
+    spec = bench.classifier.run.metadata.input
+    if not spec.windows:
+        return 1
+    height, width = image_size(bench.test[0].path)
+    return len(windows(height, width, spec.size, spec.size // 2))
+
+
+def _explained(reader: Reader, trained: Trained, note: str = "") -> Contender:
+    classes = trained.run.metadata.classes
+    return Contender(reader, classes, trained.calibrate(reader), trained.seconds, note)
+
+
+def _clean_images(bench: Bench, reader: Reader) -> torch.Tensor:
+    clean = [sample for sample in bench.parts[0].samples if not sample.labels]
+    chosen = clean[:: max(1, len(clean) // REFERENCES)][:REFERENCES]
+    if not chosen:
+        return torch.zeros(0, 3, reader.spec.size, reader.spec.size)
+    pictures = Pictures(chosen, reader.spec.size, reader.spec.intensity, memory=0)
+    return pictures.batch(range(len(chosen)))

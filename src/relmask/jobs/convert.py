@@ -1,0 +1,102 @@
+"""The job of `convert`: masks that exist, in other formats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from relmask.data.decoding import image_size
+from relmask.data.layouts import images as find_images
+from relmask.errors import DataError
+from relmask.formats import Annotation, Annotations, find_formats, read
+from relmask.formats.matching import match
+from relmask.jobs.exports import export
+from relmask.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What came of a job.
+
+    Attributes:
+        out: folder of the results.
+        pictures: that have masks, in all.
+        classes: in the order of the masks' values.
+        formats: that were written.
+        failed: picture and reason of those that could not be converted.
+    """
+
+    out: Path
+    pictures: int
+    classes: tuple[str, ...]
+    formats: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        done = self.pictures - len(self.failed)
+        return f"{done} masks as {', '.join(self.formats)}, {len(self.failed)} failed\nResults in {self.out}"
+
+
+def convert_files(
+    masks: str | Path,
+    formats: Sequence[str],
+    out: str | Path,
+    *,
+    images: str | Path | None = None,
+    classes: Sequence[str] = (),
+    image_root: str = "",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Converted:
+    """Write masks that exist in other formats, a folder each.
+
+    Args:
+        masks: OUT of `segment`, a folder of masks, or what an annotation tool exported.
+        formats: of `relmask.formats.FORMATS`.
+        out: folder of the results.
+        images: folder of the pictures: their names and sizes are taken from there. YOLO's files need it.
+        classes: names of the masks' values 1, 2 ...; by default what MASKS says, in its order.
+        image_root: what Label Studio finds the pictures below, a path or a URL.
+        overwrite: replace in OUT what relmask did not write, or what was changed since.
+        progress: called after every picture.
+
+    Raises:
+        UsageError: no such format.
+        DataError: MASKS cannot be read.
+        OutError: OUT cannot be written.
+    """
+    chosen = tuple(find_formats(formats))
+    found = read(Path(masks), classes=classes)
+    if images is not None:
+        found = _of_pictures(found, Path(images))
+    if not found.pictures:
+        raise DataError(f"{masks} holds no masks.")
+    names = tuple(classes) or found.classes
+    failed = export(
+        found.pictures,
+        names,
+        chosen,
+        Path(out),
+        image_root=image_root,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    return Converted(Path(out), len(found.pictures), names, chosen, failed)
+
+
+def _of_pictures(found: Annotations, folder: Path) -> Annotations:
+    """The same annotations, named as the pictures in a folder; those that it lacks stay as they are."""
+    files = {file.relative_to(folder).as_posix(): file for file in find_images(folder)}
+    if not files:
+        raise DataError(f"No pictures in {folder}.")
+    meant = {number: name for name, number in match([p.image for p in found.pictures], list(files)).items()}
+    return replace(
+        found,
+        pictures=tuple(
+            _of_picture(picture, meant[number], files[meant[number]]) if number in meant else picture
+            for number, picture in enumerate(found.pictures)
+        ),
+    )
+
+
+def _of_picture(annotation: Annotation, name: str, file: Path) -> Annotation:
+    return replace(annotation, image=name, file=file, size=lambda: annotation.size() or image_size(file))

@@ -1,0 +1,132 @@
+"""The job of `explain`: why the model says what it says, as pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from relmask.data.reading import read_image
+from relmask.errors import ImageError, UsageError
+from relmask.files import printable, whole, write_csv
+from relmask.inference.explained import Reader
+from relmask.inference.segmenter import Run
+from relmask.jobs.inputs import find_items
+from relmask.jobs.results import reason_of
+from relmask.progress import Progress, silent
+from relmask.report import overlay, panel
+
+HEATMAPS = "heatmaps"
+COLUMNS = ("file", "class", "logit", "peak", "heatmap", "error")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What came of a job.
+
+    Attributes:
+        out: folder of the results.
+        images: pictures in all.
+        failed: file and reason of those that could not be read.
+        tables: file, and layer by layer the rule and what it kept of the relevance, of every picture; empty
+            if not asked for.
+    """
+
+    out: Path
+    images: int
+    failed: tuple[tuple[str, str], ...]
+    tables: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.images - len(self.failed)} heatmaps, {len(self.failed)} failed\nResults in {self.out}"
+
+
+def explain_files(
+    run: Run,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    target: str | None = None,
+    composite: str | None = None,
+    tables: bool = False,
+    progress: Progress = silent,
+) -> Explained:
+    """Write a heatmap for every picture, clean ones too, and explanations.csv.
+
+    A heatmap shows the picture beside its relevance, red for the class and blue against it. All share one
+    scale: full colour is a hundred times the density of one logit spread evenly over the model's input.
+
+    Args:
+        run: a trained run.
+        inputs: folders, with all that is below them, globs, and single files.
+        out: folder of the results.
+        target: the class to explain; None takes the one with the highest logit in each picture.
+        composite: rules instead of the run's own, by name.
+        tables: also list for every picture what each layer kept of its relevance.
+        progress: called after every picture.
+
+    Raises:
+        UsageError: no such class or composite.
+        DataError: an input does not exist, or there is no picture.
+        OutError: OUT cannot be written.
+    """
+    classes = run.metadata.classes
+    if target is not None and target not in classes:
+        raise UsageError(f"The run knows no class {target!r}. It knows: {', '.join(classes)}.")
+    reader = run.reader
+    if composite:
+        reader = Reader(reader.model, reader.spec, composite, reader.device, reader.batch_size)
+    out = Path(out)
+    items = find_items(inputs, skip=(out / HEATMAPS,))
+    rows: list[list[object]] = []
+    failed: list[tuple[str, str]] = []
+    kept: list[tuple[str, str]] = []
+    for item in items:
+        heatmap = f"{HEATMAPS}/{item.name}.png"
+        try:
+            image = read_image(item.path, reader.spec.intensity)
+        except ImageError as error:
+            reason = reason_of(item, error)
+            failed.append((str(item.path), reason))
+            rows.append([printable(item.path), "", "", "", "", reason])
+        else:
+            explained = _explained(reader, image, None if target is None else classes.index(target), tables)
+            if explained.table is not None:
+                kept.append((str(item.path), explained.table))
+            _draw(out / heatmap, image, explained.relevance, 100 / reader.spec.size**2)
+            figures = (f"{explained.logit:.6g}", f"{explained.relevance.max():.6g}")
+            rows.append([printable(item.path), classes[explained.k], *figures, printable(heatmap), ""])
+        progress("explain", len(rows), len(items))
+    write_csv(out / "explanations.csv", COLUMNS, rows)
+    return Explained(out, len(items), tuple(failed), tuple(kept))
+
+
+class _Explained(NamedTuple):
+    k: int
+    logit: float
+    relevance: NDArray[np.float32]
+    table: str | None
+
+
+def _explained(reader: Reader, image: NDArray[np.float32], target: int | None, tables: bool) -> _Explained:
+    """A class of an image, its relevance (H, W), and what each layer kept of it where `tables` asks for that.
+
+    Without a target it is the class with the highest logit.
+    """
+    images, places = reader.cut(image)
+    logits = reader.logits(images).amax(0)
+    k = int(logits.argmax()) if target is None else target
+    relevance = reader.explain(image, images, places, k)
+    table = None
+    if tables:
+        table = str(reader.explainer.ledger(reader.normalise(images.to(reader.device)), k))
+    return _Explained(k, float(logits[k]), relevance, table)
+
+
+def _draw(path: Path, image: NDArray[np.float32], relevance: NDArray[np.float32], limit: float) -> None:
+    plain = np.rint(image * 255).astype(np.uint8)
+    with whole(path) as part:
+        Image.fromarray(panel([plain, overlay(image, relevance, limit)])).save(part, format="PNG")

@@ -1,0 +1,165 @@
+"""What a job leaves in OUT."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relmask.data.reading import Intensity
+from relmask.errors import ImageError, OutError
+from relmask.files import printable, reason, write_csv
+from relmask.formats import Annotation, write_mask, write_relevance
+from relmask.formats.png import segmented, write_classes
+from relmask.jobs.inputs import Item
+from relmask.jobs.journal import Row
+from relmask.report import class_colours
+
+MASKS = "masks"
+RELEVANCE = "relevance"
+TABLE = "results.csv"
+COLUMNS = ("file", "status", "label", "score", "area", "components", "mask", "error", "novelty", "unsure")
+
+
+class Segmented(Protocol):
+    """What a result is made of; `relmask.inference.segmenter.Segmentation` has it."""
+
+    @property
+    def mask(self) -> NDArray[np.uint8]:
+        """(H, W), 0 = background, k = k-th class."""
+
+    @property
+    def relevance(self) -> NDArray[np.float32] | None:
+        """(H, W), None where it was not computed."""
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """Probability of each class."""
+
+    @property
+    def score(self) -> float:
+        """Probability of any defect."""
+
+    @property
+    def label(self) -> str:
+        """Defect or clean."""
+
+    @property
+    def components(self) -> Sequence[object]:
+        """Connected parts of the mask."""
+
+    @property
+    def novelty(self) -> float | None:
+        """How unlike all training pictures it is; above 1 is beyond the limit."""
+
+    @property
+    def unsure(self) -> str:
+        """Why the answer should not be relied on."""
+
+
+class Segments(Protocol):
+    """What a job needs of a segmenter; `relmask.inference.segmenter.Segmenter` has it."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Defect classes, in the order of the mask's values."""
+
+    @property
+    def intensity(self) -> Intensity:
+        """How pictures are read."""
+
+    def segment_images(self, images: Sequence[NDArray[np.float32]]) -> Sequence[Segmented]:
+        """A result for each image (H, W, 3) in [0, 1]."""
+
+
+class Results:
+    """Writes masks, relevance maps and the table of one job."""
+
+    def __init__(self, out: Path, classes: Sequence[str], relevance: bool) -> None:
+        self._out = out
+        self._classes = classes
+        self._relevance = relevance
+        self._colours = class_colours(len(classes))
+        write_classes(out / MASKS, classes)
+
+    def write(self, item: Item, result: Segmented | ImageError) -> Row:
+        """Write the files of one picture, in place of what it had, and give its line of the table.
+
+        Raises:
+            OutError: they cannot be written.
+        """
+        mask = mask_of(item)
+        remove(self._out, mask)
+        if isinstance(result, ImageError):
+            return Row(str(item.path), "failed", error=reason_of(item, result))
+        write_mask(self._out / mask, result.mask, self._colours)
+        if self._relevance and result.relevance is not None:
+            write_relevance(self._out / _relevance_of(mask), result.relevance)
+        areas = np.bincount(result.mask.ravel(), minlength=len(self._classes) + 1)[1:]
+        found = [name for name, area in zip(self._classes, areas, strict=True) if area]
+        return Row(
+            file=str(item.path),
+            status=result.label,
+            label="|".join(sorted(found, key=lambda name: -result.scores[name])),
+            score=result.score,
+            area=int(areas.sum()),
+            components=len(result.components),
+            mask=mask,
+            novelty=result.novelty,
+            unsure=result.unsure,
+            scores=[result.scores[name] for name in self._classes],
+        )
+
+    def annotation(self, row: Row) -> Annotation:
+        """What was found in a picture, for annotation tools."""
+        scores = dict(zip(self._classes, row.scores, strict=True))
+        return segmented(self._out, row.mask, row.file, dict(enumerate(self._classes, 1)), row.score, scores)
+
+    def write_table(self, rows: Sequence[Row]) -> None:
+        """Write results.csv.
+
+        Raises:
+            OutError: it cannot be written.
+        """
+        columns = [*COLUMNS, *(f"score_{name}" for name in self._classes)]
+        write_csv(self._out / TABLE, columns, (self._cells(row) for row in rows))
+
+    def _cells(self, row: Row) -> list[object]:
+        scores: Sequence[float | None] = row.scores or [None] * len(self._classes)
+        return [_cell(getattr(row, column)) for column in COLUMNS] + [_cell(score) for score in scores]
+
+
+def mask_of(item: Item) -> str:
+    """Path of a picture's mask below OUT."""
+    return f"{MASKS}/{item.name}.png"
+
+
+def reason_of(item: Item, error: ImageError) -> str:
+    """Why a picture failed, without its path, which stands beside it."""
+    return str(error).removeprefix(f"{item.path}: ")
+
+
+def remove(out: Path, mask: str) -> None:
+    """Delete a mask and the relevance map that belongs to it, where they exist.
+
+    Raises:
+        OutError: they cannot be deleted.
+    """
+    for path in (out / mask, out / _relevance_of(mask)):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutError(f"Cannot delete {path}: {reason(error)}") from error
+
+
+def _relevance_of(mask: str) -> PurePosixPath:
+    return RELEVANCE / PurePosixPath(mask).relative_to(MASKS).with_suffix(".tiff")
+
+
+def _cell(value: object) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return printable(value) if isinstance(value, str) else value

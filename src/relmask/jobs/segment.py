@@ -1,0 +1,292 @@
+"""The job of `segment`: every picture of the inputs becomes a mask and a line of results.csv."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relmask.data.problems import listed
+from relmask.data.reading import Intensity, batched, read_image
+from relmask.errors import ImageError, OutError
+from relmask.files import printable, write_json
+from relmask.formats import find_formats
+from relmask.jobs.exports import export, require_unchanged
+from relmask.jobs.inputs import Item, find_items
+from relmask.jobs.journal import Journal, Row
+from relmask.jobs.report import REPORT, Page
+from relmask.jobs.results import (
+    MASKS,
+    RELEVANCE,
+    TABLE,
+    Results,
+    Segmented,
+    Segments,
+    mask_of,
+    remove,
+)
+from relmask.models import bundle
+from relmask.models.bundle import Metadata
+from relmask.progress import Progress, silent
+
+Image = NDArray[np.float32]
+
+Batch = list[tuple[Item, Image | ImageError]]
+
+JOURNAL = ".segment.jsonl"
+
+
+class Trained(Protocol):
+    """What a job needs of a run."""
+
+    @property
+    def path(self) -> Path:
+        """Folder of the run."""
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the run says of itself."""
+
+    @property
+    def segmenter(self) -> Segments:
+        """The model with its thresholds."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        out: folder of the results.
+        images: pictures in all.
+        defect: those with a defect.
+        clean: those without.
+        failed: file and reason of those that could not be read.
+        resumed: pictures that an earlier, stopped job had done.
+        seconds: that this job took.
+    """
+
+    out: Path
+    images: int
+    defect: int
+    clean: int
+    failed: tuple[tuple[str, str], ...]
+    resumed: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Did every picture get a mask?"""
+        return not self.failed
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.images} pictures: {self.defect} defect, {self.clean} clean, {len(self.failed)} failed"
+        ]
+        if self.resumed:
+            lines.append(f"{self.resumed} were done before")
+        lines.append(f"Results in {self.out}")
+        return "\n".join(lines)
+
+
+def segment_files(
+    run: Trained,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    formats: Sequence[str] = ("png",),
+    image_root: str = "",
+    relevance: bool = False,
+    batch_size: int = 8,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Outcome:
+    """Write a mask for every picture, and results.csv.
+
+    OUT gets `masks/<path below INPUT>.png`, `results.csv`, `report.html`, `segment.json` and, if asked for,
+    `relevance/<path below INPUT>.tiff` of the pictures with a defect (a clean one is not explained). Other
+    formats get a folder each, which is written when all masks are there.
+    The same OUT with the same settings goes on with what is missing; a picture that failed or has changed
+    since is done again. results.csv is also written on Ctrl-C.
+
+    Args:
+        run: a trained run.
+        inputs: folders, with all that is below them, globs, and single files.
+        out: folder of the results.
+        formats: of the masks, see `relmask.formats.FORMATS`; PNG files are always written.
+        image_root: what Label Studio finds the pictures below, a path or a URL.
+        relevance: write the relevance maps too.
+        batch_size: pictures that go through the network together.
+        overwrite: delete what an earlier job with any settings wrote to OUT, and start anew.
+        progress: called after every batch.
+
+    Raises:
+        UsageError: no such format.
+        DataError: an input does not exist, or there is no picture.
+        OutError: OUT cannot be written, or holds results of other settings, or annotations that were changed.
+    """
+    others = [name for name in find_formats(formats) if name != "png"]
+    begin = time.monotonic()
+    out = Path(out)
+    items = find_items(inputs, skip=(out / MASKS, out / RELEVANCE, *(out / name for name in others)))
+    settings = {
+        "inputs": [printable(given) for given in inputs],
+        "run": bundle.fingerprint(run.path),
+        "formats": list(formats),
+        "relevance": relevance,
+        **({"image_root": image_root} if image_root else {}),
+    }
+    if not overwrite:
+        require_unchanged(out, others)
+    _prepare(out, settings, overwrite)
+    results, page = Results(out, run.segmenter.classes, relevance), Page(out, run.path, run.metadata)
+    with Journal(out / JOURNAL) as journal:
+        todo = _todo(items, journal, out)
+        resumed = len(items) - len(todo)
+        done = resumed
+        missing, before = set(todo), journal.rows()
+        for item in items:
+            if item not in missing:
+                page.add_done(item.path, before[str(item.path)], run.segmenter)
+        try:
+            progress("segment", done, len(items))
+            for batch in _ahead(_batches(todo, run.segmenter.intensity, batch_size)):
+                for item, image, outcome in _segmented(run.segmenter, batch):
+                    row = results.write(item, outcome)
+                    journal.add(item.path, row)
+                    if image is not None and not isinstance(outcome, ImageError):
+                        page.add(row, image, outcome.relevance, outcome.mask)
+                done += len(batch)
+                progress("segment", done, len(items))
+        except KeyboardInterrupt:
+            results.write_table(_rows(items, journal))
+            raise
+        rows = _rows(items, journal)
+        results.write_table(rows)
+    undrawn: tuple[tuple[str, str], ...] = ()
+    if others:
+        undrawn = export(
+            [results.annotation(row) for row in rows if row.mask],
+            run.segmenter.classes,
+            others,
+            out,
+            image_root=image_root,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if todo or not (out / REPORT).exists():
+        page.write(rows, run.segmenter.classes)
+    return Outcome(
+        out=out,
+        images=len(rows),
+        defect=sum(row.status == "defect" for row in rows),
+        clean=sum(row.status == "clean" for row in rows),
+        failed=(*((row.file, row.error) for row in rows if row.status == "failed"), *undrawn),
+        resumed=resumed,
+        seconds=time.monotonic() - begin,
+    )
+
+
+def _prepare(out: Path, settings: Mapping[str, object], overwrite: bool) -> None:
+    """Make OUT fit for these settings: empty, or with results of the same ones."""
+    described = out / "segment.json"
+    if overwrite:
+        _clear(out)
+    elif described.exists():
+        changed = _changed(described, settings)
+        if changed:
+            raise OutError(
+                f"{out} holds results of other settings:\n{listed(changed)}\n"
+                "Choose another OUT, or start anew with --overwrite."
+            )
+    elif any((out / MASKS).glob("*")):
+        raise OutError(
+            f"{out / MASKS} holds files that relmask did not write. "
+            "Choose another OUT, or write among them with --overwrite."
+        )
+    write_json(described, settings)
+
+
+def _changed(described: Path, settings: Mapping[str, object]) -> list[str]:
+    try:
+        before: dict[str, Any] = json.loads(described.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return [f"{described} cannot be read"]
+    return [
+        f"{key}: {before.get(key)}, now {settings.get(key)}"
+        for key in {**before, **settings}
+        if before.get(key) != settings.get(key)
+    ]
+
+
+def _clear(out: Path) -> None:
+    """Delete what an earlier job wrote, and nothing else."""
+    journal = out / JOURNAL
+    if journal.exists():
+        with Journal(journal) as before:
+            for row in before.rows().values():
+                if row.mask:
+                    remove(out, row.mask)
+        journal.unlink()
+    for name in (TABLE, REPORT):
+        (out / name).unlink(missing_ok=True)
+
+
+def _todo(items: Sequence[Item], journal: Journal, out: Path) -> list[Item]:
+    """Pictures without a mask of their name; one that is called otherwise by now loses its old mask."""
+    masks = {mask_of(item) for item in items}
+    todo = []
+    for item in items:
+        row = journal[item.path]
+        if row and row.mask == mask_of(item) and (out / row.mask).exists():
+            continue
+        if row and row.mask and row.mask not in masks:
+            remove(out, row.mask)
+        todo.append(item)
+    return todo
+
+
+def _rows(items: Iterable[Item], journal: Journal) -> list[Row]:
+    done = journal.rows()
+    return [done[str(item.path)] for item in items if str(item.path) in done]
+
+
+def _batches(items: Iterable[Item], intensity: Intensity, size: int) -> Iterator[Batch]:
+    """Pictures that were read, or why one could not be."""
+
+    def read(item: Item) -> tuple[Item, Image | ImageError]:
+        try:
+            return item, read_image(item.path, intensity)
+        except ImageError as error:
+            return item, error
+
+    def pixels(found: tuple[Item, Image | ImageError]) -> int:
+        _, image = found
+        return 0 if isinstance(image, ImageError) else image[..., 0].size
+
+    return batched(map(read, items), size, pixels)
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches; the next one is made in the background while one is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
+
+
+def _segmented(
+    segmenter: Segments, batch: Batch
+) -> Iterator[tuple[Item, Image, Segmented] | tuple[Item, None, ImageError]]:
+    readable = [(item, image) for item, image in batch if not isinstance(image, ImageError)]
+    yield from ((item, None, image) for item, image in batch if isinstance(image, ImageError))
+    if readable:
+        results = segmenter.segment_images([image for _, image in readable])
+        for (item, image), result in zip(readable, results, strict=True):
+            yield item, image, result

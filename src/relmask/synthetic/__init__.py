@@ -1,0 +1,1 @@
+"""Painted pictures with exact masks: what the demo, the worked examples and the tests look at."""

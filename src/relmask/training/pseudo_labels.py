@@ -1,0 +1,112 @@
+"""What a run says of pictures whose labels are known: the masks that a student learns from."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from relmask.data.index import Sample
+from relmask.data.patches import place_of
+from relmask.data.resizing import to_tensor
+from relmask.data.tiles import Window
+from relmask.inference.explained import FloatArray
+from relmask.inference.segmenter import Run
+from relmask.masks.binarise import combine
+from relmask.training.pixel_dataset import VOID, Classes
+
+Maps = dict[int, FloatArray]
+"""Relevance (H, W) of some classes."""
+
+UNSURE, CERTAIN = 0.5, 2.0
+"""Between these multiples of its extent, relevance says neither defect nor background.
+
+A share of the peak says defect from the extent on: large defects have little beyond that is surer.
+"""
+
+
+class OwnMasks:
+    """A run's masks of pictures: 0 = background, k = k-th class, `VOID` = unsure.
+
+    The label is taken at its word: its classes alone are looked for, whether or not the picture passes their
+    gates. A clean picture is all background. Void is what lies near the extent, where the border of the
+    defect may be, see `CERTAIN`; all of the picture where a class has no relevance at all.
+
+    Patches that were cut out of one picture are looked at together: where they overlap, their relevance is
+    averaged as in a whole picture, and what one of them lacks by its label is in none. Any other picture is
+    looked at alone.
+
+    Args:
+        run: with thresholds.
+        samples: what `cut_patches` cut, the patches of one picture one after the other.
+    """
+
+    def __init__(self, run: Run, samples: Iterable[Sample]) -> None:
+        self._run = run
+        self._patches: dict[str, list[Sample]] = {}
+        self._places: dict[str, tuple[str, Window]] = {}
+        self._last: tuple[str, Maps, Classes] | None = None
+        for sample in samples if run.metadata.input.windows else ():
+            if (place := place_of(sample.name)) is not None:
+                self._places[sample.name] = place
+                self._patches.setdefault(place[0], []).append(sample)
+
+    def __call__(self, sample: Sample, picture: FloatArray) -> Classes:
+        """The mask (H, W) of a picture (H, W, 3) in [0, 1]."""
+        shape = picture.shape[:2]
+        named = [k for k, name in enumerate(self._run.metadata.classes) if name in sample.labels]
+        if not named:
+            return np.zeros(shape, np.uint8)
+        if sample.name in self._places and set(shape) == {self._run.metadata.input.size}:
+            whole, window = self._places[sample.name]
+            inside = window.inside(self._run.metadata.input.size)
+            maps, shown = self._joined(whole)
+        else:
+            inside = slice(None), slice(None)
+            maps = self._alone(picture, named)
+            shown = self._decided(maps)
+        if not all(maps[k][inside].any() for k in named):
+            return np.full(shape, VOID, np.uint8)
+        return shown[inside]
+
+    def _alone(self, picture: FloatArray, named: Sequence[int]) -> Maps:
+        images, places = self._run.reader.cut(picture)
+        passing = np.zeros((len(images), len(self._run.metadata.classes)), bool)
+        passing[:, named] = True
+        large = self._run.segmenter.calibration.large
+        return self._run.reader.maps(picture, images, places, passing, large)
+
+    def _joined(self, name: str) -> tuple[Maps, Classes]:
+        """Relevance of each class in the picture that these patches were cut out of, and its mask."""
+        if self._last is not None and self._last[0] == name:
+            return self._last[1:]
+        run, size = self._run, self._run.metadata.input.size
+        read = [(sample, run.read(sample.path)) for sample in self._patches[name]]
+        patches = [(sample, picture) for sample, picture in read if set(picture.shape[:2]) == {size}]
+        places = [self._places[sample.name][1] for sample, _ in patches]
+        images = torch.stack([to_tensor(picture) for _, picture in patches])
+        passing: NDArray[np.bool_] = np.array(
+            [[label in sample.labels for label in run.metadata.classes] for sample, _ in patches]
+        )
+        shape = max(place.top for place in places) + size, max(place.left for place in places) + size
+        maps = run.reader.maps(np.zeros((*shape, 3), np.float32), images, places, passing)
+        for place, shown in zip(places, passing, strict=True):
+            for k in maps:
+                if not shown[k]:
+                    maps[k][place.inside(size)] = 0
+        self._last = name, maps, self._decided(maps)
+        return self._last[1:]
+
+    def _decided(self, maps: Maps) -> Classes:
+        classes = self._run.segmenter.calibration.classes
+        thresholds = {
+            k: classes[self._run.metadata.classes[k]].model_copy(update={"seed": 0.0}) for k in maps
+        }
+        shown = combine(maps, thresholds, next(iter(maps.values())).shape[:2])
+        unsure = np.zeros(shown.shape, bool)
+        for k, relevance in maps.items():
+            reach = thresholds[k].reach(float(relevance.max(initial=0.0)))
+            certain = CERTAIN * reach if thresholds[k].extent_of == "absolute" else reach
+            border = (shown == 0) | (shown == k + 1) & (relevance < certain)
+            unsure |= (relevance > UNSURE * reach) & border
+        return np.where(unsure, np.uint8(VOID), shown)

@@ -1,0 +1,203 @@
+"""What a training was, for people (report.html) and programs (history.csv)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relmask.data.index import Sample
+from relmask.data.splits import Split
+from relmask.files import write_csv
+from relmask.inference.segmenter import Run
+from relmask.masks.calibration import Calibration
+from relmask.progress import Progress
+from relmask.report import (
+    Album,
+    Line,
+    Picture,
+    Section,
+    Shot,
+    cards,
+    charts,
+    confusion,
+    curves,
+    facts,
+    gallery,
+    histogram,
+    how_to_read,
+    limit,
+    strongest,
+    table,
+    text,
+    write_report,
+)
+from relmask.training.image_novelty import memory_of
+from relmask.training.loop import Epoch, History
+from relmask.training.run_facts import run_facts, thresholds, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a run says of a picture of which it knows the labels."""
+
+    sample: Sample
+    called: bool
+    score: float
+    scores: Mapping[str, float]
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Classes that are in the picture."""
+        return self.sample.labels
+
+    @property
+    def badness(self) -> tuple[float, float]:
+        """Higher is worse: 2 where a defect is missed or imagined, 1 for a wrong class, 0; then the doubt."""
+        doubt = 1 - self.score if self.labels else self.score
+        if self.called != bool(self.labels):
+            return 2.0, doubt
+        return float(self.called and strongest(self) not in self.labels), doubt
+
+
+def judge(
+    samples: Sequence[Sample], logits: NDArray[np.float64], calibration: Calibration
+) -> list[Judgement]:
+    """What the thresholds make of logits (N, K), of each sample by its score alone."""
+    called: list[bool] = np.any(calibration.candidates(logits), axis=1).tolist()
+    scores = calibration.defect_probability(logits).tolist() if len(logits) else []
+    each = [
+        {
+            name: t.probability(value)
+            for (name, t), value in zip(calibration.classes.items(), row, strict=True)
+        }
+        for row in logits.tolist()
+    ]
+    return [Judgement(*parts) for parts in zip(samples, called, scores, each, strict=True)]
+
+
+def write_history(history: History, path: Path) -> None:
+    """One line an epoch."""
+    columns = [column.name for column in fields(Epoch)]
+    rows = [[getattr(line, column) for column in columns] for line in history.epochs]
+    write_csv(path, columns, rows)
+
+
+def write_story(
+    run: Run, split: Split, history: History, judged: Sequence[Judgement], path: Path, progress: Progress
+) -> None:
+    """The report of a training: data, split, curves, how validation pictures are judged, thresholds.
+
+    Args:
+        run: with thresholds.
+        split: of the data.
+        history: of the training.
+        judged: validation pictures; a few of them are segmented for the page. Their true masks are not read.
+        path: of the page.
+        progress: called after every picture that is segmented.
+    """
+    classes, calibration = run.metadata.classes, run.metadata.calibration
+    sections = [text("Read this first", *split.warnings, warning=True)] if split.warnings else []
+    sections += [_summary(history, judged), _split_table(split), _curves(history, judged, calibration)]
+    if judged:
+        sections.append(confusion(judged, classes))
+        sections += _pictures(run, judged, progress)
+    sections += verdict(run.path)
+    if calibration is not None:
+        sections.append(thresholds(calibration))
+    sections.append(
+        run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": memory_of(run.reader.model)})
+    )
+    about = f"relmask train: what {run.path} learned from {run.metadata.data}"
+    write_report(path, run.path.name, sections, about=about)
+
+
+def _summary(history: History, judged: Sequence[Judgement]) -> Section:
+    best = next((line for line in history.epochs if line.epoch == history.best), None)
+    right = np.mean([item.called == bool(item.labels) for item in judged]) if judged else None
+    return cards(
+        "On the validation split",
+        {
+            "Picture AUROC": (best.val_auroc if best else None, ""),
+            "Defect or clean, right": (None if right is None else float(right), f"of {len(judged)} pictures"),
+            "Loss": (best.val_loss if best else None, ""),
+            "Epochs": (len(history.epochs), f"the weights of epoch {history.best} were kept"),
+        },
+        note="These pictures chose weights and thresholds: `relmask evaluate` tells how good the run is.",
+    )
+
+
+def _curves(history: History, judged: Sequence[Judgement], calibration: Calibration | None) -> Section:
+    epochs = [float(line.epoch) for line in history.epochs]
+    drawings = {
+        "Loss": curves(
+            [
+                Line("training", epochs, [line.train_loss for line in history.epochs]),
+                Line("validation", epochs, [line.val_loss for line in history.epochs]),
+            ],
+            x_label="epoch",
+            y_label="loss",
+        ),
+        "AUROC of validation pictures": curves(
+            [Line("validation", epochs, [line.val_auroc for line in history.epochs])],
+            x_label="epoch",
+            y_label="AUROC",
+        ),
+    }
+    if judged and calibration is not None:
+        drawings["Score of each validation picture"] = histogram(judged, calibration.gate_score)
+    return charts("Training", drawings)
+
+
+def _pictures(run: Run, judged: Sequence[Judgement], progress: Progress) -> list[Section]:
+    """The worst of the judged pictures and a fair sample of the others, segmented."""
+    album: Album[Judgement] = Album()
+    for item in judged:
+        album.add(item.sample.name, item.badness, partial(_same, item), faulty=item.badness[0] > 0)
+    chosen = [*album.worst, *album.sample]
+    shots = []
+    for done, item in enumerate(chosen, start=1):
+        picture = run.read(item.sample.path)
+        found = run.segment(picture)
+        shots.append(Shot.of(picture, found.relevance, found.mask))
+        progress("pictures", done, len(chosen))
+    full = limit(shots)
+    pictures = [_picture(item, shot, full) for item, shot in zip(chosen, shots, strict=True)]
+    count = len(album.worst)
+    galleries = {
+        "Judged wrongly": (pictures[:count], "Defects missed or imagined first, then wrong classes."),
+        "A random sample of the others": (pictures[count:], ""),
+    }
+    return [
+        how_to_read(run.metadata.classes, full),
+        *(gallery(title, shown, note=note) for title, (shown, note) in galleries.items() if shown),
+    ]
+
+
+def _same(item: Judgement) -> Judgement:
+    return item
+
+
+def _picture(item: Judgement, shot: Shot, full: float) -> Picture:
+    truly = " and ".join(sorted(item.labels)) or "clean"
+    kind: Literal["good", "bad"] = "bad" if item.badness[0] else "good"
+    said = f"called {strongest(item)}, {item.score:.2f}"
+    return Picture(item.sample.name, shot.views(full), [(truly, ""), (said, kind)])
+
+
+def _split_table(split: Split) -> Section:
+    index = split.index
+    names = [*([index.clean] if index.clean else []), *index.classes]
+    rows = []
+    for name in names:
+        row: list[str | int] = [name]
+        for part in ("train", "val", "test"):
+            chosen = [
+                s for s in index.part(part) if (name in s.labels) or (name == index.clean and not s.labels)
+            ]
+            row.append(f"{len(chosen)} in {len({s.group for s in chosen})} groups")
+        rows.append(tuple(row))
+    return table("Pictures of each class", ("class", "train", "validation", "test"), rows)

@@ -1,0 +1,109 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from relmask.calibration.gates import logistic_fit, sigmoid, threshold_for_false_alarms
+
+Array = NDArray[np.float64]
+PEAKS = arrays(np.float64, st.integers(1, 99), elements=st.floats(-9, 9))
+RATES = st.floats(0, 0.99)
+
+
+@given(PEAKS, RATES)
+def test_no_more_clean_images_alarm_than_allowed(peaks: Array, rate: float) -> None:
+    alarms = np.count_nonzero(peaks > threshold_for_false_alarms(peaks, rate))
+    assert alarms <= rate * len(peaks) + 1e-6
+
+
+@given(PEAKS, RATES)
+def test_a_lower_peak_would_alarm_too_often(peaks: Array, rate: float) -> None:
+    threshold = threshold_for_false_alarms(peaks, rate)
+    lower = peaks[peaks < threshold]
+    if len(lower):
+        assert np.count_nonzero(peaks > lower.max()) > rate * len(peaks) - 1e-6
+
+
+@given(PEAKS, RATES, st.data())
+def test_groups_alarm_no_more_than_allowed_each_counting_once(
+    peaks: Array, rate: float, data: st.DataObject
+) -> None:
+    groups = data.draw(st.lists(st.integers(0, 5), min_size=len(peaks), max_size=len(peaks)))
+    threshold = threshold_for_false_alarms(peaks, rate, groups)
+    members = {
+        group: [peak for peak, of in zip(peaks, groups, strict=True) if of == group] for group in groups
+    }
+    alarms = sum(np.mean(np.array(own) > threshold) for own in members.values())
+    assert alarms <= rate * len(members) + 1e-6
+    assert threshold in peaks
+
+
+def test_many_exposures_of_one_object_are_one_piece_of_evidence() -> None:
+    peaks = np.array([5.0] * 90 + [1.0] * 10)
+    one_bad_object = ["bad"] * 90 + [f"good-{number}" for number in range(10)]
+    assert threshold_for_false_alarms(peaks, 0.1, one_bad_object) == 1
+    assert threshold_for_false_alarms(peaks, 0.1) == 5
+
+
+def test_few_clean_images_allow_no_alarm() -> None:
+    assert threshold_for_false_alarms(np.array([0.3, 0.1]), 0.01) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("peaks", "rate", "groups", "message"),
+    [
+        ([], 0.1, None, "at least one"),
+        ([1, math.nan], 0.1, None, "finite"),
+        ([1, math.inf], 0.1, None, "finite"),
+        ([1, 2], 1.0, None, "below 1"),
+        ([1, 2], -0.1, None, "at least 0"),
+        ([1, 2], 0.1, ["a"], "2 peaks but 1 groups"),
+    ],
+)
+def test_what_is_no_evidence_is_refused(
+    peaks: list[float], rate: float, groups: list[str] | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        threshold_for_false_alarms(np.array(peaks), rate, groups)
+
+
+@given(
+    arrays(np.float64, st.integers(2, 60), elements=st.floats(-50, 50)),
+    st.data(),
+)
+def test_a_probability_is_finite_and_never_falls_with_the_score(scores: Array, data: st.DataObject) -> None:
+    positive = np.array(data.draw(st.lists(st.booleans(), min_size=len(scores), max_size=len(scores))))
+    slope, offset = logistic_fit(scores, positive)
+    assert math.isfinite(slope)
+    assert math.isfinite(offset)
+    assert slope >= 0
+
+
+def test_half_is_where_both_kinds_are_as_likely_however_many_there_are() -> None:
+    rng = np.random.default_rng(0)
+    scores = np.concatenate([rng.normal(2, 1, 4000), rng.normal(6, 1, 200)])
+    slope, offset = logistic_fit(scores, np.arange(4200) >= 4000)
+    assert -offset / slope == pytest.approx(4, abs=0.2)
+    # Two Gaussians of distance 4 and spread 1 have the log odds 4 * (x - 4).
+    assert slope == pytest.approx(4, rel=0.5)
+
+
+def test_scores_that_part_the_kinds_give_a_steep_but_finite_probability() -> None:
+    slope, offset = logistic_fit(np.array([0.0, 1, 10, 11]), np.array([False, False, True, True]))
+    assert expit(slope * np.array([1, 10]) + offset) == pytest.approx([0, 1], abs=0.1)
+    assert math.isfinite(slope)
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_one_kind_alone_leaves_the_logit_as_it_is(positive: bool) -> None:
+    assert logistic_fit(np.array([1.0, 2]), np.array([positive, positive])) == (1, 0)
+
+
+@given(st.floats(-1e6, 1e6))
+def test_the_sigmoid_is_that_of_scipy(value: float) -> None:
+    assert sigmoid(value) == pytest.approx(float(expit(value)), abs=1e-12)

@@ -1,0 +1,263 @@
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+import relmask
+from relmask.data.index import read_index
+from relmask.data.reading import Intensity, read_image
+from relmask.errors import ImageError, RunError
+from relmask.inference.explained import Reader
+from relmask.inference.segmenter import Run, Segmentation, Segmenter
+from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.models.bundle import Input
+
+Picture = NDArray[np.float32]
+SIZE = 16
+CPU = torch.device("cpu")
+
+
+class Colours(nn.Module):
+    """How much red and how much green there is: relevance is the colour itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.see = nn.Conv2d(3, 2, 1, bias=False)
+        with torch.no_grad():
+            self.see.weight.copy_(torch.eye(3)[:2, :, None, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.see(images).sum((2, 3))
+        return logits
+
+
+def spec(windows: bool = False) -> Input:
+    return Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+
+
+def segmenter(
+    windows: bool = False, *, gates: Sequence[float] = (4, 4), sigma: float = 0, batch_size: int = 3
+) -> Segmenter:
+    classes = {
+        name: ClassThresholds(
+            usual=0,
+            spread=1,
+            gate=gate,
+            seed=0.5,
+            extent=0.3,
+            extent_of="absolute",
+            slope=1,
+            offset=-gate / 4,
+        )
+        for name, gate in zip(("red", "green"), gates, strict=True)
+    }
+    calibration = Calibration(
+        classes=classes,
+        false_alarms=0.01,
+        slope=1,
+        offset=-5,
+        saw_masks=False,
+        negatives=9,
+        groups=9,
+        cross_fitted=False,
+    )
+    smoothed = spec(windows).model_copy(update={"sigma": sigma})
+    reader = Reader(Colours(), smoothed, "epsilon_plus", CPU, batch_size)
+    return Segmenter(reader, ("red", "green"), calibration)
+
+
+def picture(
+    height: int = SIZE, width: int = SIZE, spots: Mapping[int, tuple[slice, slice]] | None = None
+) -> Picture:
+    """Black, with spots of one colour channel each."""
+    image = np.zeros((height, width, 3), np.float32)
+    for channel, (rows, columns) in (spots or {}).items():
+        image[rows, columns, channel] = 0.9
+    return image
+
+
+RED = {0: (slice(2, 6), slice(3, 9))}
+BOTH = {0: (slice(2, 6), slice(3, 9)), 1: (slice(9, 13), slice(8, 14))}
+
+
+def test_a_mask_lies_where_the_class_is() -> None:
+    found = segmenter().segment_images([picture(spots=RED)])[0]
+    expected = np.zeros((SIZE, SIZE), np.uint8)
+    expected[RED[0]] = 1
+    assert np.array_equal(found.mask, expected)
+    assert found.label == "defect"
+    assert found.relevance is not None
+    np.testing.assert_allclose(found.relevance, picture(spots=RED)[..., 0], atol=1e-4)
+    assert [(part.label, part.area, part.box) for part in found.components] == [("red", 24, (3, 2, 9, 6))]
+    assert found.scores["red"] > 0.99 > 0.5 > found.scores["green"]
+    assert found.score > 0.99
+
+
+def test_two_defects_in_one_picture_both_get_their_mask() -> None:
+    found = segmenter().segment_images([picture(spots=BOTH)])[0]
+    assert {part.label for part in found.components} == {"red", "green"}
+    assert (found.mask == 1).sum() == (found.mask == 2).sum() == 24
+
+
+@pytest.mark.parametrize("dims", [(1,), (2,), (1, 2)])
+def test_the_mirror_of_a_picture_has_the_mirror_of_its_relevance(
+    dims: tuple[int, ...],
+) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 1, 3), nn.Flatten())
+    model.append(nn.Linear(25, 1))
+    reader = Reader(model, spec(), "epsilon_plus", CPU)
+    images, target = torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, dtype=torch.long)
+    found = reader.relevance(images, target)
+    flipped = reader.relevance(images.flip([dim + 1 for dim in dims]), target)
+    torch.testing.assert_close(flipped, found.flip(dims))
+    alone = reader.explainer(reader.normalise(images), target)[1].sum(1)
+    assert not torch.allclose(found, alone)
+
+
+def test_a_levelled_run_gives_the_same_in_other_light() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 1))
+    reader = Reader(model, spec().model_copy(update={"levelled": True}), "epsilon_gamma_box", CPU)
+    images, target = 0.5 * torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, dtype=torch.long)
+    torch.testing.assert_close(reader.normalise(images + 0.3), reader.normalise(images))
+    found, brighter = reader.relevance(images, target), reader.relevance(images + 0.3, target)
+    torch.testing.assert_close(brighter, found, atol=1e-4, rtol=1e-3)
+
+
+def test_a_clean_picture_gets_an_empty_mask_and_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def explain(*_: object) -> None:
+        raise AssertionError("a clean picture was explained")
+
+    chosen = segmenter(gates=(99, 99))
+    monkeypatch.setattr(chosen.reader, "relevance", explain)
+    found = chosen.segment_images([picture(spots=BOTH)])[0]
+    assert not found.mask.any()
+    assert (found.label, found.relevance, found.components) == ("clean", None, ())
+
+
+def test_only_classes_that_pass_their_gates_are_masked() -> None:
+    found = segmenter(gates=(99, 4)).segment_images([picture(spots=BOTH)])[0]
+    assert {part.label for part in found.components} == {"green"}
+    assert found.relevance is not None
+    assert found.relevance[9, 8] > 0.5 > found.relevance[2, 3]
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (48, 32), (40, 70), (9, 30), (5, 5), (1, 1)])
+@pytest.mark.parametrize("windows", [True, False])
+def test_masks_and_maps_have_the_size_of_the_picture(shape: tuple[int, int], windows: bool) -> None:
+    red = picture(*shape, spots={0: (slice(None), slice(None))})
+    found = segmenter(windows).segment_images([red])[0]
+    assert found.mask.shape == shape
+    assert found.mask.dtype == np.uint8
+    assert found.mask.all()
+    assert found.relevance is not None
+    assert found.relevance.shape == shape
+    np.testing.assert_allclose(found.relevance, 0.9, atol=1e-3)
+
+
+def test_windows_find_a_spot_that_resizing_would_lose() -> None:
+    small = picture(160, 120, spots={1: (slice(77, 81), slice(51, 55))})
+    found = segmenter(windows=True).segment_images([small])[0]
+    assert np.array_equal(found.mask, 2 * (small[..., 1] > 0))
+    logits = segmenter(windows=True).reader.evidence(small, []).logits
+    assert logits.tolist() == pytest.approx([0, 16 * 0.9])  # of the window that holds all of it
+    assert not segmenter().segment_images([small])[0].mask.any()
+
+
+def test_beside_a_window_with_a_defect_less_of_it_is_enough() -> None:
+    defect = picture(16, 96, {0: (slice(4, 8), slice(2, 8))})
+    goes_on, elsewhere = (slice(5, 6), slice(18, 20)), (slice(5, 6), slice(90, 92))
+    for place in (goes_on, elsewhere):
+        defect[*place, 0] = 0.9
+    mask = segmenter(windows=True).segment_images([defect])[0].mask
+    assert mask[4:8, 2:8].all()
+    assert mask[goes_on].all()
+    assert not mask[elsewhere].any()
+
+
+def test_a_picture_alone_is_segmented_as_in_a_batch() -> None:
+    chosen = segmenter(windows=True)
+    pictures = [picture(40, 30, RED), picture(16, 16), picture(spots=BOTH), picture(7, 50, RED)]
+    together = chosen.segment_images(pictures)
+    for one, image in zip(together, pictures, strict=True):
+        alone = chosen.segment_images([image])[0]
+        assert np.array_equal(one.mask, alone.mask)
+        assert one.scores == pytest.approx(alone.scores)
+    assert chosen.segment_images([]) == []
+
+
+def test_smoothing_rounds_the_relevance_before_it_is_thresholded() -> None:
+    sharp, smooth = (
+        segmenter(sigma=sigma).segment_images([picture(spots=RED)])[0].relevance for sigma in (0, 1.5)
+    )
+    assert sharp is not None
+    assert smooth is not None
+    assert smooth.max() < sharp.max()
+    assert smooth.sum() == pytest.approx(sharp.sum(), rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def judged(trained: Run, parts: Path) -> dict[str, tuple[frozenset[str], Segmentation]]:
+    return {
+        sample.name: (sample.labels, trained.segment(sample.path)) for sample in read_index(parts).samples
+    }
+
+
+def test_a_trained_run_masks_defects_and_leaves_clean_pictures_empty(
+    judged: dict[str, tuple[frozenset[str], Segmentation]],
+) -> None:
+    defective = [found.label == "defect" for labels, found in judged.values() if labels]
+    clean = [found.label == "defect" for labels, found in judged.values() if not labels]
+    assert np.mean(defective) > np.mean(clean) + 0.15
+    for _, found in judged.values():
+        assert found.mask.shape == (64, 64)
+        assert set(found.scores) == {"crack", "patch", "pit"}
+        assert all(0 <= score <= 1 for score in (found.score, *found.scores.values()))
+        assert (found.label == "defect") == found.mask.any()
+        assert sum(part.area for part in found.components) == np.count_nonzero(found.mask)
+        if found.relevance is None:
+            assert not found.mask.any()
+        else:
+            assert np.isfinite(found.relevance).all()
+
+
+def test_a_run_that_was_moved_gives_the_same_masks(
+    trained: Run,
+    parts: Path,
+    tmp_path: Path,
+    judged: dict[str, tuple[frozenset[str], Segmentation]],
+) -> None:
+    shutil.copytree(trained.path, tmp_path / "elsewhere")
+    moved = relmask.load(tmp_path / "elsewhere")
+    assert moved.metadata == trained.metadata
+    for name in [name for name, (_, found) in judged.items() if found.label == "defect"][:3]:
+        found, before = moved.segment(parts / name), judged[name][1]
+        assert np.array_equal(found.mask, before.mask)
+        assert found.scores == before.scores
+        array = read_image(parts / name, moved.metadata.input.intensity)
+        assert np.array_equal(moved.segment(array).mask, before.mask)
+
+
+def test_a_run_without_thresholds_says_how_to_get_them(trained: Run) -> None:
+    bare = Run(trained.path, trained.metadata.model_copy(update={"calibration": None}), trained.reader)
+    with pytest.raises(RunError, match=r"has no thresholds.*relmask calibrate"):
+        _ = bare.segmenter
+
+
+def test_a_run_reads_pictures_on_its_own_scale(trained: Run, tmp_path: Path) -> None:
+    spec = trained.metadata.input.model_copy(update={"intensity": Intensity(low=100, high=300)})
+    run = Run(trained.path, trained.metadata.model_copy(update={"input": spec}), trained.reader)
+    Image.fromarray(np.full((4, 4), 200, np.uint16)).save(tmp_path / "deep.png")
+    assert run.read(tmp_path / "deep.png").mean() == pytest.approx(0.5)
+    with pytest.raises(ImageError):
+        run.read(tmp_path / "absent.png")
+
+
+def test_what_is_no_run_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not a run"):
+        relmask.load(tmp_path)

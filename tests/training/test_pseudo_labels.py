@@ -1,0 +1,101 @@
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from torch import Tensor
+
+from relmask.data.index import Sample, read_index
+from relmask.data.tiles import Blend, Window
+from relmask.inference.explained import FloatArray
+from relmask.inference.segmenter import Run
+from relmask.masks.calibration import ClassThresholds
+from relmask.training.pixel_dataset import VOID
+from relmask.training.pseudo_labels import OwnMasks
+
+
+def test_the_label_is_taken_at_its_word(trained: Run, parts: Path) -> None:
+    index = read_index(parts)
+    for sample in index.samples:
+        values = OwnMasks(trained, ())(sample, trained.read(sample.path))
+        shown = set(np.unique(values).tolist()) - {0, VOID}
+        named = {trained.metadata.classes.index(name) + 1 for name in sample.labels}
+        assert shown <= named
+        assert shown or not named or (values == VOID).all(), "a class without any relevance may be anywhere"
+
+
+EXTENT = ClassThresholds(usual=0, spread=1, gate=0, seed=0, extent=1, extent_of="absolute", slope=1, offset=0)
+
+
+class Brightness:
+    """Relevance of a patch is four times its brightness, and of overlapping ones their mean."""
+
+    def maps(
+        self, picture: FloatArray, images: Tensor, places: list[Window], passing: NDArray[np.bool_]
+    ) -> dict[int, FloatArray]:
+        blend = Blend(picture.shape[:2])
+        for image, place, shown in zip(images.numpy(), places, passing, strict=True):
+            blend.add(place, 4 * image.mean(0) * shown[0])
+        return {0: blend.result()}
+
+
+def run_on_patches(pictures: Mapping[Path, FloatArray], extent: ClassThresholds = EXTENT) -> Run:
+    spec = SimpleNamespace(windows=True, size=8)
+    calibration = SimpleNamespace(classes={"crack": extent}, large={})
+    stand_in: Any = SimpleNamespace(
+        metadata=SimpleNamespace(input=spec, classes=("crack",)),
+        reader=Brightness(),
+        segmenter=SimpleNamespace(calibration=calibration),
+        read=lambda path: pictures[path],
+    )
+    return cast(Run, stand_in)
+
+
+def patches(labels: Sequence[str], values: Sequence[float]) -> tuple[list[Sample], dict[Path, FloatArray]]:
+    """Patches of 8 px of one picture, each 4 px right of the last, and what they show."""
+    samples = [
+        Sample(
+            Path(f"a_y0_x{4 * i}.png"), f"patches/a_y0_x{4 * i}.png", frozenset(filter(None, [label])), "a"
+        )
+        for i, label in enumerate(labels)
+    ]
+    shown = [np.full((8, 8, 3), value, np.float32) for value in values]
+    return samples, {sample.path: picture for sample, picture in zip(samples, shown, strict=True)}
+
+
+def test_overlapping_patches_share_their_relevance() -> None:
+    samples, pictures = patches(["crack", "crack"], [0.1, 1.0])
+    first, second = samples
+    own = OwnMasks(run_on_patches(pictures), samples)
+    values = own(first, pictures[first.path])
+    assert (values[:, :4] == 0).all(), "only the first patch shows it, and says little"
+    assert (values[:, 4:] == 1).all(), "the mean of both is twice the extent"
+    assert (own(second, pictures[second.path]) == 1).all()
+    alone = OwnMasks(run_on_patches(pictures), [first])
+    assert (alone(first, pictures[first.path]) == VOID).all(), "the label says that there is a crack"
+
+
+def test_what_a_clean_patch_covers_is_background() -> None:
+    samples, pictures = patches(["crack", ""], [1.0, 1.0])
+    values = OwnMasks(run_on_patches(pictures), samples)(samples[0], pictures[samples[0].path])
+    assert (values[:, 4:] == 0).all()
+    assert (values[:, :3] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("extent_of", "extent", "first"),
+    [("absolute", 1.0, 6), ("peak", 0.25, 4)],
+)
+def test_near_the_extent_it_is_unsure(extent_of: str, extent: float, first: int) -> None:
+    samples, pictures = patches(["crack"], [0.0])
+    picture = pictures[samples[0].path]
+    picture[0] = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0])[:, None]
+    run = run_on_patches(pictures, EXTENT.model_copy(update={"extent": extent, "extent_of": extent_of}))
+    values = OwnMasks(run, samples)(samples[0], picture)
+    expected = [0, 0, VOID, VOID, VOID, VOID, 1, 1]
+    expected[first:] = [1] * (8 - first)
+    assert values[0].tolist() == expected
+    assert (values[1:] == 0).all()
