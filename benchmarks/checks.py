@@ -20,8 +20,8 @@ from relmask.checks import check, chosen
 from relmask.data.index import read_index
 from relmask.data.splits import read_split
 from relmask.evaluation.controls import untrained
-from relmask.inference.explained import Reader
-from relmask.inference.segmenter import Run
+from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.run import Run
 from relmask.lrp.composites import PRESETS, Composite, kind
 from relmask.lrp.rules import Flat
 
@@ -46,8 +46,8 @@ def main() -> None:
         read_index(arguments.data, usual=run.metadata.clean).samples, read_split(run.path / "split.csv")
     )
     PRESETS["flat"] = lambda: Composite("flat", ((kind("convolution"), Flat()), (kind("linear"), Flat())))
-    own = run.reader
-    flat = Reader(own.model, own.spec, "flat", own.device, own.batch_size)
+    own = run.model
+    flat = ExplainedClassifier(own.model, own.spec, "flat", own.device, own.batch_size)
     for name, judged, draw in (
         ("run", run, None),
         ("flat", Run(run.path, run.metadata, flat), None),

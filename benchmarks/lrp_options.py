@@ -23,15 +23,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import relmask
-from relmask.calibration.recalibrate import recalibrate
+from relmask.calibration.calibrate import calibrate
 from relmask.data.index import Index, read_index
 from relmask.data.splits import read_split
 from relmask.evaluation.evaluate import choose
 from relmask.evaluation.measure import measure
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.segmenter import Run, Segmenter
-from relmask.masks.calibration import Calibration
 from relmask.masks.refinement import smooth
+from relmask.masks.thresholds import Calibration
 from relmask.models.bundle import Architecture
 
 
@@ -61,11 +61,11 @@ def ways(stops: list[str]) -> list[Way]:
     ]
 
 
-class Varied(Reader):
+class Varied(ExplainedClassifier):
     """A run's reader that explains in another way; it remembers what it scored and explained."""
 
     def __init__(self, run: Run, way: Way, scored: dict[bytes, Tensor]) -> None:
-        own = run.reader
+        own = run.model
         super().__init__(own.model, own.spec, own.composite, own.device, own.batch_size)
         self.way, self.scored = way, scored
         self.mirrors = own.mirrors[: way.mirrors]
@@ -135,7 +135,7 @@ def relabelled(run: Run, reader: Varied) -> Calibration:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "run"
         shutil.copytree(run.path, copy)
-        found = recalibrate(Run(copy, run.metadata, reader), run.metadata.data)
+        found = calibrate(Run(copy, run.metadata, reader), run.metadata.data)
     kept = ("seed", "extent", "extent_of")
     classes = {
         name: thresholds.model_copy(update={field: getattr(found.classes[name], field) for field in kept})
@@ -184,7 +184,7 @@ def measured(run: Run, index: Index, stops: list[str], every: int) -> Iterator[d
         [torch.frombuffer(bytearray(key), dtype=torch.float32).view(3, side, side) for key in images]
     )
     begun = time.process_time()
-    run.reader.logits(some)
+    run.model.logits(some)
     yield {
         "way": "skipped, for it is clean",
         "figure": "seconds an image scored",

@@ -30,7 +30,8 @@ import torch
 from numpy.typing import NDArray
 
 import relmask
-from relmask.inference.segmenter import Run, Segmentation, Segmenter
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmentation, Segmenter
 from relmask.serve import Server, Settings
 from relmask.synthetic.surfaces import write_surfaces
 
@@ -46,8 +47,8 @@ class PlainSegmenter(Segmenter):
 
     def segment_images(self, images: Sequence[NDArray[np.float32]]) -> list[Segmentation]:
         """Logits, and an empty mask."""
-        inputs = torch.cat([self.reader.cut(image)[0] for image in images])
-        logits = self.reader.logits(inputs).tolist()
+        inputs = torch.cat([self.model.cut(image)[0] for image in images])
+        logits = self.model.logits(inputs).tolist()
         return [
             Segmentation(
                 mask=np.zeros(image.shape[:2], np.uint8),
@@ -68,14 +69,14 @@ class PlainRun(Run):
     def segmenter(self) -> Segmenter:
         """The classifier alone."""
         whole = super().segmenter
-        return PlainSegmenter(whole.reader, whole.classes, whole.calibration)
+        return PlainSegmenter(whole.model, whole.classes, whole.calibration)
 
 
 def serve(kind: str, folder: str, batch_size: str) -> None:
     """Serve a run in this process, and print the port."""
     torch.set_num_threads(1)
     run = relmask.load(folder)
-    chosen = PlainRun(run.path, run.metadata, run.reader) if kind == "plain" else run
+    chosen = PlainRun(run.path, run.metadata, run.model) if kind == "plain" else run
     Server(
         chosen,
         Settings(port=0, batch_size=int(batch_size)),

@@ -20,7 +20,7 @@ import relmask
 from relmask.data.index import Sample, read_index
 from relmask.evaluation.metrics import auroc
 from relmask.files import write_csv
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 
 
 def without(samples: Sequence[Sample], label: str, path: Path) -> Path:
@@ -38,7 +38,7 @@ def novelty(run: Run, samples: Sequence[Sample]) -> np.ndarray:
     """Of each picture (N,)."""
     found = []
     for sample in samples:
-        _, values = run.reader.look(run.reader.cut(run.read(sample.path))[0])
+        _, values = run.model.look(run.model.cut(run.read(sample.path))[0])
         assert values is not None, "the run has no memory"
         found.append(float(values.max()))
     return np.array(found)

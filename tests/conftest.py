@@ -10,7 +10,7 @@ import torch
 from hypothesis import settings
 
 from relmask.calibration import from_labels
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.models.zoo import classifier
 from relmask.synthetic.surfaces import write_surfaces
 from relmask.training import plan

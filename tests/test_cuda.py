@@ -8,7 +8,7 @@ import torch
 
 import relmask
 from relmask.data.index import read_index
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.lrp import compile
 from relmask.training.distil import distil
 from relmask.training.train import train
@@ -70,7 +70,7 @@ def run(parts: Path, narrow_weights: Path, tmp_path: Path) -> Run:
 
 
 def test_a_run_of_the_gpu_says_the_same_on_the_cpu(parts: Path, run: Run) -> None:
-    assert run.reader.device.type == "cuda"
+    assert run.model.device.type == "cuda"
     there = relmask.load(run.path, device="cpu")
     for sample in read_index(parts).part("test"):
         picture = run.read(sample.path)
@@ -81,5 +81,5 @@ def test_a_run_of_the_gpu_says_the_same_on_the_cpu(parts: Path, run: Run) -> Non
 
 def test_a_student_learns_on_the_gpu(parts: Path, run: Run, tmp_path: Path) -> None:
     student = distil(run, parts, tmp_path / "student", epochs=1, device="cuda")
-    assert student.reader.device.type == "cuda"
+    assert student.model.device.type == "cuda"
     assert student.metadata.calibration is not None

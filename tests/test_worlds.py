@@ -17,7 +17,7 @@ from relmask.data.splits import read_split
 from relmask.data.truth import read_truth
 from relmask.evaluation.evaluate import evaluate
 from relmask.evaluation.metrics import Metrics
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.synthetic.worlds import CELLS, STAGES, cracked_roads, meat_going_off, stained_cells
 from tests.worlds import six_per_class, two_defects
 

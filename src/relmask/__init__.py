@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relmask import lrp
-    from relmask.inference.segmenter import Run, Segmentation, Segmenter, load
+    from relmask.inference.run import Run, load
+    from relmask.inference.segmenter import Segmentation, Segmenter
     from relmask.jobs import Converted, Explained, Outcome, convert_files, explain_files, segment_files
     from relmask.lrp.once import explain
     from relmask.training.distil import distil
@@ -24,14 +25,14 @@ _HOMES = {
     "Converted": "relmask.jobs",
     "Explained": "relmask.jobs",
     "Outcome": "relmask.jobs",
-    "Run": "relmask.inference.segmenter",
+    "Run": "relmask.inference.run",
     "Segmentation": "relmask.inference.segmenter",
     "Segmenter": "relmask.inference.segmenter",
     "convert_files": "relmask.jobs",
     "distil": "relmask.training.distil",
     "explain": "relmask.lrp.once",
     "explain_files": "relmask.jobs",
-    "load": "relmask.inference.segmenter",
+    "load": "relmask.inference.run",
     "segment_files": "relmask.jobs",
     "train": "relmask.training.train",
 }

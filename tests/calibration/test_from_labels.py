@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relmask.calibration.from_labels import EXPLAINED, Explained, thresholds
-from relmask.inference.explained import Reader
-from relmask.masks.binarise import outline
-from relmask.masks.calibration import Scores
+from relmask.calibration.gates import Scores
+from relmask.data.image_cache import ImageCache
+from relmask.inference.explained import ExplainedClassifier
+from relmask.masks.binarise import binarise
 from relmask.progress import silent
-from relmask.training.image_cache import Pictures
 
 SIDE = 16
 SCALE = 128
@@ -75,7 +75,7 @@ class Fake:
 
 
 def explained(fake: Fake, logits: NDArray[np.float64], targets: NDArray[np.bool_], unseen: int) -> Explained:
-    return Explained(cast(Reader, fake), cast(Pictures, fake), logits, targets, unseen)
+    return Explained(cast(ExplainedClassifier, fake), cast(ImageCache, fake), logits, targets, unseen)
 
 
 def case(clean: int = 40, defective: int = 20) -> tuple[Scores, NDArray[np.float64], NDArray[np.bool_]]:
@@ -99,7 +99,7 @@ def test_thresholds_let_as_many_clean_images_pass_as_allowed_and_mask_the_square
     assert list(found.classes) == ["crack", "pit"]
     for row, name in ((40, "crack"), (41, "pit")):
         relevance = fake.relevance(fake.batch([row]), torch.tensor([0]))[0].numpy()
-        mask = outline(relevance, found.classes[name])
+        mask = binarise(relevance, found.classes[name])
         assert mask[4:8, 4:8].all()
         assert mask.sum() < 40
     assert (found.defect_probability(logits[40:]) > 0.5).all()
@@ -118,8 +118,8 @@ def test_where_pictures_are_cut_into_windows_the_extent_is_that_of_a_usual_windo
     scores, logits, targets = case()
     of = explained(Fake(windows=True), logits, targets, 60)
     found = thresholds(scores, of, ("crack", "pit"), 0.03, False, silent).classes["crack"]
-    assert (found.extent_of, found.seed) == ("absolute", 0)
-    assert 0.1 < found.extent < 0.95 * 60  # images 40 to 59 have the class, their peaks are 41 to 60
+    assert (found.level_of, found.seed) == ("absolute", 0)
+    assert 0.1 < found.level < 0.95 * 60  # images 40 to 59 have the class, their peaks are 41 to 60
 
 
 def test_the_groups_of_exposures_count_once() -> None:
@@ -169,7 +169,7 @@ def test_masks_grow_where_most_pictures_stay_strange(rest: float | None, grows: 
     found = thresholds(scores, explained(fake, logits, targets, 60), ("crack", "pit"), 0.03, False, silent)
     assert found.large == pytest.approx({0: 0.99, 1: 0.99} if grows else {}, abs=5e-3)
     for threshold in found.classes.values():  # above Otsu's, which parts what is spread: 1 and 0.1
-        assert (0.1 <= threshold.extent < 0.3) == grows
+        assert (0.1 <= threshold.level < 0.3) == grows
 
 
 def test_masks_that_have_to_reach_far_are_of_large_defects_even_if_they_do_not_grow() -> None:

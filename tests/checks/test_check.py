@@ -15,8 +15,8 @@ from relmask.cli import app
 from relmask.data.index import read_index
 from relmask.data.splits import read_split
 from relmask.errors import DataError
-from relmask.inference.explained import Reader
-from relmask.inference.segmenter import Run
+from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.run import Run
 from relmask.lrp.composites import PRESETS, Composite, kind
 from relmask.lrp.rules import Flat
 from relmask.models.guided import GuidedClassifier
@@ -34,10 +34,10 @@ def outcome(found: Check) -> dict[str, bool | None]:
 
 def changed(run: Run, composite: str | None = None) -> Run:
     """A copy of a run whose model, or composite, can be spoiled."""
-    reader = run.reader
-    model = copy.deepcopy(reader.model)
+    reader = run.model
+    model = copy.deepcopy(reader.network)
     chosen_one = composite or reader.composite
-    return Run(run.path, run.metadata, Reader(model, reader.spec, chosen_one, reader.device))
+    return Run(run.path, run.metadata, ExplainedClassifier(model, reader.spec, chosen_one, reader.device))
 
 
 def edges(image: np.ndarray) -> np.ndarray:
@@ -59,9 +59,9 @@ def test_masks_of_a_run_that_learned_are_evidence(trained: Run, parts: Path) -> 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_random_head_is_no_evidence(trained: Run, parts: Path, seed: int) -> None:
     run = changed(trained)
-    assert isinstance(run.reader.model, GuidedClassifier)
+    assert isinstance(run.model.network, GuidedClassifier)
     torch.manual_seed(seed)
-    run.reader.model.start_again()
+    run.model.network.start_again()
     found = judged(run, parts)
     assert not found.passed
     assert outcome(found)["labels"] is False
@@ -72,18 +72,18 @@ def test_novelty_that_tells_defective_pictures_apart_does_not_make_a_head_know_l
     trained: Run, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = changed(trained)
-    assert isinstance(run.reader.model, GuidedClassifier)
+    assert isinstance(run.model.network, GuidedClassifier)
     torch.manual_seed(0)
-    run.reader.model.start_again()
-    plain, found = Reader.logits, [False]
+    run.model.network.start_again()
+    plain, found = ExplainedClassifier.logits, [False]
     defective = {run.read(s.path).tobytes() for s in read_index(parts).samples if s.labels}
 
-    def strange(self: Reader, images: torch.Tensor) -> torch.Tensor:
+    def strange(self: ExplainedClassifier, images: torch.Tensor) -> torch.Tensor:
         seen = [image.permute(1, 2, 0).contiguous().numpy().tobytes() in defective for image in images]
         found.extend(seen)
         return plain(self, images) + 100 * torch.tensor(seen).float()[:, None]
 
-    monkeypatch.setattr(Reader, "logits", strange)
+    monkeypatch.setattr(ExplainedClassifier, "logits", strange)
     assert outcome(judged(run, parts))["labels"] is False
     assert any(found)
 
@@ -144,8 +144,8 @@ def test_the_command_writes_the_check_and_exits_with_1_if_it_failed(
     assert "The masks are evidence" in result.stdout
     assert Check.model_validate_json((tmp_path / "check.json").read_text(encoding="utf-8")).passed
     spoiled = changed(trained)
-    assert isinstance(spoiled.reader.model, GuidedClassifier)
-    spoiled.reader.model.start_again()
+    assert isinstance(spoiled.model.network, GuidedClassifier)
+    spoiled.model.network.start_again()
     monkeypatch.setattr(relmask, "load", lambda path, **options: spoiled, raising=False)
     result = CliRunner().invoke(app, [*command, "-q", "--json"])
     assert result.exit_code == 1

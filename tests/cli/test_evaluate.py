@@ -6,7 +6,7 @@ from typer.testing import CliRunner, Result
 
 from relmask.cli import app
 from relmask.data.index import read_index
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from tests.formats.masks import exported
 
 

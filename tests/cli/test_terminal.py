@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from tests.cli.terminal import CTRL_C, Terminal
 
 

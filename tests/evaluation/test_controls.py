@@ -7,7 +7,7 @@ from torch import nn
 
 from relmask.data.reading import Intensity
 from relmask.evaluation.controls import CONTROLS, Control, random_head
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
 from relmask.models.bundle import Input
 
 SPEC = Input(size=32, windows=False, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
@@ -43,11 +43,11 @@ def test_images_smaller_than_a_tile_or_of_one_grey_are_scored(control: Control) 
 
 
 def test_a_random_head_forgets_the_training_and_leaves_the_model_alone() -> None:
-    reader = Reader(Tiny(), SPEC, "epsilon_plus", torch.device("cpu"))
-    before = copy.deepcopy(reader.model.state_dict())
+    reader = ExplainedClassifier(Tiny(), SPEC, "epsilon_plus", torch.device("cpu"))
+    before = copy.deepcopy(reader.network.state_dict())
     image = np.random.default_rng(0).random((40, 40, 3)).astype(np.float32)
     first, again, other = (random_head(reader, seed).score(image) for seed in (0, 0, 1))
     assert first.shape == (40, 40)
     assert (first == again).all()
     assert not np.allclose(first, other)
-    assert all(torch.equal(before[name], value) for name, value in reader.model.state_dict().items())
+    assert all(torch.equal(before[name], value) for name, value in reader.network.state_dict().items())

@@ -13,8 +13,9 @@ from relmask.data.reading import Intensity
 from relmask.data.splits import SplitLine, assign, write_split
 from relmask.evaluation.controls import CONTROLS
 from relmask.evaluation.evaluate import choose, evaluate, shared_groups
-from relmask.inference.segmenter import Run, Segmentation
-from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmentation
+from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.synthetic.surfaces import CLASSES, write_surfaces
 from tests.jobs.fakes import METADATA
 
@@ -60,7 +61,7 @@ def darkest(images: Sequence[NDArray[np.float32]]) -> list[Segmentation]:
 
 def fake_run(folder: Path, drawn: str = "given") -> Run:
     thresholds = ClassThresholds(
-        usual=0, spread=1, gate=0, seed=0.35, extent=0.2, extent_of="absolute", slope=1, offset=0
+        clean_median=0, clean_spread=1, gate=0, level=0.2, level_of="absolute", slope=1, offset=0
     )
     calibration = Calibration(
         classes=dict.fromkeys(CLASSES, thresholds),
@@ -106,7 +107,7 @@ def test_metrics_json_keeps_its_contract(evaluated: tuple[Path, dict[str, Any]])
     assert set(metrics["ci95"]) >= {"iou", "f1", "f1_tol2", "mean_iou", "auroc", "empty_share"}
     assert set(metrics["clean"]) == {"images", "empty_share"}
     assert {"auroc", "accuracy"} <= set(metrics["image"])
-    assert set(metrics["threshold"]) == {"seed", "extent", "saw_masks"}
+    assert set(metrics["threshold"]) == {"seed", "level", "saw_masks"}
     assert (metrics["split"], metrics["grouped"]) == ("test", True)
 
 

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from relmask.data.reading import Intensity
 from relmask.errors import UnsupportedModel, UsageError
-from relmask.inference.explained import Reader, composite_of, find_device
+from relmask.inference.explained import ExplainedClassifier, composite_of
+from relmask.inference.run import find_device
 from relmask.masks.growth import SURE
 from relmask.models.bundle import Architecture, Input, build
 
@@ -41,8 +42,8 @@ def test_the_box_of_a_composite_is_the_range_of_the_input() -> None:
 )
 def test_a_model_that_will_not_do_is_refused(model: nn.Module, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        Reader(model, spec(), "epsilon_plus", CPU).require(2)
-    Reader(classifier(), spec(), "epsilon_plus", CPU).require(2)
+        ExplainedClassifier(model, spec(), "epsilon_plus", CPU).require(2)
+    ExplainedClassifier(classifier(), spec(), "epsilon_plus", CPU).require(2)
 
 
 @pytest.mark.parametrize("name", ["abacus", "meta", "cuda:99"])
@@ -52,7 +53,7 @@ def test_a_device_that_is_not_there_is_a_usage_error(name: str) -> None:
         find_device(name)
 
 
-class Bright(Reader):
+class Bright(ExplainedClassifier):
     """A defect is bright and strange wherever it is, and relevant in its first four columns."""
 
     def __init__(self, windows: bool = False, sigma: float = 0.0) -> None:

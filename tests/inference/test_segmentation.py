@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from relmask.data.reading import Intensity
-from relmask.inference.segmentation import MapReader
+from relmask.inference.segmentation import SegmentationModel
 from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 
@@ -11,7 +11,7 @@ def test_a_segmenter_gives_the_maps_of_all_classes_from_one_look() -> None:
     torch.manual_seed(0)
     network = unet("vgg-narrow", 3).eval()
     spec = Input(size=32, windows=True, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
-    reader = MapReader(network, spec, "", torch.device("cpu"), batch_size=2)
+    reader = SegmentationModel(network, spec, "", torch.device("cpu"), batch_size=2)
     picture = np.random.default_rng(0).random((48, 40, 3)).astype(np.float32)
     images, places = reader.cut(picture)
     passing = np.ones((len(images), 3), bool)

@@ -13,9 +13,10 @@ import relmask
 from relmask.data.index import read_index
 from relmask.data.reading import Intensity, read_image
 from relmask.errors import ImageError, RunError
-from relmask.inference.explained import Reader
-from relmask.inference.segmenter import Run, Segmentation, Segmenter
-from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmentation, Segmenter
+from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.models.bundle import Input
 
 Picture = NDArray[np.float32]
@@ -46,12 +47,11 @@ def segmenter(
 ) -> Segmenter:
     classes = {
         name: ClassThresholds(
-            usual=0,
-            spread=1,
+            clean_median=0,
+            clean_spread=1,
             gate=gate,
-            seed=0.5,
-            extent=0.3,
-            extent_of="absolute",
+            level=0.3,
+            level_of="absolute",
             slope=1,
             offset=-gate / 4,
         )
@@ -68,7 +68,7 @@ def segmenter(
         cross_fitted=False,
     )
     smoothed = spec(windows).model_copy(update={"sigma": sigma})
-    reader = Reader(Colours(), smoothed, "epsilon_plus", CPU, batch_size)
+    reader = ExplainedClassifier(Colours(), smoothed, "epsilon_plus", CPU, batch_size)
     return Segmenter(reader, ("red", "green"), calibration)
 
 
@@ -111,7 +111,7 @@ def test_the_mirror_of_a_picture_has_the_mirror_of_its_relevance(
 ) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 1, 3), nn.Flatten())
     model.append(nn.Linear(25, 1))
-    reader = Reader(model, spec(), "epsilon_plus", CPU)
+    reader = ExplainedClassifier(model, spec(), "epsilon_plus", CPU)
     images, target = torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, dtype=torch.long)
     found = reader.relevance(images, target)
     flipped = reader.relevance(images.flip([dim + 1 for dim in dims]), target)
@@ -122,7 +122,9 @@ def test_the_mirror_of_a_picture_has_the_mirror_of_its_relevance(
 
 def test_a_levelled_run_gives_the_same_in_other_light() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 1))
-    reader = Reader(model, spec().model_copy(update={"levelled": True}), "epsilon_gamma_box", CPU)
+    reader = ExplainedClassifier(
+        model, spec().model_copy(update={"standardised": True}), "epsilon_gamma_box", CPU
+    )
     images, target = 0.5 * torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, dtype=torch.long)
     torch.testing.assert_close(reader.normalise(images + 0.3), reader.normalise(images))
     found, brighter = reader.relevance(images, target), reader.relevance(images + 0.3, target)
@@ -134,7 +136,7 @@ def test_a_clean_picture_gets_an_empty_mask_and_is_not_explained(monkeypatch: py
         raise AssertionError("a clean picture was explained")
 
     chosen = segmenter(gates=(99, 99))
-    monkeypatch.setattr(chosen.reader, "relevance", explain)
+    monkeypatch.setattr(chosen.model, "relevance", explain)
     found = chosen.segment_images([picture(spots=BOTH)])[0]
     assert not found.mask.any()
     assert (found.label, found.relevance, found.components) == ("clean", None, ())
@@ -164,7 +166,7 @@ def test_windows_find_a_spot_that_resizing_would_lose() -> None:
     small = picture(160, 120, spots={1: (slice(77, 81), slice(51, 55))})
     found = segmenter(windows=True).segment_images([small])[0]
     assert np.array_equal(found.mask, 2 * (small[..., 1] > 0))
-    logits = segmenter(windows=True).reader.evidence(small, []).logits
+    logits = segmenter(windows=True).model.evidence(small, []).logits
     assert logits.tolist() == pytest.approx([0, 16 * 0.9])  # of the window that holds all of it
     assert not segmenter().segment_images([small])[0].mask.any()
 
@@ -244,14 +246,14 @@ def test_a_run_that_was_moved_gives_the_same_masks(
 
 
 def test_a_run_without_thresholds_says_how_to_get_them(trained: Run) -> None:
-    bare = Run(trained.path, trained.metadata.model_copy(update={"calibration": None}), trained.reader)
+    bare = Run(trained.path, trained.metadata.model_copy(update={"calibration": None}), trained.model)
     with pytest.raises(RunError, match=r"has no thresholds.*relmask calibrate"):
         _ = bare.segmenter
 
 
 def test_a_run_reads_pictures_on_its_own_scale(trained: Run, tmp_path: Path) -> None:
     spec = trained.metadata.input.model_copy(update={"intensity": Intensity(low=100, high=300)})
-    run = Run(trained.path, trained.metadata.model_copy(update={"input": spec}), trained.reader)
+    run = Run(trained.path, trained.metadata.model_copy(update={"input": spec}), trained.model)
     Image.fromarray(np.full((4, 4), 200, np.uint16)).save(tmp_path / "deep.png")
     assert run.read(tmp_path / "deep.png").mean() == pytest.approx(0.5)
     with pytest.raises(ImageError):

@@ -9,8 +9,8 @@ from torch import nn
 
 from relmask.data.reading import Intensity
 from relmask.errors import UsageError
-from relmask.inference.explained import Reader
-from relmask.inference.segmenter import Run
+from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.run import Run
 from relmask.jobs import explain_files
 from relmask.models.bundle import Input, Metadata
 from tests.jobs.fakes import picture
@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         settings={},
         command="",
     )
-    reader = Reader(model, spec, "epsilon_plus", torch.device("cpu"))
+    reader = ExplainedClassifier(model, spec, "epsilon_plus", torch.device("cpu"))
     return Run(tmp_path_factory.mktemp("run"), metadata, reader)
 
 

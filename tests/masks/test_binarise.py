@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import apply_hysteresis_threshold
 
-from relmask.masks.binarise import combine, outline
-from relmask.masks.calibration import ClassThresholds
+from relmask.masks.binarise import binarise, combine
+from relmask.masks.thresholds import ClassThresholds
 
 Map = NDArray[np.float32]
 MAPS = arrays(
@@ -19,24 +19,24 @@ POSITIVE = st.floats(0.0625, 1.5, width=32)
 
 
 def thresholds(
-    seed: float = 0.5, extent: float = 0.2, extent_of: Literal["peak", "absolute"] = "absolute"
+    seed: float = 0.5, level: float = 0.2, level_of: Literal["peak", "absolute"] = "absolute"
 ) -> ClassThresholds:
     return ClassThresholds(
-        usual=0, spread=1, gate=0, seed=seed, extent=extent, extent_of=extent_of, slope=1, offset=0
+        clean_median=0, clean_spread=1, gate=0, seed=seed, level=level, level_of=level_of, slope=1, offset=0
     )
 
 
 @given(MAPS, POSITIVE, POSITIVE, st.sampled_from(["peak", "absolute"]))
 def test_every_part_of_a_mask_holds_a_seed_and_lies_above_the_extent(
-    relevance: Map, seed: float, extent: float, extent_of: Literal["peak", "absolute"]
+    relevance: Map, seed: float, level: float, level_of: Literal["peak", "absolute"]
 ) -> None:
-    chosen = thresholds(seed, extent, extent_of)
-    mask = outline(relevance, chosen)
+    chosen = thresholds(seed, level, level_of)
+    mask = binarise(relevance, chosen)
     peak = float(relevance.max())
     assert mask.shape == relevance.shape
     assert mask.any() == (peak > seed)
     if mask.any():
-        reach = min(chosen.reach(peak), float(np.nextafter(np.float32(peak), np.float32(0))))
+        reach = min(chosen.threshold_at(peak), float(np.nextafter(np.float32(peak), np.float32(0))))
         assert (relevance[mask] > reach).all()
         parts, count = ndimage.label(mask)
         for number in range(1, count + 1):
@@ -44,26 +44,26 @@ def test_every_part_of_a_mask_holds_a_seed_and_lies_above_the_extent(
 
 
 @given(MAPS, POSITIVE, POSITIVE)
-def test_the_outline_is_a_hysteresis_threshold(relevance: Map, seed: float, extent: float) -> None:
-    mask = outline(relevance, thresholds(seed, extent))
+def test_the_outline_is_a_hysteresis_threshold(relevance: Map, seed: float, level: float) -> None:
+    mask = binarise(relevance, thresholds(seed, level))
     peak = float(relevance.max())
-    low, high = np.float64(min(extent, peak)), np.float64(np.nextafter(peak, 0))
+    low, high = np.float64(min(level, peak)), np.float64(np.nextafter(peak, 0))
     expected = apply_hysteresis_threshold(relevance, low, min(np.float64(max(seed, low)), high))
     assert np.array_equal(mask, expected & (peak > seed))
 
 
 def test_what_is_not_connected_to_a_seed_is_left_out() -> None:
     relevance = np.array([[0.9, 0.4, 0.1, 0.4, 0.4]], np.float32)
-    assert outline(relevance, thresholds()).tolist() == [[True, True, False, False, False]]
+    assert binarise(relevance, thresholds()).tolist() == [[True, True, False, False, False]]
 
 
 def test_parts_under_the_least_area_are_left_out() -> None:
     relevance = np.array([[0.9, 0.0, 0.0, 0.9], [0.0, 0.9, 0.0, 0.9], [0.0, 0.0, 0.0, 0.9]], np.float32)
     parts = thresholds().model_copy(update={"min_area": 3})
     # The diagonal counts as one part of two pixels.
-    assert outline(relevance, parts).sum() == 3
-    assert outline(relevance, parts.model_copy(update={"min_area": 2})).sum() == 5
-    assert not outline(relevance, parts.model_copy(update={"min_area": 4})).any()
+    assert binarise(relevance, parts).sum() == 3
+    assert binarise(relevance, parts.model_copy(update={"min_area": 2})).sum() == 5
+    assert not binarise(relevance, parts.model_copy(update={"min_area": 4})).any()
 
 
 def test_a_share_of_the_peak_follows_the_picture_and_an_otsu_extent_does_not() -> None:
@@ -75,14 +75,14 @@ def test_a_share_of_the_peak_follows_the_picture_and_an_otsu_extent_does_not() -
 
 @given(MAPS)
 def test_relevance_below_the_seed_gives_an_empty_mask(relevance: Map) -> None:
-    assert not outline(relevance, thresholds(seed=1)).any()
+    assert not binarise(relevance, thresholds(seed=1)).any()
     assert not combine({0: relevance}, {0: thresholds(seed=1)}, relevance.shape).any()
 
 
 def test_overlaps_go_to_the_higher_relevance_over_its_threshold() -> None:
     crack = np.array([[0.9, 0.9, 0.9, 0.0]], np.float32)
     pit = np.array([[0.0, 0.8, 2.0, 0.8]], np.float32)
-    limits = {0: thresholds(extent=0.3), 1: thresholds(extent=0.4)}
+    limits = {0: thresholds(level=0.3), 1: thresholds(level=0.4)}
     # Over their thresholds: 3 3 3 0 and 0 2 5 2.
     assert combine({0: crack, 1: pit}, limits, (1, 4)).tolist() == [[1, 1, 2, 2]]
 
@@ -90,7 +90,7 @@ def test_overlaps_go_to_the_higher_relevance_over_its_threshold() -> None:
 def test_the_order_of_classes_does_not_decide_overlaps() -> None:
     rng = np.random.default_rng(0)
     maps: dict[int, Map] = {k: rng.random((9, 9), dtype=np.float32) for k in range(3)}
-    limits = {k: thresholds(extent=0.1 * (k + 1)) for k in maps}
+    limits = {k: thresholds(level=0.1 * (k + 1)) for k in maps}
     backwards = dict(reversed(maps.items()))
     assert np.array_equal(combine(maps, limits, (9, 9)), combine(backwards, limits, (9, 9)))
 

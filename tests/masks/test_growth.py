@@ -10,7 +10,7 @@ from relmask.masks.growth import GAP, KEPT, SURE, core, filled, grown, mostly_gr
 
 Map = NDArray[Any]
 SIZE = 32
-STRANGE = 3.0
+ANOMALOUS = 3.0
 PART = (slice(10, 14), slice(10, 14))
 REST = (slice(8, 20), slice(10, 28))
 APART = (slice(26, 30), slice(2, 8))
@@ -25,13 +25,13 @@ def relevance() -> Map:
 def strange(*places: tuple[slice, slice]) -> Map:
     values = np.zeros((SIZE, SIZE), np.float32)
     for place in places:
-        values[place] = 2 * STRANGE
+        values[place] = 2 * ANOMALOUS
     return values
 
 
 def test_what_stays_strange_beside_the_core_is_raised_and_what_is_apart_is_not() -> None:
     values, before = relevance(), strange(REST, APART)
-    found = grown(values, before, before, STRANGE)
+    found = grown(values, before, before, ANOMALOUS)
     raised = found != values
     expected = before > 0
     expected[PART] = expected[APART] = False
@@ -42,18 +42,18 @@ def test_what_stays_strange_beside_the_core_is_raised_and_what_is_apart_is_not()
 def test_what_is_no_longer_strange_once_the_core_is_painted_over_is_left_as_it_was() -> None:
     values, before = relevance(), strange(REST)
     for share in (0.0, KEPT - 0.1):
-        assert np.array_equal(grown(values, before, np.float32(share) * before, STRANGE), values)
+        assert np.array_equal(grown(values, before, np.float32(share) * before, ANOMALOUS), values)
 
 
 def test_nothing_relevant_stays_as_it_was() -> None:
     values = -relevance()
     assert not core(values).any()
-    assert np.array_equal(grown(values, strange(REST), strange(REST), STRANGE), values)
+    assert np.array_equal(grown(values, strange(REST), strange(REST), ANOMALOUS), values)
 
 
 def test_a_class_grows_only_where_most_of_its_pictures_do() -> None:
     small = relevance()
-    large = grown(small, strange(REST), strange(REST), STRANGE)
+    large = grown(small, strange(REST), strange(REST), ANOMALOUS)
     assert mostly_grown([small] * 3, [large, large, small])
     assert not mostly_grown([small] * 2, [large, small])
     assert not mostly_grown([], [])
@@ -63,7 +63,7 @@ def test_relevance_is_raised_in_the_holes_of_its_core() -> None:
     values = np.zeros((SIZE, SIZE), np.float32)
     values[8:16, 8:16] = 1.0
     values[11:13, 11:13] = 0.05
-    found = grown(values, strange(), strange(), STRANGE)
+    found = grown(values, strange(), strange(), ANOMALOUS)
     assert not mostly_grown([values], [found])
     assert np.all(found[11:13, 11:13] == np.float32(SURE))
     found[11:13, 11:13] = values[11:13, 11:13]

@@ -1,7 +1,7 @@
 import numpy as np
 from skimage import data
 
-from relmask.masks.inpainting import MARGIN, moved_copies, painted_over
+from relmask.masks.inpainting import MARGIN, inpaint, moved_copies
 
 
 def plate(rng: np.random.Generator) -> np.ndarray:
@@ -15,7 +15,7 @@ def test_what_was_painted_over_looks_like_what_surrounds_it() -> None:
     mask = np.zeros((60, 80), dtype=bool)
     mask[20:32, 40:52] = True
     image[mask] = 0.1
-    painted = painted_over(image, mask, rng)
+    painted = inpaint(image, mask, rng)
     assert abs(painted[mask].mean() - 0.6) < 0.02
     assert 0.01 < painted[mask].std() < 0.04  # the plate's grain, not a smooth patch
     near = np.zeros_like(mask)
@@ -31,7 +31,7 @@ def test_what_was_painted_over_keeps_the_texture_of_the_picture() -> None:
     mask = np.zeros((96, 96), dtype=bool)
     mask[36:54, 30:60] = True
     broken = np.where(mask[..., None], np.float32(0.5), image)
-    assert np.abs(painted_over(broken, mask, rng) - image)[mask].mean() < 0.02
+    assert np.abs(inpaint(broken, mask, rng) - image)[mask].mean() < 0.02
 
 
 def test_a_hole_in_a_wall_is_closed_with_bricks() -> None:
@@ -39,7 +39,7 @@ def test_a_hole_in_a_wall_is_closed_with_bricks() -> None:
     wall = np.repeat(grey[..., None], 3, -1)
     rows, columns = np.mgrid[:160, :160]
     hole = np.hypot(rows - 80, columns - 70) < 9
-    painted = painted_over(np.where(hole[..., None], np.float32(0), wall), hole, np.random.default_rng(0))
+    painted = inpaint(np.where(hole[..., None], np.float32(0), wall), hole, np.random.default_rng(0))
     flat = np.where(hole, grey[~hole].mean(), grey)
     assert np.abs(painted.mean(-1) - grey)[hole].mean() < 0.8 * np.abs(flat - grey)[hole].mean()
     assert painted[hole].std() > 0.5 * wall[hole].std()
@@ -52,7 +52,7 @@ def test_nothing_that_is_painted_over_is_copied_to_where_something_else_was() ->
     for top, left in ((8, 8), (8, 60), (40, 30)):
         mask[top : top + 8, left : left + 8] = True
     image[mask] = 0.1
-    assert painted_over(image, mask, rng).min() > 0.45
+    assert inpaint(image, mask, rng).min() > 0.45
 
 
 def test_a_mask_across_the_whole_picture_leaves_no_other_place_and_is_filled_with_its_level() -> None:
@@ -61,15 +61,15 @@ def test_a_mask_across_the_whole_picture_leaves_no_other_place_and_is_filled_wit
     mask = np.ones((60, 80), dtype=bool)
     mask[:, :4] = False
     image[mask] = 0.1
-    painted = painted_over(image, mask, rng)
+    painted = inpaint(image, mask, rng)
     assert abs(painted[30, 8:60].mean() - 0.6) < 0.05
 
 
 def test_empty_and_full_masks_can_be_painted_over() -> None:
     rng = np.random.default_rng(0)
     image = plate(rng)
-    assert (painted_over(image, np.zeros((60, 80), dtype=bool), rng) == image).all()
-    full = painted_over(image, np.ones((60, 80), dtype=bool), rng)
+    assert (inpaint(image, np.zeros((60, 80), dtype=bool), rng) == image).all()
+    full = inpaint(image, np.ones((60, 80), dtype=bool), rng)
     assert np.isfinite(full).all()
     assert full.shape == image.shape
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from relmask.masks.propagation import spread, walk
+from relmask.masks.propagation import walk
 
 Map = NDArray[np.float32]
 GRID = (12, 16)
@@ -58,7 +58,7 @@ def test_what_a_walk_finds_lies_between_the_least_and_the_most_evidence(
 def test_half_of_the_relevance_is_spread_and_half_stays() -> None:
     relevance = np.zeros((48, 64), np.float32)
     relevance[12:16, 32:36] = 8
-    found = spread(relevance, two_textures())
+    found = propagate(relevance, two_textures())
     assert found.dtype == np.float32
     assert found.shape == relevance.shape
     assert 7 < found.max() <= 8
@@ -68,4 +68,4 @@ def test_half_of_the_relevance_is_spread_and_half_stays() -> None:
 
 def test_where_nothing_is_relevant_nothing_is_spread() -> None:
     relevance = np.full((48, 64), -0.5, np.float32)
-    assert np.array_equal(spread(relevance, two_textures()), relevance)
+    assert np.array_equal(propagate(relevance, two_textures()), relevance)

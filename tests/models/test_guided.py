@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from relmask import lrp
 from relmask.models.features import Features
-from relmask.models.guided import GuidedClassifier, PlaceEvidence
+from relmask.models.guided import GuidedClassifier, LocationEvidence
 from relmask.models.image_novelty import Memory, known_by
 from relmask.models.novelty import Novelty
 from relmask.models.zoo import trunk
@@ -154,7 +154,7 @@ def test_relevance_of_places_grows_by_the_power_of_their_scores(power: float, gr
     model, images = classifier(hidden=0, novel=False), torch.rand(2, 3, SIZE, SIZE)
 
     def relevance() -> Tensor:
-        explainer = lrp.compile(PlaceEvidence(model, power).eval(), images, "relmask", sizes=False)
+        explainer = lrp.compile(LocationEvidence(model, power).eval(), images, "relmask", sizes=False)
         found: Tensor = explainer(images, 0)[1]
         return found
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 import relmask
 from relmask.data.reading import Intensity
-from relmask.inference.explained import Reader
-from relmask.inference.segmenter import Run
-from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.run import Run
+from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.models.bundle import Input, Metadata, save_metadata
 from relmask.serve import Server, Settings
 from tests.inference.test_segmenter import Colours
@@ -37,7 +37,7 @@ def seeing_colours(run: Path, *, windows: bool) -> Run:
     """Make such a run; `windows` or not, one pixel of full colour has a relevance of 1."""
     spec = Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
     thresholds = ClassThresholds(
-        usual=0, spread=1, gate=4, seed=0.5, extent=0.3, extent_of="absolute", slope=1, offset=-4
+        clean_median=0, clean_spread=1, gate=4, level=0.3, level_of="absolute", slope=1, offset=-4
     )
     metadata = Metadata(
         relmask=relmask.__version__,
@@ -63,7 +63,9 @@ def seeing_colours(run: Path, *, windows: bool) -> Run:
         command="relmask train parts",
     )
     save_metadata(run, metadata)
-    return Run(run, metadata, Reader(Colours(), spec, "epsilon_plus", torch.device("cpu"), batch_size=4))
+    return Run(
+        run, metadata, ExplainedClassifier(Colours(), spec, "epsilon_plus", torch.device("cpu"), batch_size=4)
+    )
 
 
 def picture(

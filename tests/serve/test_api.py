@@ -15,7 +15,7 @@ from PIL import Image
 
 import relmask
 from relmask.formats.runs import drawn, from_text
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.models.bundle import read_metadata
 from relmask.serve import Limits, Settings
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, sent, serving
@@ -191,9 +191,9 @@ def test_too_many_pictures_are_refused(colours: Run) -> None:
         ({"side": "0"}, "side"),
         ({"relevance": "perhaps"}, "relevance"),
         ({"thresholds": "{"}, "thresholds"),
-        ({"thresholds": '{"green": {"seed": -1, "extent": 0.1}}'}, "thresholds"),
-        ({"thresholds": '{"green": {"seed": NaN, "extent": 0.1}}'}, "thresholds"),
-        ({"thresholds": '{"blue": {"seed": 1, "extent": 0.1}}'}, "blue"),
+        ({"thresholds": '{"green": {"level": 0.1}}'}, "thresholds"),
+        ({"thresholds": '{"green": {"level": 0.1}}'}, "thresholds"),
+        ({"thresholds": '{"blue": {"level": 0.1}}'}, "blue"),
     ],
 )
 def test_a_wrong_field_is_named(client: httpx.Client, data: dict[str, str], field: str) -> None:
@@ -213,7 +213,7 @@ def test_a_request_without_pictures_is_refused(client: httpx.Client) -> None:
 
 def test_thresholds_can_be_tried_without_saving_them(client: httpx.Client) -> None:
     image = picture(RED | GREEN)
-    high = {"red stain": {"seed": 2, "extent": 0.3}, "green": {"seed": 0.5, "extent": 0.3, "min_area": 16}}
+    high = {"red stain": {"level": 0.3}, "green": {"level": 0.3, "min_area": 16}}
     tried = only(client.post("/segment", files=sent(image), data={"thresholds": json.dumps(high)}))
     assert [part["label"] for part in tried["components"]] == ["green"]
     high["green"]["min_area"] = 17
@@ -226,7 +226,7 @@ def test_saved_thresholds_are_in_the_run_and_in_use(client: httpx.Client, colour
     before = client.get("/run").json()
     assert [entry["name"] for entry in before["classes"]] == list(CLASSES)
     assert not before["by_hand"]
-    chosen = {"green": {"seed": 0.25, "extent": 0.5, "min_area": 40}}
+    chosen = {"green": {"level": 0.5, "min_area": 40}}
     answer = client.put("/thresholds", json=chosen)
     assert answer.status_code == 200
     assert answer.json()["by_hand"]
@@ -235,7 +235,7 @@ def test_saved_thresholds_are_in_the_run_and_in_use(client: httpx.Client, colour
     assert written.by_hand
     assert not written.saw_masks
     green = written.classes["green"]
-    assert (green.seed, green.extent, green.min_area, green.gate) == (0.25, 0.5, 40, 4)
+    assert (green.seed, green.level, green.min_area, green.gate) == (0.25, 0.5, 40, 4)
     assert written.classes["red stain"].seed == 0.5
     assert only(client.post("/segment", files=sent(picture(GREEN))))["label"] == "clean"
 
@@ -243,8 +243,8 @@ def test_saved_thresholds_are_in_the_run_and_in_use(client: httpx.Client, colour
 def test_thresholds_that_make_no_sense_are_not_saved(client: httpx.Client, colours: Run) -> None:
     before = (colours.path / "relmask.json").read_bytes()
     senseless: list[Any] = [
-        {"blue": {"seed": 1, "extent": 1}},
-        {"green": {"seed": 1, "extent": 0}},
+        {"blue": {"level": 1}},
+        {"green": {"level": 0}},
         [],
         "text",
     ]
@@ -260,7 +260,7 @@ def test_a_run_that_cannot_be_written_says_so(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    answer = client.put("/thresholds", json={"green": {"seed": 1, "extent": 1}})
+    answer = client.put("/thresholds", json={"green": {"level": 1}})
     assert answer.status_code == 507
     assert "disk is full" in answer.json()["detail"]
     assert client.get("/run").json()["classes"][1]["thresholds"]["seed"] == 0.5

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from relmask.formats.cvat import labels
-from relmask.inference.segmenter import Run, Segmentation
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmentation
 from relmask.serve import cvat
 from tests.serve.conftest import CLASSES, SIZE
 

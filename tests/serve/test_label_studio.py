@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from relmask.formats import label_studio
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.serve import Limits, Settings
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, png, serving
 
@@ -128,7 +128,7 @@ def test_the_version_changes_with_the_thresholds(colours: Run) -> None:
         assert (
             client.post("/setup", json={"project": "1.2", "schema": CONFIG}).json()["model_version"] == before
         )
-        client.put("/thresholds", json={"green": {"seed": 0.7, "extent": 0.2}})
+        client.put("/thresholds", json={"green": {"level": 0.2}})
         assert (
             client.post("/setup", json={"project": "1.2", "schema": CONFIG}).json()["model_version"] != before
         )

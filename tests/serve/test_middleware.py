@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from relmask.inference.segmenter import Run, Segmentation, Segmenter
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmentation, Segmenter
 from relmask.serve import Limits, Settings
 from tests.serve.conftest import RED, eventually, picture, sent, serving
 

@@ -13,9 +13,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import relmask.formats
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.masks.binarise import combine
-from relmask.masks.calibration import ClassThresholds
+from relmask.masks.thresholds import ClassThresholds
 from relmask.models.bundle import read_metadata
 from relmask.serve import Settings
 from tests.browser import chromium, drop, opened
@@ -79,12 +79,12 @@ def test_masks_in_the_browser_are_those_of_the_library(page: Page) -> None:
         maps = {k: smooth_noise(rng, shape) for k in range(int(rng.integers(0, 4)))}
         thresholds = {
             k: ClassThresholds(
-                usual=0,
-                spread=1,
+                clean_median=0,
+                clean_spread=1,
                 gate=0,
                 seed=float(rng.choice([0, 0.2, 0.6, 1.2])),
-                extent=float(rng.uniform(0.02, 1.2)),
-                extent_of="peak" if rng.random() < 0.5 else "absolute",
+                level=float(rng.uniform(0.02, 1.2)),
+                level_of="peak" if rng.random() < 0.5 else "absolute",
                 slope=1,
                 offset=0,
                 min_area=int(rng.choice([0, 0, 2, 9])),
@@ -235,8 +235,8 @@ def test_thresholds_are_saved_to_the_run(page: Page, folder: Path, colours: Run)
     written = read_metadata(colours.path).calibration
     assert written is not None
     assert written.by_hand
-    assert written.classes["red stain"].extent == 0.45
-    assert written.classes["green"].extent == 0.3
+    assert written.classes["red stain"].level == 0.45
+    assert written.classes["green"].level == 0.3
 
 
 def test_a_picture_of_30_megapixels_is_shown_smaller_and_masked_whole(
@@ -257,7 +257,7 @@ def test_a_picture_of_30_megapixels_is_shown_smaller_and_masked_whole(
         [annotation] = masks_of(page, "png", tmp_path).pictures
     calibration = run.segmenter.calibration
     classes = {
-        name: chosen.model_copy(update={"extent": 0.8} if name == "red stain" else {})
+        name: chosen.model_copy(update={"level": 0.8} if name == "red stain" else {})
         for name, chosen in calibration.classes.items()
     }
     changed = run.with_calibration(calibration.model_copy(update={"classes": classes}))

@@ -9,14 +9,14 @@ from PIL import Image
 from torch import nn
 
 import relmask
-from relmask.calibration.recalibrate import recalibrate
+from relmask.calibration.calibrate import calibrate
 from relmask.checks import check
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import assign, write_split
 from relmask.errors import OutError, RunError, UsageError
 from relmask.files import write_csv
-from relmask.inference.segmentation import MapReader
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
+from relmask.inference.segmentation import SegmentationModel
 from relmask.training import segmentation
 from relmask.training.distil import agreed, distil
 from relmask.training.pixel_dataset import VOID, Mapped
@@ -57,9 +57,9 @@ def test_a_student_says_who_taught_it_and_that_no_mask_was_seen(student: Run, tr
 
 
 def test_a_student_is_calibrated_anew_like_any_run(student: Run, parts: Path, tmp_path: Path) -> None:
-    copy = Run(tmp_path, student.metadata, student.reader)
+    copy = Run(tmp_path, student.metadata, student.model)
     write_split(assign(read_index(parts)), tmp_path / "split.csv")
-    assert recalibrate(copy, parts) == recalibrate(copy, parts)
+    assert calibrate(copy, parts) == calibrate(copy, parts)
     assert copy.metadata.architecture == student.metadata.architecture
 
 
@@ -75,7 +75,7 @@ def test_no_true_mask_is_read(
         raise AssertionError("a true mask was opened")
 
     monkeypatch.setattr("relmask.training.distil.read_truth", opened)
-    monkeypatch.setattr("relmask.calibration.recalibrate.read_truth", opened)
+    monkeypatch.setattr("relmask.calibration.calibrate.read_truth", opened)
     small(trained, parts, tmp_path)
 
 
@@ -124,7 +124,7 @@ def test_the_second_round_keeps_what_both_agree_on(student: Run) -> None:
         (),
         None,
     )
-    says = MapReader(UpperHalf(), spec, "", student.reader.device)
+    says = SegmentationModel(UpperHalf(), spec, "", student.model.device)
     says.mirrors = ((),)
     found, clean, kept = agreed(mapped, says, drawn).maps
     half = spec.size // 2
@@ -137,7 +137,7 @@ def test_the_second_round_keeps_what_both_agree_on(student: Run) -> None:
 
 
 def test_a_run_without_thresholds_cannot_teach(trained: Run, parts: Path, tmp_path: Path) -> None:
-    bare = Run(trained.path, trained.metadata.model_copy(update={"calibration": None}), trained.reader)
+    bare = Run(trained.path, trained.metadata.model_copy(update={"calibration": None}), trained.model)
     with pytest.raises(RunError, match="relmask calibrate"):
         distil(bare, parts, tmp_path / "run")
 

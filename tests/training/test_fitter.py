@@ -4,17 +4,17 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from relmask.data.image_cache import ImageCache
 from relmask.data.index import Index, read_index
+from relmask.data.labelled import Labelled
 from relmask.data.reading import Intensity
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
 from relmask.models import bundle
 from relmask.models.guided import GuidedClassifier
 from relmask.models.image_novelty import nearest_of_others
 from relmask.progress import silent
 from relmask.training.fitter import Fitter
-from relmask.training.image_cache import Pictures
 from relmask.training.image_novelty import remember
-from relmask.training.labels import Labelled
 from relmask.training.plan import Settings, plan
 from relmask.training.sources import CachedFeatures, WholePictures
 
@@ -29,7 +29,9 @@ def fitter(index: Index, weights: Path | None, steps: int = 2) -> Fitter:
     if chosen.frozen:
         model.features.requires_grad_(False)
     fabric = Fabric(accelerator="cpu", devices=1)
-    return Fitter(Reader(model, chosen.input, chosen.composite, fabric.device), chosen, fabric, 0, silent)
+    return Fitter(
+        ExplainedClassifier(model, chosen.input, chosen.composite, fabric.device), chosen, fabric, 0, silent
+    )
 
 
 def labelled(index: Index, count: int = 24) -> Labelled:
@@ -43,7 +45,7 @@ def index(parts: Path, short_epochs: None) -> Index:
 
 def frozen(index: Index, weights: Path, part: Labelled) -> tuple[Fitter, CachedFeatures, GuidedClassifier]:
     made = fitter(index, weights)
-    source = made.source(Pictures(part.samples, SIZE, Intensity()))
+    source = made.source(ImageCache(part.samples, SIZE, Intensity()))
     assert isinstance(source, CachedFeatures)
     assert isinstance(made.model, GuidedClassifier)
     return made, source, made.model
@@ -53,7 +55,7 @@ def test_only_a_frozen_trunk_has_its_features_cached(index: Index, narrow_weight
     part = labelled(index, 4)
     frozen(index, narrow_weights, part)
     made = fitter(index, None)
-    assert isinstance(made.source(Pictures(part.samples, SIZE, Intensity())), WholePictures)
+    assert isinstance(made.source(ImageCache(part.samples, SIZE, Intensity())), WholePictures)
 
 
 @torch.no_grad()
@@ -165,6 +167,6 @@ def test_a_held_out_picture_is_strange_to_a_memory_that_lacks_its_group(
 def test_without_validation_pictures_training_goes_to_its_end(index: Index, tmp_path: Path) -> None:
     part, nothing = labelled(index), Labelled.of([], index.classes)
     made = fitter(index, None)
-    sources = [made.source(Pictures(one.samples, SIZE, Intensity())) for one in (part, nothing)]
+    sources = [made.source(ImageCache(one.samples, SIZE, Intensity())) for one in (part, nothing)]
     history = made.fit(sources, (part.targets, nothing.targets), tmp_path)
     assert history.best == len(history.epochs) - 1

@@ -10,17 +10,17 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import relmask
+from relmask.data.image_cache import ImageCache
 from relmask.data.index import read_index
+from relmask.data.labelled import Labelled
 from relmask.data.reading import Intensity
 from relmask.errors import RunError
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.models import bundle
 from relmask.models.guided import GuidedClassifier
 from relmask.models.image_novelty import Memory
 from relmask.synthetic.surfaces import save_image
-from relmask.training.image_cache import Pictures
 from relmask.training.image_novelty import as_if_unseen, memory_of_some, remember
-from relmask.training.labels import Labelled
 from relmask.training.sources import CachedFeatures, WholePictures
 
 TINY = bundle.Architecture(
@@ -61,20 +61,20 @@ def test_few_clean_pictures_and_what_was_never_seen_are_unsure(
 
 def test_a_run_without_a_memory_is_not_unsure(trained: Run, parts: Path) -> None:
     run = relmask.load(trained.path)
-    assert isinstance(run.reader.model, GuidedClassifier)
-    assert isinstance(run.reader.model.memory, Memory)
+    assert isinstance(run.model.network, GuidedClassifier)
+    assert isinstance(run.model.network.memory, Memory)
     picture = read_index(parts).samples[0].path
     known = run.segment(picture)
-    run.reader.model.memory = None
+    run.model.network.memory = None
     unknown = run.segment(picture)
     assert known.novelty is not None
     assert (unknown.novelty, unknown.unsure) == (None, "")
 
 
 def memory_of_run(run: Run) -> Memory:
-    assert isinstance(run.reader.model, GuidedClassifier)
-    assert run.reader.model.memory is not None
-    return run.reader.model.memory
+    assert isinstance(run.model.network, GuidedClassifier)
+    assert run.model.network.memory is not None
+    return run.model.network.memory
 
 
 def test_a_run_keeps_which_of_its_pictures_are_clean_and_what_is_usual(trained: Run, parts: Path) -> None:
@@ -91,14 +91,14 @@ def test_a_run_keeps_which_of_its_pictures_are_clean_and_what_is_usual(trained: 
 def test_logits_are_those_of_the_places_and_what_is_strange_of_the_whole(
     trained: Run, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader, memory = trained.reader, memory_of_run(trained)
+    reader, memory = trained.model, memory_of_run(trained)
     images = torch.cat([reader.cut(trained.read(s.path))[0] for s in read_index(parts).part("test")[:4]])
     logits, novelty = reader.look(images)
     torch.testing.assert_close(reader.logits(images), logits)
     monkeypatch.setattr("relmask.models.guided.STRANGENESS", 0.0)
     without, same = reader.look(images)
-    assert isinstance(reader.model, GuidedClassifier)
-    added = memory.strangeness(reader.model.features(reader.normalise(images)))
+    assert isinstance(reader.network, GuidedClassifier)
+    added = memory.strangeness(reader.network.features(reader.normalise(images)))
     torch.testing.assert_close(logits - without, added[:, None].expand_as(logits), atol=1e-4, rtol=1e-4)
     assert added.abs().max() > 0.1
     torch.testing.assert_close(novelty, same)
@@ -108,11 +108,11 @@ def test_logits_are_those_of_the_places_and_what_is_strange_of_the_whole(
 def test_training_pictures_are_judged_as_if_their_groups_were_not_remembered(
     trained: Run, parts: Path
 ) -> None:
-    model, reader = trained.reader.model, trained.reader
+    model, reader = trained.model.network, trained.model
     assert isinstance(model, GuidedClassifier)
     memory, size = memory_of_run(trained), reader.spec.size
     part = Labelled.of(read_index(parts).part("train"), trained.metadata.classes)
-    pictures = Pictures(part.samples, size, reader.spec.intensity)
+    pictures = ImageCache(part.samples, size, reader.spec.intensity)
     source = WholePictures(model, pictures, reader.normalise, reader.device)
     added = as_if_unseen(model, source, part)[:, 0]
     features = source.features(range(len(pictures)))
@@ -133,7 +133,7 @@ def test_nothing_is_usual_where_features_were_trained_or_nothing_can_be_compared
     alone = Labelled(tuple(replace(s, group="one") for s in fitting.samples), fitting.targets)
     model = bundle.build(TINY, len(index.classes), 64).eval()
     for part in (fitting, defective, alone):
-        pictures = Pictures(part.samples, 64, Intensity())
+        pictures = ImageCache(part.samples, 64, Intensity())
         cached = CachedFeatures(model, pictures, lambda images: images, torch.device("cpu"))
         whole = WholePictures(model, pictures, lambda images: images, torch.device("cpu"))
         assert bool(len(memory_of_some(cached, part, range(len(part.samples))).clean)) == (part is fitting)

@@ -91,10 +91,10 @@ def test_patches_keep_their_size_and_are_windows_of_larger_pictures(tmp_path: Pa
 def test_only_networks_from_scratch_see_levelled_patches(tmp_path: Path) -> None:
     (tmp_path / "patches.json").write_text(json.dumps({"size": 96}), encoding="utf-8")
     scratch = Settings(backbone="vgg-narrow")
-    assert planned(scratch, data=tmp_path).input.levelled
-    assert not planned(scratch).input.levelled
-    assert not planned(data=tmp_path).input.levelled
-    assert not planned(scratch, data=tmp_path, own=True).input.levelled
+    assert planned(scratch, data=tmp_path).input.standardised
+    assert not planned(scratch).input.standardised
+    assert not planned(data=tmp_path).input.standardised
+    assert not planned(scratch, data=tmp_path, own=True).input.standardised
 
 
 def test_what_the_user_chooses_holds() -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 from relmask.data.index import Sample, read_index
 from relmask.data.tiles import Blend, Window
 from relmask.inference.explained import FloatArray
-from relmask.inference.segmenter import Run
-from relmask.masks.calibration import ClassThresholds
+from relmask.inference.run import Run
+from relmask.masks.thresholds import ClassThresholds
 from relmask.training.pixel_dataset import VOID
 from relmask.training.pseudo_labels import OwnMasks
 
@@ -27,7 +27,9 @@ def test_the_label_is_taken_at_its_word(trained: Run, parts: Path) -> None:
         assert shown or not named or (values == VOID).all(), "a class without any relevance may be anywhere"
 
 
-EXTENT = ClassThresholds(usual=0, spread=1, gate=0, seed=0, extent=1, extent_of="absolute", slope=1, offset=0)
+EXTENT = ClassThresholds(
+    clean_median=0, clean_spread=1, gate=0, level=1, level_of="absolute", slope=1, offset=0
+)
 
 
 class Brightness:
@@ -42,9 +44,9 @@ class Brightness:
         return {0: blend.result()}
 
 
-def run_on_patches(pictures: Mapping[Path, FloatArray], extent: ClassThresholds = EXTENT) -> Run:
+def run_on_patches(pictures: Mapping[Path, FloatArray], level: ClassThresholds = EXTENT) -> Run:
     spec = SimpleNamespace(windows=True, size=8)
-    calibration = SimpleNamespace(classes={"crack": extent}, large={})
+    calibration = SimpleNamespace(classes={"crack": level}, large={})
     stand_in: Any = SimpleNamespace(
         metadata=SimpleNamespace(input=spec, classes=("crack",)),
         reader=Brightness(),
@@ -72,7 +74,7 @@ def test_overlapping_patches_share_their_relevance() -> None:
     own = OwnMasks(run_on_patches(pictures), samples)
     values = own(first, pictures[first.path])
     assert (values[:, :4] == 0).all(), "only the first patch shows it, and says little"
-    assert (values[:, 4:] == 1).all(), "the mean of both is twice the extent"
+    assert (values[:, 4:] == 1).all(), "the mean of both is twice the level"
     assert (own(second, pictures[second.path]) == 1).all()
     alone = OwnMasks(run_on_patches(pictures), [first])
     assert (alone(first, pictures[first.path]) == VOID).all(), "the label says that there is a crack"
@@ -86,14 +88,14 @@ def test_what_a_clean_patch_covers_is_background() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extent_of", "extent", "first"),
+    ("level_of", "level", "first"),
     [("absolute", 1.0, 6), ("peak", 0.25, 4)],
 )
-def test_near_the_extent_it_is_unsure(extent_of: str, extent: float, first: int) -> None:
+def test_near_the_extent_it_is_unsure(level_of: str, level: float, first: int) -> None:
     samples, pictures = patches(["crack"], [0.0])
     picture = pictures[samples[0].path]
     picture[0] = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0])[:, None]
-    run = run_on_patches(pictures, EXTENT.model_copy(update={"extent": extent, "extent_of": extent_of}))
+    run = run_on_patches(pictures, EXTENT.model_copy(update={"level": level, "level_of": level_of}))
     values = OwnMasks(run, samples)(samples[0], picture)
     expected = [0, 0, VOID, VOID, VOID, VOID, 1, 1]
     expected[first:] = [1] * (8 - first)

@@ -7,8 +7,8 @@ import pytest
 from relmask.checks import Check
 from relmask.checks.verdict import Finding
 from relmask.data.index import Sample
-from relmask.inference.segmenter import Run
-from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.inference.run import Run
+from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.training.folder import CHECK
 from relmask.training.report import judge
 from relmask.training.run_facts import thresholds, verdict
@@ -16,7 +16,7 @@ from relmask.training.run_facts import thresholds, verdict
 
 def calibration(saw_masks: bool = False) -> Calibration:
     chosen = ClassThresholds(
-        usual=0, spread=1, gate=2, seed=0, extent=0.2, extent_of="peak", slope=1, offset=-1
+        clean_median=0, clean_spread=1, gate=2, level=0.2, level_of="peak", slope=1, offset=-1
     )
     return Calibration(
         classes={"crack": chosen, "pit": chosen.model_copy(update={"usual": 1, "gate": 3})},

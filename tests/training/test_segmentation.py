@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
-from relmask.inference.segmentation import MapReader
+from relmask.inference.segmentation import SegmentationModel
 from relmask.progress import Progress, silent
 from relmask.training import segmentation
 from relmask.training.loop import History
@@ -86,11 +86,11 @@ def discs(count: int, seed: int) -> Mapped:
 
 def fitted(
     folder: Path, epochs: int, *, frozen: bool = False, progress: Progress = silent
-) -> tuple[MapReader, History]:
+) -> tuple[SegmentationModel, History]:
     spec = input_of("vgg-narrow", 48, False, Intensity())
     reader = new_segmenter("vgg-narrow", 1, spec, fabric(), 0)
     if frozen:
-        reader.model.get_submodule("encoder").requires_grad_(False)
+        reader.network.get_submodule("encoder").requires_grad_(False)
     history = fit_segmenter(
         reader,
         discs(16, 0),
@@ -154,7 +154,7 @@ def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Mon
 def test_only_an_encoder_with_weights_can_be_frozen(name: str, frozen: bool, learns: bool) -> None:
     spec = input_of(name, 64, False, Intensity())
     reader = new_segmenter(name, 2, spec, fabric(), 0, frozen=frozen)
-    assert any(p.requires_grad for p in reader.model.get_submodule("encoder").parameters()) == learns
+    assert any(p.requires_grad for p in reader.network.get_submodule("encoder").parameters()) == learns
 
 
 def test_nothing_to_validate_on_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from relmask.data.image_cache import ImageCache
 from relmask.data.index import Sample
 from relmask.data.reading import Intensity
 from relmask.models import bundle
 from relmask.models.bundle import Architecture
 from relmask.models.guided import GuidedClassifier
-from relmask.training.image_cache import Pictures
 from relmask.training.sources import CachedFeatures, Part, WholePictures
 
 SIZE = 64
@@ -24,14 +24,14 @@ def sample(path: Path) -> Sample:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Pictures:
+def pictures(tmp_path: Path) -> ImageCache:
     rng = np.random.default_rng(0)
     samples = []
     for number in range(5):
         path = tmp_path / f"{number}.png"
         Image.fromarray(rng.integers(0, 255, (SIZE, SIZE, 3), np.uint8)).save(path)
         samples.append(sample(path))
-    return Pictures(samples, SIZE, Intensity())
+    return ImageCache(samples, SIZE, Intensity())
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def centred(images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def test_cached_features_predict_what_the_whole_model_does(
-    model: GuidedClassifier, pictures: Pictures
+    model: GuidedClassifier, pictures: ImageCache
 ) -> None:
     cached = CachedFeatures(model, pictures, centred, CPU).predict([3, 0], None)
     whole = WholePictures(model, pictures, centred, CPU).predict([3, 0], None)
@@ -61,7 +61,7 @@ def test_cached_features_predict_what_the_whole_model_does(
 @pytest.mark.parametrize("source", [CachedFeatures, WholePictures])
 @torch.no_grad()
 def test_a_generator_augments_and_repeats(
-    source: Callable[..., CachedFeatures], model: GuidedClassifier, pictures: Pictures
+    source: Callable[..., CachedFeatures], model: GuidedClassifier, pictures: ImageCache
 ) -> None:
     predict = source(model, pictures, centred, CPU).predict
     found = [predict([0, 1], torch.Generator().manual_seed(seed)).logits for seed in range(4)]
@@ -71,7 +71,7 @@ def test_a_generator_augments_and_repeats(
 
 
 @torch.no_grad()
-def test_novelty_is_mirrored_with_the_features(model: GuidedClassifier, pictures: Pictures) -> None:
+def test_novelty_is_mirrored_with_the_features(model: GuidedClassifier, pictures: ImageCache) -> None:
     assert model.novelty is not None
     model.novelty.centre.copy_(torch.arange(256.0).view(1, 16, 16) / 64)
     source = CachedFeatures(model, pictures, centred, CPU)
@@ -83,7 +83,7 @@ def test_novelty_is_mirrored_with_the_features(model: GuidedClassifier, pictures
 
 @torch.no_grad()
 def test_features_past_the_memory_are_computed_again_and_equal(
-    model: GuidedClassifier, pictures: Pictures
+    model: GuidedClassifier, pictures: ImageCache
 ) -> None:
     averages = CachedFeatures(model, pictures, centred, CPU).averages([0])
     one = sum(tap.numel() * 2 for tap in averages)
@@ -95,14 +95,14 @@ def test_features_past_the_memory_are_computed_again_and_equal(
 
 
 @torch.no_grad()
-def test_the_same_picture_may_be_drawn_twice(model: GuidedClassifier, pictures: Pictures) -> None:
+def test_the_same_picture_may_be_drawn_twice(model: GuidedClassifier, pictures: ImageCache) -> None:
     for memory in (0, 6_000_000_000):
         logits = CachedFeatures(model, pictures, centred, CPU, memory).predict([2, 2], None).logits
         assert torch.equal(logits[0], logits[1])
 
 
 @torch.no_grad()
-def test_novelty_is_computed_anew_only_when_asked_to(model: GuidedClassifier, pictures: Pictures) -> None:
+def test_novelty_is_computed_anew_only_when_asked_to(model: GuidedClassifier, pictures: ImageCache) -> None:
     source = CachedFeatures(model, pictures, centred, CPU)
     assert model.novelty is not None
     before = source.novelty([0])
@@ -116,7 +116,7 @@ def test_novelty_is_computed_anew_only_when_asked_to(model: GuidedClassifier, pi
 
 
 @torch.no_grad()
-def test_a_part_numbers_its_pictures_anew(model: GuidedClassifier, pictures: Pictures) -> None:
+def test_a_part_numbers_its_pictures_anew(model: GuidedClassifier, pictures: ImageCache) -> None:
     source = CachedFeatures(model, pictures, centred, CPU)
     part = Part(source, [4, 1])
     assert torch.equal(part.predict([1, 0], None).logits, source.predict([1, 4], None).logits)

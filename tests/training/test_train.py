@@ -17,7 +17,7 @@ from relmask.data.index import read_index
 from relmask.data.patches import cut_patches
 from relmask.errors import DataError, OutError, RunError, UnsupportedModel, UsageError
 from relmask.files import write_csv
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.models.bundle import Architecture
 from relmask.progress import Progress
 from relmask.synthetic.surfaces import CLASSES
@@ -257,13 +257,13 @@ def test_finetuning_and_training_from_scratch_change_the_backbone(
     first = "features.trunk.backbone.features.0.weight"
     before = torch.load(narrow_weights, weights_only=True)["features.0.weight"]
     frozen, tuned, scratch = small("frozen"), small("tuned", finetune=True), small("scratch", weights=None)
-    assert torch.equal(frozen.reader.model.state_dict()[first], before)
+    assert torch.equal(frozen.model.network.state_dict()[first], before)
     for run in (tuned, scratch):
-        assert not torch.equal(run.reader.model.state_dict()[first], before)
+        assert not torch.equal(run.model.network.state_dict()[first], before)
         assert isinstance(run.metadata.architecture, Architecture)
         assert run.metadata.architecture.novelty_groups == 0
     distance = {
-        run.path.name: float((run.reader.model.state_dict()[first] - before).norm())
+        run.path.name: float((run.model.network.state_dict()[first] - before).norm())
         for run in (tuned, scratch)
     }
     assert distance["tuned"] < distance["scratch"]
@@ -275,12 +275,12 @@ def test_mixed_precision_trains_what_full_precision_can_use(
 ) -> None:
     weights = narrow_weights if pretrained else None
     run = small(precision="bf16-mixed", weights=weights)
-    assert {value.dtype for value in run.reader.model.parameters()} == {torch.float32}
+    assert {value.dtype for value in run.model.network.parameters()} == {torch.float32}
     picture = parts / "images" / "0000a.jpg"
     assert relmask.load(run.path).segment(picture).scores == run.segment(picture).scores
     if pretrained:  # the statistics of the features and the novelty do not depend on it
-        full = small("full", weights=weights).reader.model.state_dict()
-        mixed = run.reader.model.state_dict()
+        full = small("full", weights=weights).model.network.state_dict()
+        mixed = run.model.network.state_dict()
         assert all(torch.equal(full[name], mixed[name]) for name in full if name.startswith("novelty."))
 
 

@@ -1,16 +1,15 @@
-"""Thresholds from clean images alone."""
+"""Which image may get a mask: gates and probabilities from the logits of images and their labels."""
 
-import math
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating]
+from relmask.arrays import DoubleArray, FloatingArray, Mask
 
 
 def threshold_for_false_alarms(
-    peaks: FloatArray, rate: float = 0.01, groups: Sequence[Hashable] | None = None
+    peaks: FloatingArray, rate: float = 0.01, groups: Sequence[Hashable] | None = None
 ) -> float:
     """Threshold that at most a share `rate` of the clean images exceeds.
 
@@ -45,7 +44,7 @@ def threshold_for_false_alarms(
     return float(peaks[candidates].min())
 
 
-def _weights(groups: Sequence[Hashable] | None, count: int) -> NDArray[np.float64]:
+def _weights(groups: Sequence[Hashable] | None, count: int) -> DoubleArray:
     if groups is None:
         return np.ones(count)
     if len(groups) != count:
@@ -56,7 +55,7 @@ def _weights(groups: Sequence[Hashable] | None, count: int) -> NDArray[np.float6
     return np.array([1 / sizes[group] for group in groups])
 
 
-def logistic_fit(scores: FloatArray, positive: NDArray[np.bool_], ridge: float = 1e-2) -> tuple[float, float]:
+def logistic_fit(scores: FloatingArray, positive: Mask, ridge: float = 1e-2) -> tuple[float, float]:
     """Slope and offset of a probability of being positive, sigmoid(slope * score + offset) (Platt 1999).
 
     Both kinds count the same in total, so 0.5 is where they are as likely. The slope is never negative.
@@ -84,10 +83,78 @@ def logistic_fit(scores: FloatArray, positive: NDArray[np.bool_], ridge: float =
         slope, offset = slope - step[0], offset - step[1]
         if np.abs(step).max() < 1e-8:
             break
-    slope = max(slope, 0.0)
+    if slope < 0:  # scores that speak against the class say nothing of it: 0.5 whatever the score
+        return 0.0, 0.0
     return slope / spread, offset - slope * scores.mean() / spread
 
 
-def sigmoid(value: float) -> float:
-    """1 / (1 + exp(-value)), without overflow."""
-    return 0.5 * (1 + math.tanh(value / 2))
+@dataclass(frozen=True)
+class Scores:
+    """Logits of images that the judging head never saw.
+
+    Attributes:
+        logits: (N, K).
+        targets: (N, K), is the class in the image?
+        groups: (N,) which object each image shows.
+    """
+
+    logits: FloatingArray
+    targets: Mask
+    groups: Sequence[Hashable]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Where each class begins to be possible.
+
+    Attributes:
+        clean_median: (K,) median logit of the images without the class.
+        clean_spread: (K,) their 95 % quantile less their median.
+        limit: standardised logit above which an image is a candidate.
+    """
+
+    clean_median: FloatingArray
+    clean_spread: FloatingArray
+    limit: float
+
+    @property
+    def logits(self) -> FloatingArray:
+        """(K,) gate of each class."""
+        return self.clean_median + self.limit * self.clean_spread
+
+
+def choose_gates(scores: Scores, rate: float) -> Gates:
+    """Gates that at most a share `rate` of the clean images passes, whatever the class.
+
+    Logits of different classes have different scales, so each is measured by what the images without the
+    class reach. Where no image is clean, each class has its own images without it, and its own share.
+    """
+    negatives = ~scores.targets
+    clean: Mask = np.all(negatives, axis=1)
+    count = scores.logits.shape[1]
+    median, spread = np.zeros(count), np.ones(count)
+    for k in range(count):
+        without = scores.logits[clean if clean.any() else negatives[:, k], k]
+        if len(without):
+            median[k] = np.median(without)
+            spread[k] = max(np.quantile(without, 0.95) - median[k], 1e-3)
+    standardised = (scores.logits - median) / spread
+    if clean.any():
+        peaks = standardised[clean].max(axis=1)
+        groups = [group for group, is_clean in zip(scores.groups, clean, strict=True) if is_clean]
+        return Gates(median, spread, threshold_for_false_alarms(peaks, rate, groups))
+    limits = np.zeros(count)
+    for k in range(count):
+        chosen = negatives[:, k]
+        groups = [group for group, is_in in zip(scores.groups, chosen, strict=True) if is_in]
+        limits[k] = threshold_for_false_alarms(standardised[chosen, k], rate, groups) if chosen.any() else 0.0
+    return Gates(median + limits * spread, spread, 0.0)
+
+
+def probabilities(scores: Scores, gates: Gates) -> tuple[list[tuple[float, float]], tuple[float, float]]:
+    """Slope and offset of each class's probability; likewise of any defect, from the highest logit."""
+    per_class = [
+        logistic_fit(scores.logits[:, k], scores.targets[:, k]) for k in range(scores.logits.shape[1])
+    ]
+    highest = ((scores.logits - gates.clean_median) / gates.clean_spread).max(axis=1)
+    return per_class, logistic_fit(highest, np.any(scores.targets, axis=1))

@@ -14,11 +14,10 @@ from relmask.checks.subjects import DrawnMasks, Image, Map, Mask, RunMasks, Subj
 from relmask.checks.verdict import Check, Deletion, Finding, Step, in_words
 from relmask.data.index import Sample
 from relmask.data.splits import SplitLine, placed
-from relmask.errors import DataError, ImageError, UsageError
-from relmask.inference.explained import Reader
-from relmask.inference.segmentation import MapReader
-from relmask.inference.segmenter import Run
-from relmask.masks.inpainting import moved_copies, painted_over
+from relmask.errors import DataError, ImageError
+from relmask.inference.model import Model
+from relmask.inference.run import Run
+from relmask.masks.inpainting import inpaint, moved_copies
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
 
@@ -97,17 +96,13 @@ def check(
         UsageError: the run is a segmenter, whose masks no explanation made.
         DataError: none of the pictures can be read.
     """
-    if isinstance(run.reader, MapReader):
-        raise UsageError(
-            f"{run.path} is a segmenter, and explains nothing: check the run that it learned from."
-        )
     begun = time.monotonic()
     classes = run.segmenter.classes
     subject: Subject = DrawnMasks(draw) if draw else RunMasks(run)
     known = _look(run, samples, progress)
     judged, tried = _masked(subject, known, classes, pictures)
-    cascade = _cascade(subject, run.reader, judged, stages, progress)
-    deletion = [_deletion(run.reader, one, classes, seed + i) for i, one in enumerate(judged)]
+    cascade = _cascade(subject, run.model, judged, stages, progress)
+    deletion = [_deletion(run.model, one, classes, seed + i) for i, one in enumerate(judged)]
     conserved = [subject.conserved(one.image, one.k) for one in judged]
     findings = (
         _labels(known, classes),
@@ -175,10 +170,10 @@ def _look(run: Run, samples: Sequence[Sample], progress: Progress) -> list[Known
             continue
         finally:
             progress("checking scores", number, len(wanted))
-        images, _ = run.reader.cut(picture)
-        logits = run.reader.logits(images).double().numpy()
+        images, _ = run.model.cut(picture)
+        logits = run.model.logits(images).double().numpy()
         windows = [_array(images[int(i)]) for i in logits.argmax(axis=0)]
-        evidence = run.reader.held(images).double().numpy().max(axis=0)
+        evidence = run.model.evidence(images).double().numpy().max(axis=0)
         known.append(Known(sample.name, frozenset(sample.labels), evidence, windows))
     if not known:
         raise DataError("None of the pictures outside the test split can be read, so nothing can be checked.")
@@ -209,11 +204,11 @@ def _masked(
 
 
 def _cascade(
-    subject: Subject, reader: Reader, judged: Sequence[Judged], count: int, progress: Progress
+    subject: Subject, model: Model, judged: Sequence[Judged], count: int, progress: Progress
 ) -> list[Step]:
     if not judged:
         return []
-    layers, head = _layers(reader, subject)
+    layers, head = _layers(model, subject)
     stages = sorted({round(value) for value in np.linspace(head, layers, count)})
     alike = np.zeros((len(judged), len(stages), 4))
     for number, one in enumerate(judged):
@@ -238,22 +233,22 @@ def _cascade(
     ]
 
 
-def _layers(reader: Reader, subject: Subject) -> tuple[int, int]:
+def _layers(model: Model, subject: Subject) -> tuple[int, int]:
     """Layers of the model, and how many of them are its head."""
     kinds = (torch.nn.Conv2d, torch.nn.Linear)
     if isinstance(subject, RunMasks):
         names = subject.cascade.layers
         head = sum(name.startswith("head") for name in names)
-        return len(names), head if isinstance(reader.model, GuidedClassifier) else 1
-    return sum(isinstance(module, kinds) for module in reader.model.modules()), 1
+        return len(names), head if isinstance(model.network, GuidedClassifier) else 1
+    return sum(isinstance(module, kinds) for module in model.network.modules()), 1
 
 
-def _deletion(reader: Reader, one: Judged, classes: Sequence[str], seed: int) -> Deletion:
+def _deletion(model: Model, one: Judged, classes: Sequence[str], seed: int) -> Deletion:
     rng = np.random.default_rng(seed)
     copies = moved_copies(one.mask, COPIES, rng)
-    painted = [painted_over(one.image, mask, rng) for mask in (one.mask, *copies)]
+    painted = [inpaint(one.image, mask, rng) for mask in (one.mask, *copies)]
     images = torch.from_numpy(np.stack([one.image, *painted]).transpose(0, 3, 1, 2).copy())
-    score, without, *others = reader.logits(images)[:, one.k].tolist()
+    score, without, *others = model.logits(images)[:, one.k].tolist()
     return Deletion(
         picture=one.name,
         label=classes[one.k],

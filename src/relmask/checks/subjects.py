@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from relmask.inference.explained import Reader, composite_of
-from relmask.inference.segmenter import Run
+from relmask.inference.explained import ExplainedClassifier, composite_of
+from relmask.inference.run import Run
 from relmask.lrp.cascade import Cascade, Seen
 from relmask.masks.refinement import smooth
 
@@ -45,8 +45,8 @@ class RunMasks:
 
     def __init__(self, run: Run) -> None:
         self.segmenter = run.segmenter
-        self.reader = run.reader
-        self.cascade = cascade_of(run.reader)
+        self.model = run.classifier
+        self.cascade = cascade_of(run.classifier)
 
     def mask(self, image: Image, k: int) -> Mask:
         """As `segment` draws it."""
@@ -57,7 +57,7 @@ class RunMasks:
         """Relevance, smoothed as masks are; of the image alone, without its mirrors and its edges."""
         explain = self.cascade.explain_through if through else self.cascade.explain
         seen = explain(self._normalised(image), k, forgotten, seed)
-        return smooth(_signed(seen, k).cpu().numpy(), self.reader.spec.sigma)
+        return smooth(_signed(seen, k).cpu().numpy(), self.model.spec.sigma)
 
     def conserved(self, image: Image, k: int) -> float:
         """Share of the evidence that arrives at the pixels."""
@@ -65,7 +65,7 @@ class RunMasks:
 
     def _normalised(self, image: Image) -> Tensor:
         channels = torch.from_numpy(image.transpose(2, 0, 1).copy())
-        return self.reader.normalise(channels[None].to(self.reader.device))[0]
+        return self.model.normalise(channels[None].to(self.model.device))[0]
 
 
 class DrawnMasks:
@@ -92,10 +92,9 @@ class DrawnMasks:
         return math.nan
 
 
-def cascade_of(reader: Reader) -> Cascade:
-    """The model that a reader explains."""
-    example = torch.zeros(2, 3, reader.spec.size, reader.spec.size, device=reader.device)
-    return Cascade(reader.explained, reader.normalise(example), composite_of(reader.composite, reader.spec))
+def cascade_of(model: ExplainedClassifier) -> Cascade:
+    """The classifier, ready to forget its layers."""
+    return Cascade(model.explained_head, model.example(), composite_of(model.composite, model.spec))
 
 
 def _signed(seen: Seen, k: int) -> Tensor:

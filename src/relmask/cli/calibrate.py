@@ -40,10 +40,10 @@ def calibrate(
         relmask calibrate run parts/ --masks parts/     # with the true masks of DATA, where a few are there
         relmask calibrate run parts/ --masks export.json    # with masks that a person corrected
     """
-    from relmask.calibration.recalibrate import recalibrate
+    from relmask.calibration.calibrate import calibrate
 
     with shown(quiet) as progress:
-        found = recalibrate(
+        found = calibrate(
             relmask.load(run, device=device, batch_size=batch_size),
             data,
             false_alarms=false_alarms,
@@ -51,7 +51,6 @@ def calibrate(
             progress=progress,
         )
     lines = (
-        f"{name}: gate {t.gate:.3g}, seed {t.seed:.3g}, extent {t.extent:.3g} of {t.extent_of}"
-        for name, t in found.classes.items()
+        f"{name}: gate {t.gate:.3g}, level {t.level:.3g} ({t.level_of})" for name, t in found.classes.items()
     )
     show(found, as_json, lines)

@@ -59,7 +59,7 @@ def demo(
         index = read_index(data)
         tested = [sample.path for sample in index.part("test")]
         outcome = relmask.segment_files(run, tested, out, overwrite=not known, progress=progress)
-        controls = (*CONTROLS, random_head(run.reader))
+        controls = (*CONTROLS, random_head(run.classifier))
         metrics = evaluate(run, index, "test", out / "evaluation", controls=controls, progress=progress)
     with whole(out / "report.html") as part:
         part.write_bytes((out / "evaluation" / "report.html").read_bytes())

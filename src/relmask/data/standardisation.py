@@ -6,7 +6,7 @@ FLOOR = 0.02
 """Spread that is added to a picture's own, so that the noise of an even picture stays small."""
 
 
-def levelled(images: Tensor) -> Tensor:
+def standardised(images: Tensor) -> Tensor:
     """Take the mean of each channel off each picture, and divide by its standard deviation.
 
     A picture sees nothing of the others in its batch. What covers all of a picture evenly is lost: a darker
@@ -20,7 +20,7 @@ def levelled(images: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> levelled(torch.tensor([[[[0.48, 0.52]]]]))
+        >>> standardised(torch.tensor([[[[0.48, 0.52]]]]))
         tensor([[[[-0.5000,  0.5000]]]])
     """
     centred = images - images.mean((2, 3), keepdim=True)

@@ -14,7 +14,7 @@ from scipy import ndimage
 from skimage import filters
 from torch import nn
 
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
 from relmask.models.guided import GuidedClassifier
 
 Image = NDArray[np.float32]
@@ -57,28 +57,28 @@ def otsu(image: Image, tiles: int = 6) -> ScoreMap:
 CONTROLS = (Control("darkness", darkness), Control("otsu", otsu))
 
 
-def untrained(reader: Reader, seed: int = 0) -> Reader:
-    """The same network with a head that was never trained; `reader` stays as it is.
+def untrained(model: ExplainedClassifier, seed: int = 0) -> ExplainedClassifier:
+    """The same network with a head that was never trained; `model` stays as it is.
 
     Of a model that is not relmask's own, the last layer with weights counts as head.
     """
-    model = copy.deepcopy(reader.model)
+    network = copy.deepcopy(model.network)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if isinstance(model, GuidedClassifier):
-            model.start_again()
+        if isinstance(network, GuidedClassifier):
+            network.start_again()
         else:
-            _last_layer(model).reset_parameters()
-    return Reader(model, reader.spec, reader.composite, reader.device, reader.batch_size)
+            _last_layer(network).reset_parameters()
+    return model.with_network(network)
 
 
-def random_head(reader: Reader, seed: int = 0) -> Control:
+def random_head(model: ExplainedClassifier, seed: int = 0) -> Control:
     """The relevance of the same network with a head that was never trained: does the mask need the training?
 
     Source: Adebayo et al., "Sanity checks for saliency maps" (NeurIPS 2018). The class with the highest logit
     is explained.
     """
-    fresh = untrained(reader, seed)
+    fresh = untrained(model, seed)
 
     def score(image: Image) -> ScoreMap:
         images, places = fresh.cut(image)
@@ -91,8 +91,8 @@ def random_head(reader: Reader, seed: int = 0) -> Control:
     return Control("random-head", score)
 
 
-def _last_layer(model: nn.Module) -> nn.Conv2d | nn.Linear:
-    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+def _last_layer(network: nn.Module) -> nn.Conv2d | nn.Linear:
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     return layers[-1]
 
 

@@ -10,8 +10,8 @@ from relmask.evaluation.controls import Control
 from relmask.evaluation.measure import measure, measure_control
 from relmask.evaluation.metrics import Metrics, PixelScores, ThresholdScores
 from relmask.evaluation.results import write_results
-from relmask.inference.segmenter import Run
-from relmask.masks.calibration import Calibration
+from relmask.inference.run import Run
+from relmask.masks.thresholds import Calibration
 from relmask.progress import Progress, silent
 from relmask.training.run_facts import run_facts, thresholds, verdict
 
@@ -99,7 +99,6 @@ def shared_groups(samples: Sequence[Sample], split: str, lines: Mapping[str, Spl
 def threshold_scores(calibration: Calibration) -> ThresholdScores:
     """What metrics.json says of the thresholds."""
     return ThresholdScores(
-        seed={name: threshold.seed for name, threshold in calibration.classes.items()},
-        extent={name: threshold.extent for name, threshold in calibration.classes.items()},
+        level={name: threshold.level for name, threshold in calibration.classes.items()},
         saw_masks=calibration.saw_masks,
     )

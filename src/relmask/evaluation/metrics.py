@@ -62,8 +62,7 @@ class ImageScores(_Record):
 class ThresholdScores(_Record):
     """The thresholds that made the masks, and whether they ever saw a true mask."""
 
-    seed: dict[str, float]
-    extent: dict[str, float]
+    level: dict[str, float]
     saw_masks: bool
 
 

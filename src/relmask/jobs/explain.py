@@ -12,8 +12,8 @@ from PIL import Image
 from relmask.data.reading import read_image
 from relmask.errors import ImageError, UsageError
 from relmask.files import printable, whole, write_csv
-from relmask.inference.explained import Reader
-from relmask.inference.segmenter import Run
+from relmask.inference.model import Model
+from relmask.inference.run import Run
 from relmask.jobs.inputs import find_items
 from relmask.jobs.results import reason_of
 from relmask.progress import Progress, silent
@@ -57,7 +57,8 @@ def explain_files(
     """Write a heatmap for every picture, clean ones too, and explanations.csv.
 
     A heatmap shows the picture beside its relevance, red for the class and blue against it. All share one
-    scale: full colour is a hundred times the density of one logit spread evenly over the model's input.
+    scale: full colour is a hundred times the density of one logit spread evenly over the model's input. Of a
+    student, whose map is a probability, full colour is 1.
 
     Args:
         run: a trained run.
@@ -69,16 +70,14 @@ def explain_files(
         progress: called after every picture.
 
     Raises:
-        UsageError: no such class or composite.
+        UsageError: no such class or composite; a composite or a table of a student.
         DataError: an input does not exist, or there is no picture.
         OutError: OUT cannot be written.
     """
     classes = run.metadata.classes
     if target is not None and target not in classes:
         raise UsageError(f"The run knows no class {target!r}. It knows: {', '.join(classes)}.")
-    reader = run.reader
-    if composite:
-        reader = Reader(reader.model, reader.spec, composite, reader.device, reader.batch_size)
+    model = run.model.with_composite(composite) if composite else run.model
     out = Path(out)
     items = find_items(inputs, skip=(out / HEATMAPS,))
     rows: list[list[object]] = []
@@ -87,16 +86,16 @@ def explain_files(
     for item in items:
         heatmap = f"{HEATMAPS}/{item.name}.png"
         try:
-            image = read_image(item.path, reader.spec.intensity)
+            image = read_image(item.path, model.spec.intensity)
         except ImageError as error:
             reason = reason_of(item, error)
             failed.append((str(item.path), reason))
             rows.append([printable(item.path), "", "", "", "", reason])
         else:
-            explained = _explained(reader, image, None if target is None else classes.index(target), tables)
+            explained = _explained(model, image, None if target is None else classes.index(target), tables)
             if explained.table is not None:
                 kept.append((str(item.path), explained.table))
-            _draw(out / heatmap, image, explained.relevance, 100 / reader.spec.size**2)
+            _draw(out / heatmap, image, explained.relevance, model.full_scale)
             figures = (f"{explained.logit:.6g}", f"{explained.relevance.max():.6g}")
             rows.append([printable(item.path), classes[explained.k], *figures, printable(heatmap), ""])
         progress("explain", len(rows), len(items))
@@ -111,18 +110,18 @@ class _Explained(NamedTuple):
     table: str | None
 
 
-def _explained(reader: Reader, image: NDArray[np.float32], target: int | None, tables: bool) -> _Explained:
+def _explained(model: Model, image: NDArray[np.float32], target: int | None, tables: bool) -> _Explained:
     """A class of an image, its relevance (H, W), and what each layer kept of it where `tables` asks for that.
 
     Without a target it is the class with the highest logit.
     """
-    images, places = reader.cut(image)
-    logits = reader.logits(images).amax(0)
+    images, places = model.cut(image)
+    logits = model.logits(images).amax(0)
     k = int(logits.argmax()) if target is None else target
-    relevance = reader.explain(image, images, places, k)
+    relevance = model.explain(image, images, places, k)
     table = None
     if tables:
-        table = str(reader.explainer.ledger(reader.normalise(images.to(reader.device)), k))
+        table = model.describe(images, k)
     return _Explained(k, float(logits[k]), relevance, table)
 
 

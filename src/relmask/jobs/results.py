@@ -50,11 +50,11 @@ class Segmented(Protocol):
         """Connected parts of the mask."""
 
     @property
-    def novelty(self) -> float | None:
+    def image_novelty(self) -> float | None:
         """How unlike all training pictures it is; above 1 is beyond the limit."""
 
     @property
-    def unsure(self) -> str:
+    def warning(self) -> str:
         """Why the answer should not be relied on."""
 
 
@@ -106,8 +106,8 @@ class Results:
             area=int(areas.sum()),
             components=len(result.components),
             mask=mask,
-            novelty=result.novelty,
-            unsure=result.unsure,
+            novelty=result.image_novelty,
+            unsure=result.warning,
             scores=[result.scores[name] for name in self._classes],
         )
 

@@ -1,51 +1,47 @@
-"""From relevance to a mask: seeds, and what is connected to them."""
+"""From relevance to a mask: a threshold a class, and who wins where classes overlap."""
 
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from relmask.masks.calibration import ClassThresholds
-from relmask.masks.hysteresis import hysteresis
-
-FloatArray = NDArray[np.float32]
+from relmask.arrays import ByteArray, FloatArray, Mask
+from relmask.masks.thresholds import ClassThresholds
 
 
-def outline(relevance: FloatArray, thresholds: ClassThresholds) -> NDArray[np.bool_]:
-    """Mask (H, W) of one class: all that is above its extent and connected to a seed.
+def binarise(relevance: FloatArray, thresholds: ClassThresholds) -> Mask:
+    """Mask (H, W) of one class: all relevance above its threshold.
 
     Args:
         relevance: (H, W) in logits a pixel.
         thresholds: of the class.
 
     Returns:
-        The mask, empty where nothing exceeds the seed; parts (8-connected) under the least area are left out.
+        The mask, empty without positive relevance; components (8-connected) under `min_area` are left out.
     """
     peak = float(relevance.max(initial=0.0))
-    if peak <= thresholds.seed:
+    if peak <= 0:
         return np.zeros(relevance.shape, dtype=bool)
-    low = thresholds.reach(peak)
-    high = min(max(thresholds.seed, low), np.nextafter(peak, 0))
-    mask = hysteresis(relevance, min(low, high), high)
+    # float64, so that a level close to the peak is not rounded onto it
+    mask: Mask = relevance > np.float64(thresholds.threshold_at(peak))
     return _without_small(mask, thresholds.min_area) if thresholds.min_area > 1 else mask
 
 
-def _without_small(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
+def _without_small(mask: Mask, min_area: int) -> Mask:
     parts, _ = label(mask, structure=np.ones((3, 3)))
     large = np.bincount(parts.ravel()) >= min_area
     large[0] = False
-    kept: NDArray[np.bool_] = large[parts]
+    kept: Mask = large[parts]
     return kept
 
 
 def combine(
     maps: Mapping[int, FloatArray], thresholds: Mapping[int, ClassThresholds], shape: tuple[int, int]
-) -> NDArray[np.uint8]:
+) -> ByteArray:
     """One mask of several classes; where they overlap, the higher relevance over its threshold wins.
 
     Args:
-        maps: relevance (H, W) of each class, by its place in the order of classes, from 0.
+        maps: relevance (H, W) of each class, by its position in the order of classes, from 0.
         thresholds: likewise.
         shape: (H, W).
 
@@ -55,10 +51,10 @@ def combine(
     mask = np.zeros(shape, dtype=np.uint8)
     strongest = np.zeros(shape, dtype=np.float32)
     for k, relevance in maps.items():
-        inside = outline(relevance, thresholds[k])
+        inside = binarise(relevance, thresholds[k])
         if not inside.any():
             continue
-        strength = relevance / thresholds[k].reach(float(relevance.max()))
+        strength = relevance / thresholds[k].threshold_at(float(relevance.max()))
         wins = inside & (strength > strongest)
         mask[wins] = k + 1
         strongest[wins] = strength[wins]

@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 
 SURE = 0.2
 """Share of the peak above which relevance is sure of a pixel."""
-STRANGE = 0.01
+ANOMALOUS = 0.01
 """Share of the places of clean pictures that are as strange as what belongs to a defect."""
 KEPT = 0.8
 """Share of its novelty that a place keeps when what is beside it was not its cause."""

@@ -24,7 +24,7 @@ GRAIN = 2.0
 MIRRORS = tuple((vertical, horizontal) for vertical in (1, -1) for horizontal in (1, -1))
 
 
-def painted_over(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
+def inpaint(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
     """The picture with the masked pixels healed: filled from where it looks like what surrounds them.
 
     Each connected part is copied from the place of the picture or of its mirrors whose surroundings match
@@ -59,10 +59,10 @@ def painted_over(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
     return _grained(painted, lost, rng) if lost.any() else painted
 
 
-def all_painted_over(images: Tensor, masks: Sequence[Mask]) -> Tensor:
+def inpaint_all(images: Tensor, masks: Sequence[Mask]) -> Tensor:
     """Images (N, 3, H, W) with the mask (H, W) of each painted over; the same at every call."""
     painted = [
-        painted_over(image, mask, np.random.default_rng(0))
+        inpaint(image, mask, np.random.default_rng(0))
         for image, mask in zip(images.permute(0, 2, 3, 1).numpy(), masks, strict=True)
     ]
     return torch.from_numpy(np.stack(painted)).permute(0, 3, 1, 2)

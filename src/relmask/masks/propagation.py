@@ -24,7 +24,7 @@ SHARE = 0.5
 """Of what is spread in the result; the rest is relevance as it was, which knows small defects better."""
 
 
-def spread(relevance: FloatArray, features: FloatArray) -> FloatArray:
+def propagate(relevance: FloatArray, features: FloatArray) -> FloatArray:
     """Relevance (H, W) in part as it is, in part spread over places of like features; its peak is about kept.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from relmask.data.reading import Intensity
 from relmask.errors import RunError
 from relmask.files import whole, write_text
-from relmask.masks.calibration import Calibration
+from relmask.masks.thresholds import Calibration
 from relmask.models.features import Features
 from relmask.models.guided import GuidedClassifier
 from relmask.models.image_novelty import Memory
@@ -22,7 +22,7 @@ from relmask.models.novelty import Novelty
 from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk
 
-FORMAT = 1
+FORMAT = 2
 METADATA = "relmask.json"
 WEIGHTS = "model.safetensors"
 
@@ -58,7 +58,7 @@ class Input(Frozen):
     windows: bool = Field(description="Are larger pictures cut into windows of that size, or resized to it?")
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    levelled: bool = Field(
+    standardised: bool = Field(
         default=False,
         description="Is each image normalised by its own mean and spread, instead of `mean` and `std`?",
     )
@@ -170,6 +170,11 @@ def read_metadata(run: Path) -> Metadata:
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict) and isinstance(found := content.get("format"), int) and found > FORMAT:
             raise RunError(f"{run} has format {found}, this relmask reads up to {FORMAT}: update relmask.")
+        if isinstance(content, dict) and found == 1:
+            raise RunError(
+                f"{run} was trained by an earlier relmask, whose thresholds are of another kind. Train it again "
+                f"into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
+            )
         return Metadata.model_validate(content)
     except (ValueError, OSError) as error:
         raise RunError(f"{path} cannot be read; is it damaged, or was it edited?\n{error}") from error

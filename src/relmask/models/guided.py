@@ -80,7 +80,7 @@ class GuidedClassifier(nn.Module):
                 module.reset_parameters()
 
 
-class PlaceEvidence(nn.Module):
+class LocationEvidence(nn.Module):
     """What a guided classifier holds for each class, place by place: images -> sums of positive scores.
 
     Relevance starts here rather than at the logits. The pooled logit rests on the few places that it looks at

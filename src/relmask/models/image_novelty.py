@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 STRANGENESS = 1.0
 """Logits that a spread of an image's strangeness adds to every class."""
+REMEMBERED = 2048
+"""Training images that are remembered at most: 2 MB of the default backbone's features."""
 LIMIT = 3.0
 """Strangeness is cut off there, on both sides."""
 
@@ -62,6 +65,26 @@ class Memory(nn.Module):
         apart = known_by(features).to(self.seen.dtype)[:, None] - self.seen[self.clean]
         return self.standardised(apart.square().sum(2).clamp(min=1e-12).sqrt().amin(1))
 
+    def as_if_unseen(self, kept: Tensor, groups: Sequence[str], clean: Tensor) -> Tensor:
+        """What to add (N, 1) to the logits of remembered images, so that none is known by its own group.
+
+        A clean one finds itself in the memory, and would pass for far cleaner than any image to come. Where
+        no clean image is of another group, the distance counts as the median.
+
+        Args:
+            kept: (N, C) what is kept of the images.
+            groups: (N,) of them.
+            clean: (N,) which of them are clean.
+        """
+        if not len(self.clean):
+            return torch.zeros(len(kept), 1)
+        itself = torch.cdist(kept.to(self.seen.device), self.seen[self.clean]).amin(1)
+        others = evenly(torch.nonzero(clean).flatten())
+        distance = nearest_of_others(kept, groups, kept[others], [groups[index] for index in others])
+        distance = distance.to(self.seen.device)
+        distance = torch.where(distance.isfinite(), distance, self.usual)
+        return STRANGENESS * (self.standardised(distance) - self.standardised(itself)).cpu()[:, None]
+
     def standardised(self, distance: Tensor) -> Tensor:
         """Strangeness (N,) of images at a distance (N,) from the nearest clean one."""
         return ((distance - self.usual) / self.spread).clamp(-LIMIT, LIMIT)
@@ -80,9 +103,15 @@ def nearest_of_others(
     Args:
         kept: (N, C) what is kept of them.
         groups: (N,) of them.
-        seen: (M, C) of the remembered ones, M > 0.
+        seen: (M, C) of the remembered ones.
         seen_groups: (M,) of these.
     """
-    distance = torch.cdist(kept, seen)
-    same = torch.tensor([[one == other for other in seen_groups] for one in groups])
-    return distance.masked_fill(same, torch.inf).amin(1)
+    if not len(seen):
+        return torch.full((len(kept),), torch.inf)
+    same = torch.tensor([[one == other for other in seen_groups] for one in groups], dtype=torch.bool)
+    return torch.cdist(kept, seen).masked_fill(same.view(len(kept), len(seen)), torch.inf).amin(1)
+
+
+def evenly(indices: Tensor) -> Tensor:
+    """At most as many of the indices as are remembered, evenly spaced."""
+    return indices[np.linspace(0, len(indices) - 1, min(len(indices), REMEMBERED)).astype(int)]

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 import relmask
 from relmask.errors import OutError, RelmaskError, UsageError
 from relmask.formats import FORMATS
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.masks.colours import class_colours
 from relmask.serve import label_studio
 from relmask.serve.encoding import Wanted, encode
@@ -67,7 +67,7 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
     Raises:
         RunError: the run has no thresholds.
     """
-    usual = 1 if run.reader.device.type == "cpu" else run.reader.batch_size
+    usual = 1 if run.model.device.type == "cpu" else run.model.batch_size
     service = Service(run, settings.limits, settings.batch_size or usual)
 
     @asynccontextmanager
@@ -113,7 +113,7 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
             int | None, Form(ge=1, description="Longest side of a JPEG of the picture; none sends none.")
         ] = None,
         thresholds: Annotated[
-            str | None, Form(description="JSON: class to its seed, extent and min_area, for these pictures.")
+            str | None, Form(description="JSON: class to its level and min_area, for these pictures.")
         ] = None,
     ) -> Response:
         """Segment pictures. One that fails alone is refused; among others it has an entry with its error."""

@@ -20,7 +20,7 @@ from relmask.formats.annotation import Region, parts
 from relmask.formats.cvat import SCORE, percent
 from relmask.formats.polygons import without_holes
 from relmask.formats.runs import counts
-from relmask.inference.segmenter import Run, load
+from relmask.inference.run import Run, load
 
 _SCORE_ID = 0
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from relmask.masks.calibration import ClassThresholds
+from relmask.masks.thresholds import ClassThresholds
 
 Base64 = Annotated[str, Field(description="Bytes as base64.")]
 
@@ -19,8 +19,10 @@ class Record(BaseModel):
 class Chosen(Record):
     """Thresholds of a class that a person can move."""
 
-    seed: float = Field(ge=0, description="In logits a pixel; where there is more relevance a mask begins.")
-    extent: float = Field(gt=0, description="How far the mask reaches, as the run's `extent_of` says.")
+    level: float = Field(
+        gt=0,
+        description="Relevance above which pixels belong to the mask, in the unit that the run's `level_of` says.",
+    )
     min_area: int = Field(default=0, ge=0, description="Parts of fewer pixels are left out.")
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import uvicorn
 
 from relmask.errors import UsageError
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.serve.app import create_app
 from relmask.serve.settings import Settings
 

@@ -13,8 +13,9 @@ from typing import IO, TypeVar
 
 from relmask.data.decoding import SUFFIXES, pixels_to_decode
 from relmask.errors import ImageError, UsageError
-from relmask.inference.segmenter import Run, Segmentation, Segmenter
-from relmask.masks.calibration import Calibration
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmentation, Segmenter
+from relmask.masks.thresholds import Calibration
 from relmask.models.bundle import save_metadata
 from relmask.serve.schemas import Chosen, Failed
 from relmask.serve.settings import Limits
@@ -56,7 +57,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to work; the first picture will not wait for the model to be compiled."""
-        _ = self.run.reader.explainer
+        self.run.model.warm_up()
         self._worker.start()
 
     def stop(self) -> None:
@@ -122,7 +123,7 @@ class Service:
         segmenter = self._with(chosen)
         metadata = self.run.metadata.model_copy(update={"calibration": segmenter.calibration})
         save_metadata(self.run.path, metadata)
-        self.run = Run(self.run.path, metadata, self.run.reader)
+        self.run = Run(self.run.path, metadata, self.run.model)
         self._segmenter = segmenter
         return segmenter.calibration
 
@@ -137,7 +138,7 @@ class Service:
             for name, thresholds in before.calibration.classes.items()
         }
         calibration = before.calibration.model_copy(update={"classes": classes, "by_hand": True})
-        return Segmenter(before.reader, before.classes, calibration)
+        return Segmenter(before.model, before.classes, calibration)
 
     def _prepare(
         self,

@@ -10,25 +10,25 @@ import numpy as np
 import torch
 
 from relmask import __version__
-from relmask.calibration.recalibrate import recalibrate, require_known
+from relmask.arrays import FloatArray
+from relmask.calibration.calibrate import calibrate, require_known
 from relmask.data.index import Index, Sample, read_index, with_splits
+from relmask.data.labelled import readable
 from relmask.data.patches import patch_size
 from relmask.data.splits import Split, placed, read_split, write_split
 from relmask.data.truth import has_mask, read_truth, truth_fingerprint, with_masks
 from relmask.errors import DataError, RunError
 from relmask.formats.corrected import corrected
-from relmask.inference.explained import FloatArray, find_device
-from relmask.inference.segmentation import MapReader
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run, find_device
+from relmask.inference.segmentation import SegmentationModel
 from relmask.models import bundle
 from relmask.progress import Progress, silent
 from relmask.training.folder import CHECKPOINTS, prepare
-from relmask.training.labels import readable
 from relmask.training.loop import History
 from relmask.training.pixel_dataset import VOID, Classes, Mapped
 from relmask.training.pseudo_labels import OwnMasks
 from relmask.training.report import write_history, write_story
-from relmask.training.segmentation import fit_segmenter, new_segmenter
+from relmask.training.segmentation import fit_segmenter, new_segmentation_model
 from relmask.training.train import fabric_of
 
 BACKBONE = "efficientnet-lite0"
@@ -107,7 +107,7 @@ def distil(
     backbone = teacher.architecture.backbone if teacher.architecture else BACKBONE
     weights = teacher.settings.get("weights")
     spec = teacher.input.unrefined()
-    reader = new_segmenter(
+    model = new_segmentation_model(
         backbone,
         len(teacher.classes),
         spec,
@@ -121,9 +121,9 @@ def distil(
         parts.append(_mapped(run, readable(drawn.part(part), progress), drawn, progress))
     history = History()
     for number, length in enumerate((epochs, -(-epochs // 2)), start=1):
-        learned = parts if number == 1 else [agreed(part, reader, drawn) for part in parts]
+        learned = parts if number == 1 else [agreed(part, model, drawn) for part in parts]
         found = fit_segmenter(
-            reader,
+            model,
             learned[0],
             learned[1],
             fabric,
@@ -151,14 +151,14 @@ def distil(
         settings=settings,
         command=shlex.join(sys.argv),
     )
-    bundle.save(out, reader.model, metadata)
-    student = Run(out, metadata, reader)
-    recalibrate(student, data, false_alarms=calibration.false_alarms, progress=progress)
+    bundle.save(out, model.network, metadata)
+    student = Run(out, metadata, model)
+    calibrate(student, data, false_alarms=calibration.false_alarms, progress=progress)
     write_story(student, split, history, [], out / "report.html", progress)
     return student
 
 
-def agreed(mapped: Mapped, student: MapReader, drawn: Index) -> Mapped:
+def agreed(mapped: Mapped, student: SegmentationModel, drawn: Index) -> Mapped:
     """The same pictures; void where teacher and student differ, but for those that `drawn` has masks of."""
     fixed = {sample.name for sample in drawn.samples if has_mask(sample)}
     maps = list(mapped.maps)

@@ -9,46 +9,48 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from relmask.inference.explained import Reader
+from relmask.data.image_cache import ImageCache
+from relmask.data.labelled import Labelled
+from relmask.inference.explained import ExplainedClassifier
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
 from relmask.training.fit import fit, predict_logits
-from relmask.training.image_cache import Pictures
 from relmask.training.image_novelty import memory_of_some
-from relmask.training.labels import Labelled
 from relmask.training.loop import History
 from relmask.training.plan import Plan
 from relmask.training.sources import CachedFeatures, Part, Source, WholePictures
 
 
 class Fitter:
-    """Trains the model of a reader as a plan says.
+    """Trains a classifier as a plan says.
 
     Args:
-        reader: the model, and how pictures become its input.
+        model: the classifier, and how pictures become its input.
         plan: what to do.
         fabric: device and precision.
         seed: of every draw.
         progress: called after every step.
     """
 
-    def __init__(self, reader: Reader, plan: Plan, fabric: Fabric, seed: int, progress: Progress) -> None:
-        self.reader = reader
+    def __init__(
+        self, model: ExplainedClassifier, plan: Plan, fabric: Fabric, seed: int, progress: Progress
+    ) -> None:
+        self.model = model
         self.plan = plan
         self.fabric = fabric
         self.seed = seed
         self.progress = progress
 
     @property
-    def model(self) -> nn.Module:
+    def network(self) -> nn.Module:
         """What is trained."""
-        return self.reader.model
+        return self.model.network
 
-    def source(self, pictures: Pictures) -> CachedFeatures | WholePictures:
+    def source(self, pictures: ImageCache) -> CachedFeatures | WholePictures:
         """Predictions for pictures; features of a frozen trunk are computed now."""
-        if not (self.plan.frozen and isinstance(self.model, GuidedClassifier)):
-            return WholePictures(self.model, pictures, self.reader.normalise, self.reader.device)
-        source = CachedFeatures(self.model, pictures, self.reader.normalise, self.reader.device)
+        if not (self.plan.frozen and isinstance(self.network, GuidedClassifier)):
+            return WholePictures(self.network, pictures, self.model.normalise, self.model.device)
+        source = CachedFeatures(self.network, pictures, self.model.normalise, self.model.device)
         for batch in self._batches(range(len(pictures))):
             source.averages(batch)
             self.progress("features", batch[-1] + 1, len(pictures))
@@ -57,7 +59,7 @@ class Fitter:
     @torch.no_grad()
     def fit_statistics(self, source: Source, targets: Tensor) -> None:
         """Fit the standardisation of features to all pictures, and the novelty to its references."""
-        model = self.model
+        model = self.network
         if not isinstance(source, CachedFeatures) or not isinstance(model, GuidedClassifier):
             return
         model.features.fit(source.averages(batch) for batch in self._batches(range(len(targets))))
@@ -85,9 +87,9 @@ class Fitter:
         """
         schedule = self.plan.schedule
         if not self.plan.frozen:
-            _lay_out(self.model, torch.channels_last)
+            _lay_out(self.network, torch.channels_last)
         history = fit(
-            self.model,
+            self.network,
             (sources[0], targets[0]),
             (sources[1], targets[1]) if len(targets[1]) else None,
             schedule,
@@ -98,7 +100,7 @@ class Fitter:
                 "training", step, schedule.epochs * schedule.steps, note
             ),
         )
-        _lay_out(self.model, torch.contiguous_format)
+        _lay_out(self.network, torch.contiguous_format)
         return history
 
     def fit_without(self, source: CachedFeatures, training: Labelled, fold: Sequence[int]) -> Tensor:
@@ -107,7 +109,7 @@ class Fitter:
         Novelty and memory are made without them, too; the standardisation of features, which knows no labels,
         is kept.
         """
-        model = self.model
+        model = self.network
         assert isinstance(model, GuidedClassifier)
         memory, model.memory = model.memory, None
         kept = deepcopy(model.state_dict())

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from relmask.calibration.gates import threshold_for_false_alarms
+from relmask.data.labelled import Labelled
 from relmask.models.guided import GuidedClassifier
-from relmask.models.image_novelty import STRANGENESS, Memory, known_by, nearest_of_others
-from relmask.training.labels import Labelled
+from relmask.models.image_novelty import Memory, evenly, known_by, nearest_of_others
 from relmask.training.sources import CachedFeatures, WholePictures
 
-REMEMBERED = 2048
-"""At most so many training pictures: 2 MB of the default backbone's features."""
 RATE = 0.01
 """Share of the clean pictures that may be called unlike anything seen."""
 LEAST = 0.1
@@ -58,19 +55,10 @@ def memory_of_some(source: CachedFeatures, part: Labelled, indices: Sequence[int
 
 @torch.no_grad()
 def as_if_unseen(model: GuidedClassifier, source: CachedFeatures | WholePictures, part: Labelled) -> Tensor:
-    """What to add (N, 1) to the logits of training pictures, so that none is known by its own group.
-
-    A clean one finds itself in the memory, and would pass for far more clean than any picture to come.
-    """
-    memory = model.memory
-    if memory is None or not len(memory.clean):
+    """What to add (N, 1) to the logits of training pictures, see `Memory.as_if_unseen`."""
+    if model.memory is None:
         return torch.zeros(len(part.samples), 1)
-    kept, groups = _kept(source, range(len(part.samples))), _groups(part)
-    itself = torch.cdist(kept.to(source.device), memory.seen[memory.clean]).amin(1)
-    clean = _evenly(torch.nonzero(_clean(part)).flatten())
-    others = nearest_of_others(kept, groups, kept[clean], [groups[index] for index in clean])
-    strangeness = memory.standardised(others.to(source.device)) - memory.standardised(itself)
-    return STRANGENESS * strangeness.cpu()[:, None]
+    return model.memory.as_if_unseen(_kept(source, range(len(part.samples))), _groups(part), _clean(part))
 
 
 def _memory(kept: Tensor, part: Labelled, *, usual: bool) -> tuple[Memory, list[str]]:
@@ -79,7 +67,7 @@ def _memory(kept: Tensor, part: Labelled, *, usual: bool) -> tuple[Memory, list[
     What is usual is known by the clean pictures, each compared with those of other groups, of frozen features
     alone: features that were trained, too, know their pictures by heart.
     """
-    chosen = _evenly(torch.arange(len(kept)))
+    chosen = evenly(torch.arange(len(kept)))
     seen, groups = kept[chosen], [_groups(part)[index] for index in chosen]
     clean = torch.nonzero(_clean(part)[chosen]).flatten()
     distance = torch.zeros(0)
@@ -102,11 +90,6 @@ def _kept(source: CachedFeatures | WholePictures, indices: Sequence[int], size: 
     parts = [indices[start : start + size] for start in range(0, len(indices), size)]
     found = [known_by(source.features(part)).float().cpu() for part in parts]
     return torch.cat([torch.zeros(0, source.model.features.channels), *found])
-
-
-def _evenly(indices: Tensor) -> Tensor:
-    """At most as many of the indices as are remembered, evenly spread."""
-    return indices[np.linspace(0, len(indices) - 1, min(len(indices), REMEMBERED)).astype(int)]
 
 
 def _groups(part: Labelled) -> list[str]:

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from relmask.arrays import FloatArray
 from relmask.data.index import Sample
 from relmask.data.patches import place_of
 from relmask.data.resizing import to_tensor
 from relmask.data.tiles import Window
-from relmask.inference.explained import FloatArray
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from relmask.masks.binarise import combine
 from relmask.training.pixel_dataset import VOID, Classes
 
@@ -19,9 +19,9 @@ Maps = dict[int, FloatArray]
 """Relevance (H, W) of some classes."""
 
 UNSURE, CERTAIN = 0.5, 2.0
-"""Between these multiples of its extent, relevance says neither defect nor background.
+"""Between these multiples of the threshold, relevance says neither defect nor background.
 
-A share of the peak says defect from the extent on: large defects have little beyond that is surer.
+A share of the peak says defect from the threshold on: large defects have little beyond that is surer.
 """
 
 
@@ -29,7 +29,7 @@ class OwnMasks:
     """A run's masks of pictures: 0 = background, k = k-th class, `VOID` = unsure.
 
     The label is taken at its word: its classes alone are looked for, whether or not the picture passes their
-    gates. A clean picture is all background. Void is what lies near the extent, where the border of the
+    gates. A clean picture is all background. Void is what lies near the threshold, where the border of the
     defect may be, see `CERTAIN`; all of the picture where a class has no relevance at all.
 
     Patches that were cut out of one picture are looked at together: where they overlap, their relevance is
@@ -70,11 +70,11 @@ class OwnMasks:
         return shown[inside]
 
     def _alone(self, picture: FloatArray, named: Sequence[int]) -> Maps:
-        images, places = self._run.reader.cut(picture)
+        images, places = self._run.model.cut(picture)
         passing = np.zeros((len(images), len(self._run.metadata.classes)), bool)
         passing[:, named] = True
         large = self._run.segmenter.calibration.large
-        return self._run.reader.maps(picture, images, places, passing, large)
+        return self._run.model.maps(picture, images, places, passing, large)
 
     def _joined(self, name: str) -> tuple[Maps, Classes]:
         """Relevance of each class in the picture that these patches were cut out of, and its mask."""
@@ -89,7 +89,7 @@ class OwnMasks:
             [[label in sample.labels for label in run.metadata.classes] for sample, _ in patches]
         )
         shape = max(place.top for place in places) + size, max(place.left for place in places) + size
-        maps = run.reader.maps(np.zeros((*shape, 3), np.float32), images, places, passing)
+        maps = run.model.maps(np.zeros((*shape, 3), np.float32), images, places, passing)
         for place, shown in zip(places, passing, strict=True):
             for k in maps:
                 if not shown[k]:
@@ -99,14 +99,12 @@ class OwnMasks:
 
     def _decided(self, maps: Maps) -> Classes:
         classes = self._run.segmenter.calibration.classes
-        thresholds = {
-            k: classes[self._run.metadata.classes[k]].model_copy(update={"seed": 0.0}) for k in maps
-        }
+        thresholds = {k: classes[self._run.metadata.classes[k]] for k in maps}
         shown = combine(maps, thresholds, next(iter(maps.values())).shape[:2])
         unsure = np.zeros(shown.shape, bool)
         for k, relevance in maps.items():
-            reach = thresholds[k].reach(float(relevance.max(initial=0.0)))
-            certain = CERTAIN * reach if thresholds[k].extent_of == "absolute" else reach
+            threshold = thresholds[k].threshold_at(float(relevance.max(initial=0.0)))
+            certain = CERTAIN * threshold if thresholds[k].level_of == "absolute" else threshold
             border = (shown == 0) | (shown == k + 1) & (relevance < certain)
-            unsure |= (relevance > UNSURE * reach) & border
+            unsure |= (relevance > UNSURE * threshold) & border
         return np.where(unsure, np.uint8(VOID), shown)

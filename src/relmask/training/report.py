@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from relmask.data.index import Sample
 from relmask.data.splits import Split
 from relmask.files import write_csv
-from relmask.inference.segmenter import Run
-from relmask.masks.calibration import Calibration
+from relmask.inference.run import Run
+from relmask.masks.thresholds import Calibration
 from relmask.progress import Progress
 from relmask.report import (
     Album,
@@ -109,7 +109,7 @@ def write_story(
     if calibration is not None:
         sections.append(thresholds(calibration))
     sections.append(
-        run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": memory_of(run.reader.model)})
+        run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": memory_of(run.model.network)})
     )
     about = f"relmask train: what {run.path} learned from {run.metadata.data}"
     write_report(path, run.path.name, sections, about=about)

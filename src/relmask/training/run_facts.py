@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from relmask.checks import Check
-from relmask.masks.calibration import Calibration
+from relmask.masks.thresholds import Calibration
 from relmask.models.bundle import Metadata
 from relmask.report import Section, facts, table, text
 from relmask.training.folder import CHECK
@@ -37,13 +37,10 @@ def thresholds(calibration: Calibration) -> Section:
     """What makes a mask, and what it was chosen from."""
     by_class = table(
         "Thresholds",
-        ("class", "gate (logit)", "seed (logits a pixel)", "extent", "of"),
-        [
-            (name, f"{t.gate:.3g}", f"{t.seed:.3g}", f"{t.extent:.3g}", t.extent_of)
-            for name, t in calibration.classes.items()
-        ],
-        note="A picture above the gate of a class is explained; where its relevance exceeds the seed a mask "
-        "begins, and it reaches as far as the extent: a share of the picture's peak, or absolute.",
+        ("class", "gate (logit)", "level", "of"),
+        [(name, f"{t.gate:.3g}", f"{t.level:.3g}", t.level_of) for name, t in calibration.classes.items()],
+        note="A picture above the gate of a class is explained; its mask is where relevance exceeds the level: "
+        "a share of the picture's peak, or absolute.",
     )
     return by_class + facts(
         "",

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
-from relmask.inference.segmentation import MapReader
+from relmask.inference.segmentation import SegmentationModel
 from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 from relmask.models.zoo import find
@@ -39,13 +39,13 @@ def input_of(backbone: str, size: int, windows: bool, intensity: Intensity) -> I
         windows=windows,
         mean=built.mean,
         std=built.std,
-        levelled=windows and entry.weights is None,
+        standardised=windows and entry.weights is None,
         sigma=0.0,
         intensity=intensity,
     )
 
 
-def new_segmenter(
+def new_segmentation_model(
     backbone: str,
     classes: int,
     spec: Input,
@@ -54,7 +54,7 @@ def new_segmenter(
     weights: Path | None = None,
     *,
     frozen: bool = False,
-) -> MapReader:
+) -> SegmentationModel:
     """A U-Net to be trained.
 
     Args:
@@ -75,11 +75,11 @@ def new_segmenter(
         network = unet(backbone, classes, weights)
     if frozen and (weights is not None or find(backbone).weights is not None):
         network.encoder.requires_grad_(False)
-    return MapReader(network, spec, "", fabric.device)
+    return SegmentationModel(network, spec, fabric.device)
 
 
 def fit_segmenter(
-    reader: MapReader,
+    model: SegmentationModel,
     training: Mapped,
     validation: Mapped,
     fabric: Fabric,
@@ -90,10 +90,10 @@ def fit_segmenter(
     seed: int,
     progress: Progress,
 ) -> History:
-    """Train the segmenter of a reader on pictures whose pixels are known, as far as they are.
+    """Train the segmenter of a model on pictures whose pixels are known, as far as they are.
 
     Args:
-        reader: its model takes normalised images (N, 3, S, S) to logits (N, K, S, S).
+        model: its model takes normalised images (N, 3, S, S) to logits (N, K, S, S).
         training: pictures and maps.
         validation: likewise; decides which epoch is kept; if it is empty, the last is.
         fabric: device and precision.
@@ -103,8 +103,8 @@ def fit_segmenter(
         seed: of batches, crops and augmentation.
         progress: called after every step.
     """
-    model = reader.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    frozen = not any(parameter.requires_grad for parameter in model.get_submodule("encoder").parameters())
+    network = model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = not any(parameter.requires_grad for parameter in network.get_submodule("encoder").parameters())
     schedule = Schedule(
         epochs=epochs,
         steps=STEPS,
@@ -113,9 +113,9 @@ def fit_segmenter(
         decay=0.01,
         patience=epochs,
     )
-    objective = _Maps(reader, training, validation, schedule.batch_size)
+    objective = _Maps(model, training, validation, schedule.batch_size)
     history = optimise(
-        model,
+        network,
         objective,
         schedule,
         fabric,
@@ -123,16 +123,18 @@ def fit_segmenter(
         seed=seed,
         on_step=lambda step, note: progress("training", step, schedule.epochs * schedule.steps, note),
     )
-    model.to(memory_format=torch.contiguous_format)
+    network.to(memory_format=torch.contiguous_format)
     return history
 
 
 class _Maps:
     """Maps of classes, see `Objective`."""
 
-    def __init__(self, reader: MapReader, training: Mapped, validation: Mapped, batch_size: int) -> None:
+    def __init__(
+        self, model: SegmentationModel, training: Mapped, validation: Mapped, batch_size: int
+    ) -> None:
         self.chances = sampling_weights(training.targets)
-        self._reader = reader
+        self._model = model
         self._training = training
         self._validation = validation
         self._batch_size = batch_size
@@ -149,7 +151,7 @@ class _Maps:
         """The same loss over all of validation, Dice pooled over it; AUROC of the highest image logit."""
         if not len(self._validation):
             return math.nan, math.nan
-        self._reader.model.eval()
+        self._model.network.eval()
         entropy, pooled, peaks = 0.0, torch.zeros(3, self._validation.targets.shape[1]), list[Tensor]()
         order: list[int] = []
         for indices, images, maps in _batches(self._validation, self._batch_size):
@@ -164,8 +166,8 @@ class _Maps:
         return loss, auroc(torch.cat(peaks), self._validation.targets[order].amax(1))
 
     def _predict(self, images: Tensor) -> Tensor:
-        inputs = self._reader.normalise(images.to(self._reader.device))
-        logits: Tensor = self._reader.model(inputs.contiguous(memory_format=torch.channels_last))
+        inputs = self._model.normalise(images.to(self._model.device))
+        logits: Tensor = self._model.network(inputs.contiguous(memory_format=torch.channels_last))
         return logits.float()
 
 

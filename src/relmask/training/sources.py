@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from relmask.data.augmentation import augment
+from relmask.data.image_cache import ImageCache
 from relmask.models.guided import GuidedClassifier
-from relmask.training.image_cache import Pictures
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class WholePictures:
     def __init__(
         self,
         model: nn.Module,
-        pictures: Pictures,
+        pictures: ImageCache,
         normalise: Callable[[Tensor], Tensor],
         device: torch.device,
     ) -> None:
@@ -77,7 +77,7 @@ class CachedFeatures:
     def __init__(
         self,
         model: GuidedClassifier,
-        pictures: Pictures,
+        pictures: ImageCache,
         normalise: Callable[[Tensor], Tensor],
         device: torch.device,
         memory: int = 6_000_000_000,

@@ -14,25 +14,26 @@ from pydantic import ValidationError
 from torch import nn
 
 from relmask import __version__
-from relmask.calibration.from_labels import calibrate, doubt
+from relmask.calibration.from_labels import too_few_negatives
 from relmask.checks import check
+from relmask.data.image_cache import ImageCache
 from relmask.data.index import Index, Sample, read_index
+from relmask.data.labelled import Labelled, readable
 from relmask.data.reading import measure_intensity
 from relmask.data.splits import assign, write_split
 from relmask.errors import UsageError
 from relmask.files import write_json
-from relmask.inference.explained import Reader, find_device
-from relmask.inference.segmenter import Run
+from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.run import Run, find_device
 from relmask.models import bundle
 from relmask.progress import Progress, silent
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.folder import CHECK, prepare
-from relmask.training.image_cache import Pictures
 from relmask.training.image_novelty import remember
-from relmask.training.labels import Labelled, readable
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.report import judge, write_history, write_story
+from relmask.training.thresholds import thresholds_of
 
 CHECKED = 4
 """Masks that are judged after a training."""
@@ -90,8 +91,10 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = model or _network(chosen, settings, len(index.classes))
-    reader = Reader(network, chosen.input, chosen.composite, fabric.device, settings.batch_size)
-    reader.require(len(index.classes))
+    classifier = ExplainedClassifier(
+        network, chosen.input, chosen.composite, fabric.device, settings.batch_size
+    )
+    classifier.require(len(index.classes))
     wanted = {"settings": settings.model_dump(mode="json"), "fingerprint": split.index.fingerprint}
     prepare(out, wanted, resume=resume, overwrite=overwrite)
     write_split(split, out / "split.csv")
@@ -101,16 +104,16 @@ def train(
         Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
     )
     pictures = [
-        Pictures(part.samples, chosen.input.size, chosen.input.intensity) for part in (training, validation)
+        ImageCache(part.samples, chosen.input.size, chosen.input.intensity) for part in (training, validation)
     ]
-    fitter = Fitter(reader, chosen, fabric, settings.seed, progress)
+    fitter = Fitter(classifier, chosen, fabric, settings.seed, progress)
     sources = [fitter.source(part) for part in pictures]
     fitter.fit_statistics(sources[0], training.targets)
     history = fitter.fit(sources, (training.targets, validation.targets), out / "checkpoints")
     write_history(history, out / "history.csv")
     remember(network, sources, (training, validation))
-    calibration = calibrate(fitter, sources, (training, validation), index.classes, settings.false_alarms)
-    if said := doubt(calibration, index.clean):
+    calibration = thresholds_of(fitter, sources, (training, validation), index.classes, settings.false_alarms)
+    if said := too_few_negatives(calibration, index.clean):
         warnings.warn(said, stacklevel=2)
         split = replace(split, warnings=(*split.warnings, said))
     metadata = bundle.Metadata(
@@ -128,7 +131,7 @@ def train(
         command=shlex.join(sys.argv),
     )
     bundle.save(out, network, metadata)
-    run = Run(out, metadata, reader)
+    run = Run(out, metadata, classifier)
     _check(run, (*validation.samples, *training.samples), progress)
     judged = []
     if validation.samples:

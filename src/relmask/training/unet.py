@@ -2,34 +2,38 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from relmask import __version__
+from relmask.calibration.from_labels import choose_thresholds, even_odds
+from relmask.calibration.from_masks import choose_from_masks
+from relmask.calibration.gates import Scores
+from relmask.calibration.scores import score
 from relmask.data.index import Index, Sample, read_index
+from relmask.data.labelled import readable
 from relmask.data.reading import measure_intensity, read_image
 from relmask.data.splits import Split, assign, write_split
 from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
 from relmask.errors import DataError
-from relmask.inference.explained import find_device
-from relmask.inference.segmentation import MapReader
-from relmask.inference.segmenter import Run
-from relmask.masks.calibration import Calibration, ClassThresholds, Scores, choose_gates, probabilities
+from relmask.inference.run import Run, find_device
+from relmask.inference.segmentation import SegmentationModel
+from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
 from relmask.training.folder import CHECKPOINTS, prepare
-from relmask.training.labels import readable
 from relmask.training.pixel_dataset import Classes, Mapped, Picture
 from relmask.training.report import write_history
-from relmask.training.segmentation import fit_segmenter, input_of, new_segmenter
+from relmask.training.segmentation import fit_segmenter, input_of, new_segmentation_model
 from relmask.training.train import fabric_of, split_kind
 
 NOTHING = -3.0
 """Logit of an image below which no pixel of it comes near a mask."""
-CHANCES = np.linspace(0.05, 0.95, 19)
+PROBABILITIES = np.linspace(0.05, 0.95, 19)
+"""Levels that are tried."""
 
 
 def fit_unet(
@@ -97,14 +101,14 @@ def fit_unet(
         "masks": truth_fingerprint((*known["train"], *known["val"]), index),
     }
     prepare(out, wanted, resume=resume, overwrite=overwrite)
-    reader = new_segmenter(backbone, len(index.classes), spec, fabric, seed)
+    model = new_segmentation_model(backbone, len(index.classes), spec, fabric, seed)
 
     def true_map(sample: Sample) -> tuple[Picture, Classes]:
         return read_image(sample.path, spec.intensity), read_truth(sample, index)
 
     parts = [Mapped.of(known[name], true_map, index.classes, spec) for name in ("train", "val")]
     history = fit_segmenter(
-        reader,
+        model,
         parts[0],
         parts[1],
         fabric,
@@ -114,7 +118,7 @@ def fit_unet(
         seed=seed,
         progress=progress,
     )
-    calibration = tune(reader, known["val"], index, progress)
+    calibration = tune(model, known["val"], index, progress)
     metadata = bundle.Metadata(
         relmask=__version__,
         architecture=bundle.UNetArchitecture(backbone=backbone),
@@ -132,65 +136,26 @@ def fit_unet(
     )
     write_split(split, out / "split.csv")
     write_history(history, out / "history.csv")
-    bundle.save(out, reader.model, metadata)
-    return Run(out, metadata, reader)
+    bundle.save(out, model.network, metadata)
+    return Run(out, metadata, model)
 
 
-def tune(reader: MapReader, samples: list[Sample], index: Index, progress: Progress) -> Calibration:
+def tune(
+    model: SegmentationModel, samples: Sequence[Sample], index: Index, progress: Progress
+) -> Calibration:
     """Thresholds with the highest pooled IoU of each class on pictures with true masks.
 
-    Tried are all chances, with a gate that clean pictures rarely pass and without one; the gate where both
-    do as well.
+    Tried are all probabilities, with a gate that clean pictures rarely pass and without one; the gate where
+    both do as well.
     """
-    rows: list[NDArray[np.float64]] = []
-    for sample in samples:
-        images, _ = reader.cut(read_image(sample.path, reader.spec.intensity))
-        rows.append(reader.logits(images).double().numpy())
     targets = np.array([[name in sample.labels for name in index.classes] for sample in samples])
-    scores = Scores(np.stack([row.max(0) for row in rows]), targets, [sample.group for sample in samples])
-    gates = choose_gates(scores, 0.01)
-    tried = (np.full(len(index.classes), NOTHING), gates.logits)
-    met, union = np.zeros((2, len(tried), len(index.classes), len(CHANCES)))
-    for done, (sample, row) in enumerate(zip(samples, rows, strict=True), start=1):
-        picture, truth = read_image(sample.path, reader.spec.intensity), read_truth(sample, index)
-        images, places = reader.cut(picture)
-        for number, least in enumerate(tried):
-            maps = reader.maps(picture, images, places, row > least)
-            for k in range(len(index.classes)):
-                there = truth == k + 1
-                for level, chance in enumerate(CHANCES):
-                    said = maps[k] > chance if k in maps else np.zeros_like(there)
-                    met[number, k, level] += np.count_nonzero(said & there)
-                    union[number, k, level] += np.count_nonzero(said | there)
-        progress("tuning", done, len(samples))
-    iou = met / np.maximum(union, 1)
-    gated = iou[1].max(1) >= iou[0].max(1)
-    gate = np.where(gated, tried[1], tried[0])
-    best = CHANCES[np.where(gated, iou[1].argmax(1), iou[0].argmax(1))]
-    per_class, (slope, offset) = probabilities(scores, gates)
-    clean: NDArray[np.bool_] = ~np.any(targets, axis=1)
-    return Calibration(
-        classes={
-            name: ClassThresholds(
-                usual=float(gates.usual[k]),
-                spread=float(gates.spread[k]),
-                gate=float(gate[k]),
-                seed=float(best[k]),
-                extent=float(best[k]),
-                extent_of="absolute",
-                slope=per_class[k][0],
-                offset=per_class[k][1],
-            )
-            for k, name in enumerate(index.classes)
-        },
-        false_alarms=0.01,
-        slope=slope,
-        offset=offset,
-        saw_masks=True,
-        negatives=int(clean.sum()),
-        groups=len({sample.group for sample, is_clean in zip(samples, clean, strict=True) if is_clean}),
-        cross_fitted=False,
-    )
+    scores = Scores(score(model, samples, progress), targets, [sample.group for sample in samples])
+    gated = choose_thresholds(scores, even_odds, index.classes, 0.01, progress=progress)
+    open_ = {name: of.model_copy(update={"gate": NOTHING}) for name, of in gated.classes.items()}
+    tried = (gated.model_copy(update={"classes": open_}), gated)
+    levels = dict.fromkeys(index.classes, PROBABILITIES)
+    found = choose_from_masks(model, tried, levels, samples, index, progress)
+    return found.model_copy(update={"saw_masks": True})
 
 
 def _known(split: Split, part: str, progress: Progress) -> list[Sample]:

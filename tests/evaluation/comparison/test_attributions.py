@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from relmask.data.reading import Intensity
 from relmask.evaluation.comparison.attributions import (
     ATTRIBUTIONS,
-    AttributionReader,
+    AttributionModel,
     NotApplicable,
     grad_cam,
     gradient_shap,
     occlusion,
 )
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
 from relmask.models.bundle import Architecture, Input, build
 from relmask.models.guided import GuidedClassifier
 
@@ -33,8 +33,8 @@ def network(
 
 
 def explained(name: str, model: GuidedClassifier, images: Tensor, steps: int = 5) -> Tensor:
-    reader = AttributionReader(
-        Reader(model, SPEC, "epsilon_plus", torch.device("cpu")), ATTRIBUTIONS[name], images[:1]
+    reader = AttributionModel(
+        ExplainedClassifier(model, SPEC, "epsilon_plus", torch.device("cpu")), ATTRIBUTIONS[name], images[:1]
     )
     reader.steps = min(reader.steps, steps)
     return reader.relevance(images, torch.tensor([0, 1]))

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from relmask.data.reading import Intensity
-from relmask.evaluation.comparison.baselines import ControlReader, NeighbourReader, coreset
+from relmask.evaluation.comparison.baselines import ControlModel, NeighbourModel, coreset
 from relmask.evaluation.controls import Control
 from relmask.models.bundle import Input
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 def test_a_control_sees_the_picture_in_its_own_size() -> None:
-    reader = ControlReader(Control("red", lambda image: image[..., 0] - 0.5), SPEC, CPU)
+    reader = ControlModel(Control("red", lambda image: image[..., 0] - 0.5), SPEC, CPU)
     picture = np.random.default_rng(0).random((20, 30, 3)).astype(np.float32)
     images, places = reader.cut(picture)
     assert reader.logits(images).item() == pytest.approx(picture[..., 0].max() - 0.5)
@@ -32,8 +32,8 @@ def test_a_coreset_leaves_no_cluster_out() -> None:
 def test_neighbours_find_what_clean_pictures_lack() -> None:
     rng = np.random.default_rng(0)
     clean = torch.from_numpy(rng.normal(0.6, 0.03, (6, 3, 64, 64)).astype(np.float32)).clip(0, 1)
-    reader = NeighbourReader(SPEC, CPU)
-    assert isinstance(reader.model, nn.Module)
+    reader = NeighbourModel(SPEC, CPU)
+    assert isinstance(reader.network, nn.Module)
     reader.learn(lambda numbers: clean[list(numbers)], 5)
     spoilt = clean[5:].clone()
     spoilt[:, :, 24:40, 8:24] = 0.1

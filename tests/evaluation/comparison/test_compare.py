@@ -13,7 +13,7 @@ from relmask.errors import DataError, OutError, UsageError
 from relmask.evaluation.comparison import METHODS, ROWS, Row, compare
 from relmask.evaluation.comparison.predictions import Looks
 from relmask.evaluation.comparison.settings import Settings
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
 from relmask.training import segmentation
 from tests.conftest import shorten
 
@@ -103,7 +103,7 @@ def test_what_is_done_is_not_done_again(
     def fail(*args: Any, **options: Any) -> None:  # noqa: ANN401 - takes whatever comes
         raise AssertionError("explained again")
 
-    monkeypatch.setattr(Reader, "explain", fail)
+    monkeypatch.setattr(ExplainedClassifier, "explain", fail)
     out, rows = compared
     assert compare(parts, out, SOME, **FAST) == rows
 

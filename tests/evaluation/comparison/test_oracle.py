@@ -6,11 +6,11 @@ from relmask.evaluation.comparison.oracle import best_thresholds
 from relmask.evaluation.comparison.predictions import Look, in_proportion
 from relmask.evaluation.metrics import iou, overlap
 from relmask.masks.binarise import combine
-from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.masks.thresholds import Calibration, ClassThresholds
 from tests.evaluation.test_evaluate import sample
 
 BAD = ClassThresholds(
-    usual=0, spread=1, gate=5, seed=0.9, extent=0.9, extent_of="absolute", slope=1, offset=0
+    clean_median=0, clean_spread=1, gate=5, level=0.9, level_of="absolute", slope=1, offset=0
 )
 CALIBRATION = Calibration(
     classes={"crack": BAD, "pit": BAD},
@@ -56,7 +56,7 @@ def test_each_class_gets_the_threshold_that_fits_it(scale: tuple[float, float]) 
 def test_one_extent_for_any_defect_is_the_best_of_all_levels() -> None:
     looks = seen((1.0, 1.1))
     shared = best_thresholds(looks, CALIBRATION).any_defect
-    assert len({threshold.extent for threshold in shared.classes.values()}) == 1
+    assert len({threshold.level for threshold in shared.classes.values()}) == 1
     counts = [
         overlap(mask > 0, truth > 0) for mask, (_, truth) in zip(masks(looks, shared), looks, strict=True)
     ]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from relmask.errors import UsageError
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
 from relmask.models.guided import GuidedClassifier
 from relmask.models.vgg import Vgg
 
@@ -43,24 +43,30 @@ class Attribution:
     captum: bool = True
 
 
-class AttributionReader(Reader):
-    """Reads and scores as the classifier's reader does, but explains otherwise.
+class AttributionModel(ExplainedClassifier):
+    """Scores as the classifier does, but explains otherwise.
 
     Args:
-        reader: of the classifier.
+        classifier: what is explained.
         attribution: what to explain with.
         references: images (M, 3, S, S) in [0, 1] of clean pictures.
     """
 
-    def __init__(self, reader: Reader, attribution: Attribution, references: Tensor) -> None:
-        super().__init__(reader.model, reader.spec, reader.composite, reader.device, reader.batch_size)
+    def __init__(self, classifier: ExplainedClassifier, attribution: Attribution, references: Tensor) -> None:
+        super().__init__(
+            classifier.network,
+            classifier.spec,
+            classifier.composite,
+            classifier.device,
+            classifier.batch_size,
+        )
         self.attribution = attribution
         self.references = self.normalise(references.to(self.device))
         self.steps = attribution.steps
 
     def attribute(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Relevance (N, S, S) of one class each."""
-        model = self.model
+        model = self.network
         if not isinstance(model, GuidedClassifier):
             raise NotApplicable("Only relmask's own classifiers are compared.")
         with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng():

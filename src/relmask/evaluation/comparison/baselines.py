@@ -12,7 +12,8 @@ from torch.nn import functional
 from relmask.data.resizing import to_tensor
 from relmask.data.tiles import Window
 from relmask.evaluation.controls import Control
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.relevance import RelevanceModel
 from relmask.models.bundle import Input
 from relmask.models.features import Features
 from relmask.models.novelty import symmetric
@@ -27,11 +28,11 @@ HELD_OUT = 4
 BLUR = 4.0  # pixels of the input, as PatchCore smooths its maps
 
 
-class ControlReader(Reader):
+class ControlModel(RelevanceModel):
     """A control, which sees whole pictures as they are: a picture's score is its highest pixel."""
 
     def __init__(self, control: Control, spec: Input, device: torch.device) -> None:
-        super().__init__(nn.Identity(), spec.unrefined(), "relmask", device)
+        super().__init__(nn.Identity(), spec.unrefined(), device)
         self.control = control
 
     def logits(self, images: Tensor) -> Tensor:
@@ -51,11 +52,13 @@ class ControlReader(Reader):
         return torch.from_numpy(np.stack(maps).astype(np.float32))
 
 
-class UntrainedHead(Reader):
+class UntrainedHead(ExplainedClassifier):
     """Scores of the trained classifier, explained by one whose head was never trained."""
 
-    def __init__(self, trained: Reader, untrained: Reader) -> None:
-        super().__init__(untrained.model, trained.spec, trained.composite, trained.device, trained.batch_size)
+    def __init__(self, trained: ExplainedClassifier, untrained: ExplainedClassifier) -> None:
+        super().__init__(
+            untrained.network, trained.spec, trained.composite, trained.device, trained.batch_size
+        )
         self.trained = trained
 
     def logits(self, images: Tensor) -> Tensor:
@@ -63,7 +66,7 @@ class UntrainedHead(Reader):
         return self.trained.logits(images)
 
 
-class NeighbourReader(Reader):
+class NeighbourModel(RelevanceModel):
     """PatchCore-like (Roth et al. 2022): how far features are from the nearest of clean pictures.
 
     Features are those of relmask's default classifier: four stages of a pretrained backbone, averaged over
@@ -77,11 +80,11 @@ class NeighbourReader(Reader):
         entry = find(NEIGHBOURS)
         backbone = entry.build(deepest=0)
         spec = spec.unrefined().model_copy(
-            update={"mean": backbone.mean, "std": backbone.std, "levelled": False}
+            update={"mean": backbone.mean, "std": backbone.std, "standardised": False}
         )
         features = Features(trunk(NEIGHBOURS), min(32, (spec.size - 1) // 16 * 16), STRIDE)
-        super().__init__(features, spec, "relmask", device, batch_size)
-        self.features = features
+        super().__init__(features, spec, device, batch_size)
+        self._features = features
         self.bank = torch.zeros(0, features.channels)
         self.usual = torch.ones(features.grid(spec.size))
 
@@ -103,7 +106,7 @@ class NeighbourReader(Reader):
             found.append(places[torch.rand(len(places), generator=generator) < share])
         points = torch.cat(found)
         variance, mean = torch.var_mean(points, 0)
-        norm = self.features.standardise
+        norm = self._features.standardise
         norm.running_mean, norm.running_var = mean.to(self.device), variance.to(self.device)
         self.bank = coreset(
             norm(points.to(self.device)[:, :, None, None]).flatten(1).cpu(), CORESET, generator
@@ -114,7 +117,7 @@ class NeighbourReader(Reader):
     @torch.inference_mode()
     def places(self, images: Tensor) -> Tensor:
         """Features (N, h, w, C) of images (N, 3, S, S) in [0, 1]."""
-        features: Tensor = self.features(self.normalise(images.to(self.device)))
+        features: Tensor = self._features(self.normalise(images.to(self.device)))
         return features.permute(0, 2, 3, 1).cpu()
 
     def logits(self, images: Tensor) -> Tensor:

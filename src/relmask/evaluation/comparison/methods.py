@@ -8,24 +8,27 @@ from functools import partial
 import torch
 
 from relmask.data.decoding import image_size
+from relmask.data.image_cache import ImageCache
 from relmask.data.tiles import windows
 from relmask.errors import DataError, UsageError
 from relmask.evaluation.comparison.attributions import (
     ATTRIBUTIONS,
-    AttributionReader,
+    AttributionModel,
     NotApplicable,
     require_captum,
 )
-from relmask.evaluation.comparison.baselines import ControlReader, NeighbourReader, UntrainedHead
+from relmask.evaluation.comparison.baselines import ControlModel, NeighbourModel, UntrainedHead
 from relmask.evaluation.comparison.published import PerImage, forest, one_threshold, seibold
 from relmask.evaluation.comparison.schema import Saw
 from relmask.evaluation.comparison.shared import DEFECT, EPOCHS, Bench, Trained
 from relmask.evaluation.controls import CONTROLS, Control, untrained
-from relmask.inference.explained import Reader
-from relmask.inference.segmenter import Run, Segmenter
+from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.model import Model
+from relmask.inference.relevance import RelevanceModel
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmenter
 from relmask.lrp.composites import PRESETS, epsilon_gamma_box
-from relmask.masks.calibration import Calibration
-from relmask.training.image_cache import Pictures
+from relmask.masks.thresholds import Calibration
 
 UNET = "unet"
 """The baseline."""
@@ -38,7 +41,7 @@ class Contender:
     """A method, trained and with thresholds.
 
     Attributes:
-        reader: pictures -> a logit and a map a class.
+        model: pictures -> a logit and a map a class.
         classes: names of its classes; `DEFECT` where it tells defect from background only.
         calibration: thresholds that saw no test mask.
         train_seconds: None where nothing was trained.
@@ -46,12 +49,12 @@ class Contender:
         note: where it got less than others.
     """
 
-    reader: Reader
+    model: Model
     classes: tuple[str, ...]
     calibration: Calibration
     train_seconds: float | None
     note: str = ""
-    segmenter: Callable[[Reader, tuple[str, ...], Calibration], Segmenter] = Segmenter
+    segmenter: Callable[[Model, tuple[str, ...], Calibration], Segmenter] = Segmenter
 
 
 @dataclass(frozen=True)
@@ -73,43 +76,43 @@ def relmask(bench: Bench) -> Contender:
     """What `relmask train` gives."""
     trained = bench.classifier
     run = trained.run
-    return Contender(run.reader, run.metadata.classes, trained.calibration, trained.seconds)
+    return Contender(run.model, run.metadata.classes, trained.calibration, trained.seconds)
 
 
 def preset(name: str, bench: Bench) -> Contender:
     """The same classifier under another composite."""
-    reader = bench.classifier.run.reader
-    if name == reader.composite:
+    model = bench.classifier.run.classifier
+    if name == model.composite:
         raise NotApplicable("It is the default of this classifier: see relmask.")
-    return _explained(
-        Reader(reader.model, reader.spec, name, reader.device, reader.batch_size), bench.classifier
-    )
+    return _explained(model.with_composite(name), bench.classifier)
 
 
 def attribution(name: str, bench: Bench) -> Contender:
     """The same classifier under another kind of explanation."""
     trained, chosen = bench.classifier, ATTRIBUTIONS[name]
-    reader = AttributionReader(trained.run.reader, chosen, _clean_images(bench, trained.run.reader))
+    classifier = trained.run.classifier
+    model = AttributionModel(classifier, chosen, _clean_images(bench, classifier))
     if not chosen.steps:
-        return _explained(reader, trained)
-    images = Pictures(trained.part.samples[:1], reader.spec.size, reader.spec.intensity, memory=0).batch([0])
+        return _explained(model, trained)
+    cache = ImageCache(trained.part.samples[:1], model.spec.size, model.spec.intensity, memory=0)
+    image = cache.batch([0])[0]
     expected = len(bench.test) * _windows(bench) + 32 * len(trained.calibration.classes)
     seconds = 0.7 * bench.settings.seconds / expected
-    reader.steps = int(bench.kept(f"{name}-steps", lambda: reader.affordable(images[0], seconds)))
-    few = f"{reader.steps} of {chosen.steps} steps, as time allows" if reader.steps < chosen.steps else ""
-    return _explained(reader, trained, few)
+    model.steps = int(bench.kept(f"{name}-steps", lambda: model.affordable(image, seconds)))
+    few = f"{model.steps} of {chosen.steps} steps, as time allows" if model.steps < chosen.steps else ""
+    return _explained(model, trained, few)
 
 
 def random_head(bench: Bench) -> Contender:
     """Gates of the trained classifier, relevance of one whose head was never trained."""
-    reader = bench.classifier.run.reader
-    return _explained(UntrainedHead(reader, untrained(reader, bench.settings.seed)), bench.classifier)
+    model = bench.classifier.run.classifier
+    return _explained(UntrainedHead(model, untrained(model, bench.settings.seed)), bench.classifier)
 
 
 def control(chosen: Control, bench: Bench) -> Contender:
     """A score that knows nothing of the defect."""
-    reader = ControlReader(chosen, bench.classifier.run.metadata.input, bench.device)
-    return Contender(reader, DEFECT, bench.calibrate_one(reader), None)
+    model = ControlModel(chosen, bench.classifier.run.metadata.input, bench.device)
+    return Contender(model, DEFECT, bench.calibrate_one(model), None)
 
 
 def one_class(bench: Bench) -> Contender:
@@ -119,21 +122,21 @@ def one_class(bench: Bench) -> Contender:
     clean = [sample for sample in training.samples if not sample.labels]
     if not clean:
         raise UsageError("A one-class detector needs clean pictures, and there are none to learn from.")
-    reader = NeighbourReader(bench.classifier.run.metadata.input, bench.device)
-    pictures = Pictures(clean, reader.spec.size, reader.spec.intensity, memory=0)
-    reader.learn(pictures.batch, len(clean), bench.settings.seed)
-    calibration = bench.calibrate_one(reader)
-    return Contender(reader, DEFECT, calibration, time.perf_counter() - began)
+    model = NeighbourModel(bench.classifier.run.metadata.input, bench.device)
+    pictures = ImageCache(clean, model.spec.size, model.spec.intensity, memory=0)
+    model.learn(pictures.batch, len(clean), bench.settings.seed)
+    calibration = bench.calibrate_one(model)
+    return Contender(model, DEFECT, calibration, time.perf_counter() - began)
 
 
 def published_seibold(bench: Bench) -> Contender:
     """VGG, LRP from the class's logit, one threshold on relevance."""
     trained = bench.vgg
-    reader = seibold(trained)
+    model = seibold(trained)
     return Contender(
-        reader,
+        model,
         trained.run.metadata.classes,
-        one_threshold(trained, reader),
+        one_threshold(trained, model),
         trained.seconds,
         _shortened(trained.run),
     )
@@ -160,7 +163,7 @@ def corrected_forest(bench: Bench) -> Contender:
 def student(bench: Bench) -> Contender:
     """What `relmask distil` gives: a U-Net trained on relmask's own masks of the training pictures."""
     run, seconds = bench.student
-    return Contender(run.reader, run.metadata.classes, run.segmenter.calibration, seconds)
+    return Contender(run.model, run.metadata.classes, run.segmenter.calibration, seconds)
 
 
 def unet(bench: Bench) -> Contender:
@@ -173,7 +176,7 @@ def unet(bench: Bench) -> Contender:
     if seconds < bench.classifier.seconds:
         notes.append("trained for less time than relmask")
     return Contender(
-        run.reader, run.metadata.classes, run.segmenter.calibration, seconds, "; ".join(filter(None, notes))
+        run.model, run.metadata.classes, run.segmenter.calibration, seconds, "; ".join(filter(None, notes))
     )
 
 
@@ -223,15 +226,15 @@ def _windows(bench: Bench) -> int:
     return len(windows(height, width, spec.size, spec.size // 2))
 
 
-def _explained(reader: Reader, trained: Trained, note: str = "") -> Contender:
+def _explained(model: RelevanceModel, trained: Trained, note: str = "") -> Contender:
     classes = trained.run.metadata.classes
-    return Contender(reader, classes, trained.calibrate(reader), trained.seconds, note)
+    return Contender(model, classes, trained.calibrate(model), trained.seconds, note)
 
 
-def _clean_images(bench: Bench, reader: Reader) -> torch.Tensor:
+def _clean_images(bench: Bench, model: ExplainedClassifier) -> torch.Tensor:
     clean = [sample for sample in bench.parts[0].samples if not sample.labels]
     chosen = clean[:: max(1, len(clean) // REFERENCES)][:REFERENCES]
     if not chosen:
-        return torch.zeros(0, 3, reader.spec.size, reader.spec.size)
-    pictures = Pictures(chosen, reader.spec.size, reader.spec.intensity, memory=0)
+        return torch.zeros(0, 3, model.spec.size, model.spec.size)
+    pictures = ImageCache(chosen, model.spec.size, model.spec.intensity, memory=0)
     return pictures.batch(range(len(chosen)))

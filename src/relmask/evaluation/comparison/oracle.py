@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from relmask.evaluation.comparison.predictions import Look
 from relmask.evaluation.ranking import Ranking
-from relmask.masks.calibration import Calibration, ClassThresholds
+from relmask.masks.thresholds import Calibration, ClassThresholds
 
 OPEN = -1e9
 """A gate that every logit passes."""
 
 Kind = tuple[bool, Literal["absolute", "peak"]]
 KINDS: tuple[Kind, ...] = ((True, "absolute"), (True, "peak"), (False, "absolute"), (False, "peak"))
-"""Is the calibrated gate kept, and what is the extent measured by?"""
+"""Is the calibrated gate kept, and what is the level measured by?"""
 
 
 class Search:
-    """Looks at pictures with their true masks, and finds gate and extent with the highest IoU.
+    """Looks at pictures with their true masks, and finds gate and level with the highest IoU.
 
-    The gate is the calibrated one or none; the extent any level, or any share of a picture's peak.
+    The gate is the calibrated one or none; the level any relevance, or any share of a picture's peak.
     """
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Search:
         if not iou:
             return threshold
         below = float(np.nextafter(np.float32(max(level, 1e-30)), np.float32(0)))
-        gate, seed = threshold.gate if gated else OPEN, below if of == "absolute" else 0.0
-        return threshold.model_copy(update={"gate": gate, "seed": seed, "extent": below, "extent_of": of})
+        gate = threshold.gate if gated else OPEN
+        return threshold.model_copy(update={"gate": gate, "level": below, "level_of": of})
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Ceiling:
 
     Attributes:
         per_class: for each class its best.
-        any_defect: one extent for all, which is best for any defect.
+        any_defect: one level for all, which is best for any defect.
         ranking: of any defect by the maps of all pictures.
     """
 

@@ -12,8 +12,8 @@ from relmask.data.index import Sample
 from relmask.data.reading import read_image
 from relmask.data.tiles import across
 from relmask.files import whole
-from relmask.inference.explained import Reader
-from relmask.masks.calibration import Calibration
+from relmask.inference.model import Model
+from relmask.masks.thresholds import Calibration
 from relmask.progress import Progress
 
 FloatArray = NDArray[np.float32]
@@ -44,15 +44,15 @@ class Look:
         return {k: relevance for k, relevance in self.maps.items() if passing[k]}
 
 
-def look(reader: Reader, calibration: Calibration, picture: FloatArray) -> Look:
+def look(model: Model, calibration: Calibration, picture: FloatArray) -> Look:
     """Logits of a picture (H, W, 3), and maps of what passes a gate or is strongest."""
     began = time.perf_counter()
-    images, places = reader.cut(picture)
-    rows = reader.logits(images).double().numpy()
+    images, places = model.cut(picture)
+    rows = model.logits(images).double().numpy()
     scored = time.perf_counter()
     passing = calibration.passing(rows, across(places))
     passing[np.unravel_index(calibration.standardised(rows).argmax(), rows.shape)] = True
-    maps = reader.maps(picture, images, places, passing, calibration.large)
+    maps = model.maps(picture, images, places, passing, calibration.large)
     height, width = picture.shape[:2]
     seconds = (scored - began, time.perf_counter() - scored)
     return Look(rows.max(axis=0), maps, (height, width), seconds)
@@ -71,7 +71,7 @@ class Looks:
         self.samples = tuple(samples)
 
     def take(
-        self, reader: Reader, calibration: Calibration, seconds: float, progress: Progress
+        self, model: Model, calibration: Calibration, seconds: float, progress: Progress
     ) -> tuple[Sample, ...]:
         """Look at the pictures that were not looked at, until all looks together took `seconds`.
 
@@ -83,8 +83,8 @@ class Looks:
             if seconds <= 0 and len(taken) >= FEWEST:
                 break
             if not self._path(number).is_file():
-                picture = read_image(sample.path, reader.spec.intensity)
-                self._keep(number, look(reader, calibration, picture))
+                picture = read_image(sample.path, model.spec.intensity)
+                self._keep(number, look(model, calibration, picture))
             seconds -= sum(self.load(number).seconds)
             taken.append(sample)
             progress("looking", number + 1, len(self.samples))

@@ -16,25 +16,23 @@ from skimage.filters import threshold_isodata
 from torch import Tensor, nn
 
 from relmask import lrp
-from relmask.calibration.extents import otsu_extent
-from relmask.calibration.from_labels import Explained
+from relmask.calibration.levels import otsu_level
 from relmask.evaluation.comparison.shared import Contrasted, Trained
-from relmask.inference.explained import Reader
+from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.segmenter import Segmentation, Segmenter
 from relmask.lrp import AlphaBeta, Composite, Epsilon, Gamma, ZBox, kind, module
-from relmask.masks.calibration import Calibration
 from relmask.masks.components import find_components
-from relmask.training.image_cache import Pictures
+from relmask.masks.thresholds import Calibration
 
 FloatArray = NDArray[np.float32]
 Start = Literal["class", "both", "contrast"]
 
 
-class PublishedReader(Reader):
+class PublishedModel(ExplainedClassifier):
     """Explains the VGG as a paper does: one pass of LRP, no mirrors.
 
     Args:
-        reader: of a `Contrasted` classifier.
+        classifier: a `Contrasted` one.
         composite: the rules.
         start: where relevance starts: the class's logit; the logits of clean and the class alike; or the
             class's minus that of clean.
@@ -42,13 +40,19 @@ class PublishedReader(Reader):
 
     mirrors = ((),)
 
-    def __init__(self, reader: Reader, composite: Composite, start: Start) -> None:
-        super().__init__(reader.model, reader.spec, reader.composite, reader.device, reader.batch_size)
+    def __init__(self, classifier: ExplainedClassifier, composite: Composite, start: Start) -> None:
+        super().__init__(
+            classifier.network,
+            classifier.spec,
+            classifier.composite,
+            classifier.device,
+            classifier.batch_size,
+        )
         self.rules = composite
         self.start = start
-        assert isinstance(reader.model, Contrasted)
+        assert isinstance(classifier.network, Contrasted)
         example = torch.zeros(2, 3, self.spec.size, self.spec.size, device=self.device)
-        compiled = lrp.compile(reader.model.network, self.normalise(example), composite, sizes=False)
+        compiled = lrp.compile(classifier.network.network, self.normalise(example), composite, sizes=False)
         self.compiled = compiled.to(self.device)
 
     def attribute(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -58,8 +62,8 @@ class PublishedReader(Reader):
             return self._relevance(inputs, classes)
         if self.start == "contrast":
             return self._relevance(inputs, lrp.Contrast(classes, 0))
-        assert isinstance(self.model, Contrasted)
-        logits = self.model.network(inputs)
+        assert isinstance(self.network, Contrasted)
+        logits = self.network.network(inputs)
         kept = nn.functional.one_hot(classes, logits.shape[1])
         kept[:, 0] = 1
         return self._relevance(inputs, logits * kept)
@@ -69,20 +73,20 @@ class PublishedReader(Reader):
         return relevance.sum(1)
 
 
-def seibold(trained: Trained) -> PublishedReader:
+def seibold(trained: Trained) -> PublishedModel:
     """z+ for convolutions, epsilon for linear layers; which rules were used is not known."""
-    return PublishedReader(trained.run.reader, lrp.composites.epsilon_plus(), "class")
+    return PublishedModel(trained.run.classifier, lrp.composites.epsilon_plus(), "class")
 
 
-def forest(trained: Trained, start: Start) -> PublishedReader:
+def forest(trained: Trained, start: Start) -> PublishedModel:
     """z-box in the first convolution, alpha2-beta1 in two, gamma 0.25 in the others, epsilon 1e-6."""
     spec = trained.run.metadata.input
     low = tuple((0 - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True))
     high = tuple((1 - mean) / std for mean, std in zip(spec.mean, spec.std, strict=True))
-    assert isinstance(trained.run.reader.model, Contrasted)
+    assert isinstance(trained.run.classifier.network, Contrasted)
     convolutions = [
         name
-        for name, layer in trained.run.reader.model.network.named_modules()
+        for name, layer in trained.run.classifier.network.network.named_modules()
         if isinstance(layer, nn.Conv2d)
     ]
     rules = (
@@ -91,23 +95,20 @@ def forest(trained: Trained, start: Start) -> PublishedReader:
         (kind("convolution"), Gamma(0.25)),
         (kind("linear"), Epsilon(1e-6)),
     )
-    return PublishedReader(trained.run.reader, Composite("forest", rules), start)
+    return PublishedModel(trained.run.classifier, Composite("forest", rules), start)
 
 
-def one_threshold(trained: Trained, reader: Reader) -> Calibration:
+def one_threshold(trained: Trained, classifier: ExplainedClassifier) -> Calibration:
     """The classifier's own decision as gate, and one threshold on relevance for all classes and pictures.
 
     From labels alone: Otsu's threshold of the relevance in pictures of all classes.
     """
     base = trained.calibration
-    pictures = Pictures(trained.part.samples, reader.spec.size, reader.spec.intensity, memory=0)
-    targets = trained.part.targets.numpy() > 0
-    explained = Explained(reader, pictures, trained.logits, targets, trained.unseen)
+    explanations = trained.explanations(classifier)
     maps = []
     for k in range(len(base.classes)):
-        chosen = explained.positives(k, 0.0)
-        maps += explained.maps(chosen, [k] * len(chosen))
-    same = {"gate": 0.0, "seed": 0.0, "extent": otsu_extent(maps), "extent_of": "absolute"}
+        maps += explanations.maps(explanations.positives(k, 0.0), k, 0.0)
+    same = {"gate": 0.0, "level": otsu_level(maps), "level_of": "absolute"}
     classes = {name: chosen.model_copy(update=same) for name, chosen in base.classes.items()}
     return base.model_copy(update={"classes": classes})
 

@@ -24,7 +24,7 @@ from relmask.evaluation.measure import measure
 from relmask.evaluation.ranking import Ranking
 from relmask.files import whole, write_json, write_text
 from relmask.inference.segmenter import Segmentation, Segmenter
-from relmask.masks.calibration import Calibration
+from relmask.masks.thresholds import Calibration
 from relmask.report import fitted, painted
 
 FloatArray = NDArray[np.float32]
@@ -73,7 +73,7 @@ class Cell:
         seconds = self.bench.settings.seconds
         left = max(seconds / 2, seconds - (time.perf_counter() - began))
         looks = Looks(self.folder / "looks", self.bench.test)
-        taken = looks.take(contender.reader, contender.calibration, left, self.bench.progress)
+        taken = looks.take(contender.model, contender.calibration, left, self.bench.progress)
         if len(taken) < len(looks.samples):
             few = f"{len(taken)} of {len(looks.samples)} test pictures, as time allows"
             contender = replace(contender, note="; ".join(filter(None, (contender.note, few))))
@@ -95,7 +95,7 @@ class Cell:
         taken: Sequence[Sample],
         looks: Looks,
     ) -> Row:
-        segmenter = contender.segmenter(contender.reader, contender.classes, calibration)
+        segmenter = contender.segmenter(contender.model, contender.classes, calibration)
         shown = {sample.name: number for number, sample in enumerate(in_every_kind(looks.samples))}
         stored = zip(taken, looks.of(taken), strict=True)
         seconds = 0.0
@@ -118,7 +118,7 @@ class Cell:
             taken,
             index,
             classes=None if contender.classes == DEFECT else contender.classes,
-            intensity=contender.reader.spec.intensity,
+            intensity=contender.model.spec.intensity,
         )
         metrics = measured.metrics(
             split="test", grouped=split.grouped, threshold=threshold_scores(calibration)

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from relmask.calibration.from_labels import Explained, reach, thresholds
+from relmask.arrays import DoubleArray
+from relmask.calibration.explanations import Explanations
+from relmask.calibration.from_labels import choose_thresholds, level_from_labels
+from relmask.calibration.gates import Scores
+from relmask.calibration.scores import score
 from relmask.data.index import Index, Sample, label_text, read_index
+from relmask.data.labelled import Labelled, readable
 from relmask.data.patches import CLEAN, cut_patches
 from relmask.data.splits import Split
 from relmask.data.truth import has_truth, legible, mask_cell
@@ -23,15 +28,14 @@ from relmask.errors import DataError
 from relmask.evaluation.comparison.predictions import in_proportion
 from relmask.evaluation.comparison.settings import Settings
 from relmask.files import whole, write_csv, write_json
-from relmask.inference.explained import Reader, find_device
-from relmask.inference.segmenter import Run, load
-from relmask.masks.calibration import Calibration, Scores
+from relmask.inference.model import Model
+from relmask.inference.relevance import RelevanceModel
+from relmask.inference.run import Run, find_device, load
+from relmask.masks.thresholds import Calibration
 from relmask.models.unet import unet
 from relmask.models.zoo import classifier, find
 from relmask.progress import Progress
 from relmask.training.distil import distil
-from relmask.training.image_cache import Pictures
-from relmask.training.labels import Labelled, readable
 from relmask.training.train import train
 from relmask.training.unet import fit_unet
 
@@ -64,17 +68,18 @@ class Trained:
         """The run's own thresholds."""
         return self.run.segmenter.calibration
 
-    def calibrate(self, reader: Reader) -> Calibration:
+    def calibrate(self, model: RelevanceModel) -> Calibration:
         """The classifier's gates, with masks as another explanation of it wants them, from labels alone."""
-        base, size = self.calibration, self.run.metadata.input.size
-        pictures = Pictures(self.part.samples, size, self.run.metadata.input.intensity, memory=0)
-        targets = self.part.targets.numpy() > 0
-        explained = Explained(reader, pictures, self.logits, targets, self.unseen)
+        base, explanations = self.calibration, self.explanations(model)
         classes = {
-            name: chosen.model_copy(update=reach(explained, k, chosen.gate, base.false_alarms))
+            name: chosen.model_copy(update=level_from_labels(explanations, k, chosen.gate))
             for k, (name, chosen) in enumerate(base.classes.items())
         }
         return base.model_copy(update={"classes": classes})
+
+    def explanations(self, model: RelevanceModel) -> Explanations:
+        """The pictures that thresholds are chosen from, explained by a model."""
+        return Explanations(model, self.part.samples, self.logits, self.part.targets.numpy() > 0, self.unseen)
 
 
 @dataclass
@@ -325,20 +330,20 @@ class Bench:
         training, validation = self.parts
         samples = (*validation.samples, *training.samples)
         part = Labelled.of(samples, run.metadata.classes)
-        logits = self._logits(self.folder / f"{name}.npy", run.reader, samples)
+        logits = self._logits(self.folder / f"{name}.npy", run.model, samples)
         return Trained(run, seconds, part, len(validation.samples), logits)
 
-    def _logits(self, path: Path, reader: Reader, samples: Sequence[Sample]) -> NDArray[np.float64]:
+    def _logits(self, path: Path, model: Model, samples: Sequence[Sample]) -> DoubleArray:
         """Logits (N, K) of pictures, kept in a file."""
         if path.is_file():
             kept: NDArray[np.float64] = np.load(path)
             return kept
-        logits = scored(reader, samples, self.progress)
+        logits = score(model, samples, self.progress)
         with whole(path) as part:
             np.save(part, logits)
         return logits
 
-    def calibrate_one(self, reader: Reader) -> Calibration:
+    def calibrate_one(self, model: RelevanceModel) -> Calibration:
         """Thresholds of a method without classes, from labels of validation pictures.
 
         Where validation lacks pictures of a kind, those of training are used too.
@@ -351,22 +356,15 @@ class Bench:
                 (*validation.samples, *training.samples), torch.cat([validation.targets, training.targets])
             )
         targets = part.targets.any(1).numpy()[:, None]
-        logits = scored(reader, part.samples, self.progress)
-        pictures = Pictures(part.samples, reader.spec.size, reader.spec.intensity, memory=0)
-        explained = Explained(reader, pictures, logits, targets, len(part.samples))
-        rate = self.settings.false_alarms
-        return thresholds(Scores(logits, targets, part.groups), explained, DEFECT, rate, False, self.progress)
-
-
-def scored(reader: Reader, samples: Sequence[Sample], progress: Progress) -> NDArray[np.float64]:
-    """Logits (N, K) of pictures, each resized to the reader's size."""
-    pictures = Pictures(samples, reader.spec.size, reader.spec.intensity, memory=0)
-    parts = []
-    for start in range(0, len(samples), reader.batch_size):
-        indices = range(start, min(start + reader.batch_size, len(samples)))
-        parts.append(reader.logits(pictures.batch(indices)))
-        progress("scoring", indices[-1] + 1, len(samples))
-    return torch.cat(parts).double().numpy()
+        logits = score(model, part.samples, self.progress)
+        explanations = Explanations(model, part.samples, logits, targets, len(part.samples))
+        return choose_thresholds(
+            Scores(logits, targets, part.groups),
+            partial(level_from_labels, explanations),
+            DEFECT,
+            self.settings.false_alarms,
+            progress=self.progress,
+        )
 
 
 class Contrasted(nn.Module):

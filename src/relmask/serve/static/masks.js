@@ -1,9 +1,9 @@
-// From relevance to a mask, exactly as relmask.masks.outline does it: seeds, and what is connected to them.
-// Maps are Float32Array in reading order; thresholds have seed, extent, extent_of and min_area.
+// From relevance to a mask, exactly as relmask.masks.binarise does it: a threshold a class.
+// Maps are Float32Array in reading order; thresholds have level, level_of and min_area.
 
 /** Relevance above which pixels belong to the mask, in a picture with this peak. */
-export function reach(thresholds, peak) {
-  return thresholds.extent_of === "peak" ? thresholds.extent * peak : Math.min(thresholds.extent, peak);
+export function thresholdAt(thresholds, peak) {
+  return thresholds.level_of === "peak" ? thresholds.level * peak : thresholds.level;
 }
 
 export function peakOf(map) {
@@ -12,37 +12,13 @@ export function peakOf(map) {
   return peak;
 }
 
-/** The largest double below a positive one. */
-function justBelow(value) {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, value);
-  view.setBigUint64(0, view.getBigUint64(0) - 1n);
-  return view.getFloat64(0);
-}
-
 /** Mask of one class: Uint8Array, 1 = inside. */
-export function outline(map, width, height, thresholds) {
+export function binarise(map, width, height, thresholds) {
   const mask = new Uint8Array(map.length);
   const peak = peakOf(map);
-  if (peak <= thresholds.seed) return mask;
-  const high = Math.min(Math.max(thresholds.seed, reach(thresholds, peak)), justBelow(peak));
-  const low = Math.min(reach(thresholds, peak), high);
-  const stack = new Int32Array(map.length);
-  let top = 0;
-  for (let i = 0; i < map.length; i++) {
-    if (map[i] > high) {
-      mask[i] = 1;
-      stack[top++] = i;
-    }
-  }
-  while (top) {
-    const i = stack[--top];
-    const x = i % width;
-    if (x > 0 && !mask[i - 1] && map[i - 1] > low) { mask[i - 1] = 1; stack[top++] = i - 1; }
-    if (x < width - 1 && !mask[i + 1] && map[i + 1] > low) { mask[i + 1] = 1; stack[top++] = i + 1; }
-    if (i >= width && !mask[i - width] && map[i - width] > low) { mask[i - width] = 1; stack[top++] = i - width; }
-    if (i + width < map.length && !mask[i + width] && map[i + width] > low) { mask[i + width] = 1; stack[top++] = i + width; }
-  }
+  if (peak <= 0) return mask;
+  const threshold = thresholdAt(thresholds, peak);
+  for (let i = 0; i < map.length; i++) if (map[i] > threshold) mask[i] = 1;
   if (thresholds.min_area > 1) {
     for (const part of components(mask, width, height)) {
       if (part.area < thresholds.min_area) for (const i of part.pixels) mask[i] = 0;
@@ -59,8 +35,8 @@ export function combine(maps, width, height, thresholds) {
   const mask = new Uint8Array(width * height);
   const strongest = new Float32Array(width * height);
   for (const [k, map] of maps) {
-    const inside = outline(map, width, height, thresholds.get(k));
-    const divisor = Math.fround(reach(thresholds.get(k), peakOf(map)));
+    const inside = binarise(map, width, height, thresholds.get(k));
+    const divisor = Math.fround(thresholdAt(thresholds.get(k), peakOf(map)));
     for (let i = 0; i < map.length; i++) {
       if (!inside[i]) continue;
       const strength = Math.fround(map[i] / divisor);

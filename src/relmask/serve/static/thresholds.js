@@ -2,19 +2,14 @@
 
 const FIELDS = [
   {
-    key: "seed",
-    label: "Seed",
-    help: "A mask begins where there is more relevance than this.",
-  },
-  {
-    key: "extent",
-    label: "Extent",
-    help: "From its seeds a mask reaches as far as this.",
+    key: "level",
+    label: "Level",
+    help: "Pixels with more relevance than this belong to the mask.",
   },
   {
     key: "min_area",
-    label: "Least area",
-    help: "Parts of fewer pixels are left out.",
+    label: "Minimum area",
+    help: "Components of fewer pixels are dropped.",
   },
 ];
 const STEPS = 1000;
@@ -60,7 +55,7 @@ export class Thresholds {
     return [...this._now.values()][k];
   }
 
-  /** What the server takes: class -> seed, extent and min_area. */
+  /** What the server takes: class -> level and min_area. */
   get chosen() {
     return withoutOthers(this._now);
   }
@@ -101,7 +96,7 @@ export class Thresholds {
     range.addEventListener("input", () => this._set(key, this._value(key, range.value / STEPS), range));
     number.addEventListener("input", () => {
       const value = Number(number.value);
-      if (number.value !== "" && value >= 0 && (key !== "extent" || value > 0)) this._set(key, value, number);
+      if (number.value !== "" && value >= 0 && (key !== "level" || value > 0)) this._set(key, value, number);
     });
     for (const input of [range, number]) {
       input.addEventListener("change", () => {
@@ -129,8 +124,8 @@ export class Thresholds {
       const share = Math.min(Math.max(this._share(key, now[key]), 0), 1);
       if (range !== source) range.value = Math.round(share * STEPS);
       if (number !== source) number.value = Number(now[key].toPrecision(4));
-      const ofPeak = now.extent_of === "peak";
-      unit.textContent = { seed: "logits/px", extent: ofPeak ? "of the peak" : "logits/px", min_area: "px" }[key];
+      const ofPeak = now.level_of === "peak";
+      unit.textContent = { level: ofPeak ? "of the peak" : "logits/px", min_area: "px" }[key];
       range.setAttribute("aria-valuetext", `${number.value} ${unit.textContent}`);
     }
   }
@@ -139,22 +134,21 @@ export class Thresholds {
 
   _ends(key) {
     const saved = this._saved.get(this._choice.value);
-    if (key === "seed") return [0, Math.max(this._top, 2 * saved.seed, 1e-9)];
     if (key === "min_area") return [0, Math.max(2000, 2 * saved.min_area)];
-    return saved.extent_of === "peak" ? [0.005, 1] : [saved.extent / 20, Math.max(this._top, 5 * saved.extent)];
+    return saved.level_of === "peak" ? [0.005, 1] : [saved.level / 20, Math.max(this._top, 5 * saved.level)];
   }
 
   _share(key, value) {
     const [low, high] = this._ends(key);
-    return key === "extent" ? Math.log(value / low) / Math.log(high / low) : Math.cbrt(value / high);
+    return key === "level" ? Math.log(value / low) / Math.log(high / low) : Math.cbrt(value / high);
   }
 
   _value(key, share) {
     const [low, high] = this._ends(key);
-    return Number((key === "extent" ? low * (high / low) ** share : high * share ** 3).toPrecision(4));
+    return Number((key === "level" ? low * (high / low) ** share : high * share ** 3).toPrecision(4));
   }
 }
 
 function withoutOthers(classes) {
-  return Object.fromEntries([...classes].map(([name, { seed, extent, min_area }]) => [name, { seed, extent, min_area }]));
+  return Object.fromEntries([...classes].map(([name, { level, min_area }]) => [name, { level, min_area }]));
 }

@@ -5,9 +5,9 @@ import torch
 from PIL import Image
 
 from relmask.data.index import Sample
+from relmask.data.labelled import Labelled, readable
 from relmask.errors import DataError
 from relmask.progress import silent
-from relmask.training.labels import Labelled, readable
 
 
 def sample(path: Path, *labels: str, group: str = "") -> Sample:

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from relmask.data.image_cache import ImageCache
 from relmask.data.index import Sample
 from relmask.data.reading import Intensity
 from relmask.errors import ImageError
-from relmask.training.image_cache import Pictures
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def samples(tmp_path: Path) -> list[Sample]:
 def test_pictures_have_one_size_and_the_asked_order_however_many_fit(
     samples: list[Sample], memory: int
 ) -> None:
-    pictures = Pictures(samples, 16, Intensity(), memory)
+    pictures = ImageCache(samples, 16, Intensity(), memory)
     for indices in ([3, 0, 2], [1, 1], [0, 1, 2, 3]):
         batch = pictures.batch(indices)
         assert batch.shape == (len(indices), 3, 16, 16)
@@ -36,7 +36,7 @@ def test_pictures_have_one_size_and_the_asked_order_however_many_fit(
 
 
 def test_what_fits_is_read_once(samples: list[Sample]) -> None:
-    pictures = Pictures(samples, 16, Intensity(), memory=2 * 3 * 16 * 16 * 2)
+    pictures = ImageCache(samples, 16, Intensity(), memory=2 * 3 * 16 * 16 * 2)
     for index in range(4):
         pictures.batch([index])
     for sample in samples:
@@ -49,5 +49,5 @@ def test_what_fits_is_read_once(samples: list[Sample]) -> None:
 def test_deep_pictures_are_scaled_by_the_intensity(tmp_path: Path) -> None:
     path = tmp_path / "deep.png"
     Image.fromarray(np.full((8, 8), 3000, np.uint16)).save(path)
-    pictures = Pictures([Sample(path, "deep", frozenset(), "deep")], 8, Intensity(low=1000, high=5000))
+    pictures = ImageCache([Sample(path, "deep", frozenset(), "deep")], 8, Intensity(low=1000, high=5000))
     assert float(pictures.batch([0]).mean()) == pytest.approx(0.5, abs=1e-3)

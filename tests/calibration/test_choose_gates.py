@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from relmask.masks.calibration import (
+from relmask.masks.thresholds import (
     Calibration,
     ClassThresholds,
     Scores,
@@ -65,7 +65,7 @@ def test_without_clean_images_a_class_is_judged_by_the_images_that_lack_it() -> 
 
 def thresholds(gate: float = 1.0, usual: float = 0.0, spread: float = 1.0) -> ClassThresholds:
     return ClassThresholds(
-        usual=usual, spread=spread, gate=gate, seed=0.1, extent=0.3, extent_of="peak", slope=2, offset=-1
+        clean_median=usual, clean_spread=spread, gate=gate, level=0.3, level_of="peak", slope=2, offset=-1
     )
 
 
@@ -128,9 +128,9 @@ def test_windows_pass_in_the_pictures_where_one_is_a_candidate(logits: Array, ac
 
 
 def test_an_otsu_extent_never_reaches_above_the_peak() -> None:
-    absolute = thresholds().model_copy(update={"extent_of": "absolute"})
-    assert [absolute.reach(peak) for peak in (0.2, 5.0)] == [0.2, 0.3]
-    assert thresholds().reach(5.0) == pytest.approx(1.5)
+    absolute = thresholds().model_copy(update={"level_of": "absolute"})
+    assert [absolute.threshold_at(peak) for peak in (0.2, 5.0)] == [0.2, 0.3]
+    assert thresholds().threshold_at(5.0) == pytest.approx(1.5)
 
 
 def test_scores_that_part_the_classes_become_probabilities_that_do() -> None:

@@ -28,7 +28,7 @@ FALLBACK = 0.3
 TINY = 1e-12
 
 
-def otsu_extent(maps: Sequence[FloatArray]) -> float:
+def otsu_level(maps: Sequence[FloatArray]) -> float:
     """Relevance above which pixels belong to the mask, by Otsu's threshold of its square roots.
 
     For a picture that is seen through windows, whose peak is the highest of many windows' and says little
@@ -44,7 +44,7 @@ def otsu_extent(maps: Sequence[FloatArray]) -> float:
     return float(threshold_otsu(np.concatenate(found)) ** 2) if found else FALLBACK
 
 
-def choose_extent(
+def choose_level(
     maps: Sequence[FloatArray],
     cleaned: Callable[[list[Mask]], float],
     alike: Callable[[list[Mask]], float],
@@ -79,11 +79,11 @@ def choose_extent(
     return _most_alike(maps, suffices * MARGINS, alike)
 
 
-def choose_spread_extent(
+def choose_propagated_level(
     maps: Sequence[FloatArray], alike: Callable[[list[Mask]], float]
 ) -> tuple[float, float]:
     """The same for relevance that was spread: Otsu's threshold of all, or what is more alike above it."""
-    otsu = otsu_extent([values / max(float(values.max()), TINY) for values in maps])
+    otsu = otsu_level([values / max(float(values.max()), TINY) for values in maps])
     return _most_alike(maps, np.minimum(otsu * ABOVE, 1 - TINY), alike)
 
 

@@ -1,35 +1,39 @@
 """New thresholds for a run, without training it again."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from relmask.calibration.from_labels import Explained, doubt, thresholds
+from relmask.calibration.explanations import Explanations
+from relmask.calibration.from_labels import (
+    LevelOf,
+    choose_thresholds,
+    even_odds,
+    level_from_labels,
+    too_few_negatives,
+)
+from relmask.calibration.from_masks import choose_from_masks
+from relmask.calibration.gates import Scores
+from relmask.calibration.scores import score
+from relmask.data.image_cache import ImageCache
 from relmask.data.index import Index, Sample, read_index
+from relmask.data.labelled import Labelled, readable
 from relmask.data.splits import placed, read_split
-from relmask.data.tiles import across
-from relmask.data.truth import has_truth, read_truth
+from relmask.data.truth import has_truth
 from relmask.errors import DataError, UsageError
 from relmask.formats.corrected import corrected
-from relmask.inference.segmenter import Run
-from relmask.masks.binarise import outline
-from relmask.masks.calibration import Calibration, Scores
+from relmask.inference.run import Run
+from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
-from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
-from relmask.training.image_cache import Pictures
-from relmask.training.image_novelty import as_if_unseen
-from relmask.training.labels import Labelled, readable
-from relmask.training.sources import WholePictures
 
 FACTORS = np.geomspace(1 / 16, 16, 17)
-"""Of an extent, a factor of the square root of 2 apart: what is tried where true masks are there."""
+"""Multiples of a level, a factor of the square root of 2 apart, that are tried on true masks."""
 
 
-def recalibrate(
+def calibrate(
     run: Run,
     data: Path | str,
     *,
@@ -45,7 +49,7 @@ def recalibrate(
             where it has none, those it was trained on; of other data all that are not in test.
         false_alarms: share of clean images that may get a mask; None keeps the run's.
         masks: choose how far masks reach by true masks; the run then says `saw_masks`, and keeps its gates
-            unless `false_alarms` is given. They are what DATA names if this is DATA itself, else what
+            unless `false_alarms` is given. The masks are what DATA names if this is DATA itself, else what
             `relmask.formats.corrected` finds there.
         progress: called after every step.
 
@@ -55,6 +59,7 @@ def recalibrate(
     Raises:
         DataError: no picture of the data can be used; with `masks`, none that has a mask.
         UsageError: classes that the run does not know, or a rate out of range.
+        OutError: the run cannot be written.
     """
     metadata = run.metadata
     index = read_index(Path(data), usual=metadata.clean)
@@ -68,10 +73,10 @@ def recalibrate(
     if found is None or false_alarms is not None or masks is None:
         kept = found.false_alarms if found else 0.01
         found = _from_labels(run, part, kept if false_alarms is None else false_alarms, progress)
-        if said := doubt(found, metadata.clean):
+        if said := too_few_negatives(found, metadata.clean):
             warnings.warn(said, stacklevel=2)
     if masks is not None:
-        found = _with_masks(run, found, index, part)
+        found = _from_masks(run, found, index, part, progress)
     run.metadata = metadata.model_copy(update={"calibration": found})
     bundle.save_metadata(run.path, run.metadata)
     return found
@@ -90,16 +95,31 @@ def require_known(run: Run, index: Index) -> None:
 
 
 def _from_labels(run: Run, part: Labelled, rate: float, progress: Progress) -> Calibration:
-    metadata, model, reader = run.metadata, run.reader.model, run.reader
-    pictures = Pictures(part.samples, metadata.input.size, metadata.input.intensity, memory=0)
-    logits = _logits(run, pictures, progress)
-    if isinstance(model, GuidedClassifier) and _trained_on(run, part):
-        source = WholePictures(model, pictures, reader.normalise, reader.device)
-        logits += as_if_unseen(model, source, part).double().numpy()
-    targets = part.targets.numpy() > 0
-    explained = Explained(reader, pictures, logits, targets, len(part.samples))
+    logits, targets = score(run.model, part.samples, progress), part.targets.numpy() > 0
+    level_of: LevelOf = even_odds
+    if (model := run.model.relevance_model) is not None:
+        if _trained_on(run, part):
+            cache = ImageCache(part.samples, model.spec.size, model.spec.intensity, memory=0)
+            images = (cache.batch([index]) for index in range(len(cache)))
+            shift = model.as_if_unseen(images, [str(g) for g in part.groups], part.targets.amax(1) == 0)
+            logits += shift.double().numpy()
+        explanations = Explanations(model, part.samples, logits, targets, len(part.samples))
+        level_of = partial(level_from_labels, explanations)
     scores = Scores(logits, targets, part.groups)
-    return thresholds(scores, explained, metadata.classes, rate, False, progress)
+    return choose_thresholds(scores, level_of, run.metadata.classes, rate, progress=progress)
+
+
+def _from_masks(
+    run: Run, found: Calibration, index: Index, part: Labelled, progress: Progress
+) -> Calibration:
+    known = [sample for sample in part.samples if has_truth(sample)]
+    if not any(sample.labels for sample in known):
+        raise DataError(f"No picture of {index.root} that may be used has a mask. Leave out --masks.")
+    levels = {}
+    for name, own in found.classes.items():
+        tried = own.level * FACTORS
+        levels[name] = tried[tried < 1] if own.level_of == "peak" else tried
+    return choose_from_masks(run.model, [found], levels, known, index, progress)
 
 
 def _chosen(run: Run, index: Index) -> tuple[Sample, ...]:
@@ -120,42 +140,3 @@ def _chosen(run: Run, index: Index) -> tuple[Sample, ...]:
 def _trained_on(run: Run, part: Labelled) -> bool:
     lines = read_split(run.path / "split.csv")
     return any(sample.name in lines and lines[sample.name].split == "train" for sample in part.samples)
-
-
-def _logits(run: Run, pictures: Pictures, progress: Progress) -> NDArray[np.float64]:
-    size, parts = run.reader.batch_size, []
-    for start in range(0, len(pictures), size):
-        indices = list(range(start, min(start + size, len(pictures))))
-        parts.append(run.reader.logits(pictures.batch(indices)))
-        progress("scoring", indices[-1] + 1, len(pictures))
-    return torch.cat(parts).double().numpy()
-
-
-def _with_masks(run: Run, found: Calibration, index: Index, part: Labelled) -> Calibration:
-    """The same thresholds, each class reaching as far as fits the true masks best (highest pooled IoU)."""
-    known = [sample for sample in part.samples if sample.labels and has_truth(sample)]
-    if not known:
-        raise DataError(f"No picture of {index.root} that may be used has a mask. Leave out --masks.")
-    classes = dict(found.classes)
-    for k, (name, own) in enumerate(found.classes.items()):
-        levels = own.extent * FACTORS
-        levels = levels[levels < 1] if own.extent_of == "peak" else levels
-        tried = [own.model_copy(update={"extent": float(level)}) for level in levels]
-        hits, union = np.zeros(len(tried)), np.zeros(len(tried))
-        value = index.classes.index(name) + 1 if name in index.classes else 0
-        for sample in known:
-            picture = run.read(sample.path)
-            images, places = run.reader.cut(picture)
-            passing = found.passing(run.reader.logits(images).double().numpy(), across(places))
-            passing[:, np.arange(passing.shape[1]) != k] = False
-            if name not in sample.labels or not passing.any():
-                continue
-            truth = read_truth(sample, index) == value
-            relevance = run.reader.maps(picture, images, places, passing, found.large)[k]
-            for number, limits in enumerate(tried):
-                mask = outline(relevance, limits)
-                hits[number] += np.count_nonzero(mask & truth)
-                union[number] += np.count_nonzero(mask | truth)
-        if hits.any():
-            classes[name] = tried[int(np.argmax(hits / np.maximum(union, 1)))]
-    return found.model_copy(update={"classes": classes, "saw_masks": True})

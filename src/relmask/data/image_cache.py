@@ -11,7 +11,7 @@ from relmask.data.reading import Intensity, read_image
 from relmask.data.resizing import to_tensor
 
 
-class Pictures:
+class ImageCache:
     """Pictures (3, size, size) in [0, 1], read when first asked for.
 
     Args:

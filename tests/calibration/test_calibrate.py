@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import relmask
-from relmask.calibration.recalibrate import recalibrate
+from relmask.calibration.calibrate import calibrate
 from relmask.data.index import read_index
 from relmask.errors import DataError, UsageError
 from relmask.files import write_csv
-from relmask.inference.segmenter import Run
+from relmask.inference.run import Run
 from tests.formats.masks import exported
 
 pytestmark = pytest.mark.usefixtures("short_epochs")
@@ -24,7 +24,7 @@ def run(trained: Run, tmp_path: Path) -> Run:
 
 def test_new_thresholds_are_written_and_the_weights_stay(run: Run, parts: Path) -> None:
     before = (run.path / "model.safetensors").read_bytes()
-    found = recalibrate(run, parts, false_alarms=0.45)
+    found = calibrate(run, parts, false_alarms=0.45)
     assert (found.false_alarms, found.saw_masks, found.cross_fitted) == (0.45, False, False)
     validation = [sample for sample in read_index(parts).part("val") if not sample.labels]
     assert (found.negatives, found.groups) == (len(validation), len({s.group for s in validation}))
@@ -40,11 +40,11 @@ def test_pictures_that_the_run_remembers_are_not_taken_for_cleaner_than_others(
     lines = [replace(sample, split="train") for sample in read_index(parts).part("train")]
     rows = [(sample.name, "|".join(sorted(sample.labels)), sample.group, "train") for sample in lines]
     write_csv(run.path / "split.csv", ("name", "labels", "group", "split"), rows)
-    honest = recalibrate(run, parts, false_alarms=0.3)
+    honest = calibrate(run, parts, false_alarms=0.3)
     monkeypatch.setattr(
-        "relmask.calibration.recalibrate.as_if_unseen", lambda model, source, part: torch.zeros(len(lines), 1)
+        "relmask.calibration.calibrate.as_if_unseen", lambda model, source, part: torch.zeros(len(lines), 1)
     )
-    naive = recalibrate(run, parts, false_alarms=0.3)
+    naive = calibrate(run, parts, false_alarms=0.3)
     assert honest.negatives == naive.negatives == sum(not sample.labels for sample in lines)
     for name, found in honest.classes.items():
         assert found.usual > naive.classes[name].usual + 0.5
@@ -54,20 +54,20 @@ def test_without_a_new_share_the_runs_own_holds_and_too_few_clean_pictures_are_t
     run: Run, parts: Path
 ) -> None:
     with pytest.warns(UserWarning, match=r"3 groups of pictures without a defect cannot show.* 30.0%"):
-        assert recalibrate(run, parts).false_alarms == 0.3
+        assert calibrate(run, parts).false_alarms == 0.3
 
 
 def test_a_run_in_memory_segments_with_its_new_thresholds(run: Run, parts: Path) -> None:
     before = run.segmenter
-    found = recalibrate(run, parts, false_alarms=0.45)
+    found = calibrate(run, parts, false_alarms=0.45)
     assert run.segmenter.calibration == found
     assert run.segmenter is not before
     assert run.segmenter is run.segmenter
 
 
 def test_a_few_masks_may_say_how_far_masks_reach(run: Run, parts: Path) -> None:
-    plain = recalibrate(run, parts, false_alarms=0.45)
-    found = recalibrate(run, parts, false_alarms=0.45, masks=parts)
+    plain = calibrate(run, parts, false_alarms=0.45)
+    found = calibrate(run, parts, false_alarms=0.45, masks=parts)
     assert found.saw_masks
     assert run.metadata.calibration == found
     for name, thresholds in found.classes.items():
@@ -77,27 +77,27 @@ def test_a_few_masks_may_say_how_far_masks_reach(run: Run, parts: Path) -> None:
 def test_masks_alone_leave_the_gates_that_the_run_has(run: Run, parts: Path) -> None:
     before = run.metadata.calibration
     assert before is not None
-    found = recalibrate(run, parts, masks=parts)
+    found = calibrate(run, parts, masks=parts)
     assert found.saw_masks
     assert (found.groups, found.negatives) == (before.groups, before.negatives)
     for name, thresholds in before.classes.items():
-        same = thresholds.model_copy(update={"extent": found.classes[name].extent})
+        same = thresholds.model_copy(update={"level": found.classes[name].level})
         assert found.classes[name] == same
-    assert any(found.classes[name].extent != before.classes[name].extent for name in before.classes)
+    assert any(found.classes[name].level != before.classes[name].level for name in before.classes)
 
 
 def test_an_extent_in_logits_a_pixel_stays_one(run: Run, parts: Path) -> None:
     before = run.metadata.calibration
     assert before is not None
     levels = {
-        name: thresholds.model_copy(update={"extent": 1e-4, "extent_of": "absolute"})
+        name: thresholds.model_copy(update={"level": 1e-4, "level_of": "absolute"})
         for name, thresholds in before.classes.items()
     }
     run.metadata = run.metadata.model_copy(
         update={"calibration": before.model_copy(update={"classes": levels})}
     )
-    found = recalibrate(run, parts, masks=parts)
-    assert {thresholds.extent_of for thresholds in found.classes.values()} == {"absolute"}
+    found = calibrate(run, parts, masks=parts)
+    assert {thresholds.level_of for thresholds in found.classes.values()} == {"absolute"}
 
 
 def test_masks_that_are_not_there_are_not_claimed_to_be_seen(run: Run, parts: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_masks_that_are_not_there_are_not_claimed_to_be_seen(run: Run, parts: Pa
     write_csv(tmp_path / "index.csv", ("image", "label", "group"), rows)
     before = run.metadata.calibration
     with pytest.raises(DataError, match="has a mask"):
-        recalibrate(run, tmp_path / "index.csv", masks=tmp_path / "index.csv")
+        calibrate(run, tmp_path / "index.csv", masks=tmp_path / "index.csv")
     assert relmask.load(run.path).metadata.calibration == before
 
 
@@ -116,7 +116,7 @@ def test_new_data_are_used_but_for_their_test_split(run: Run, parts: Path, tmp_p
     ]
     (tmp_path / "new").mkdir()
     write_csv(tmp_path / "new" / "index.csv", ("image", "label", "group", "split"), rows)
-    found = recalibrate(run, tmp_path / "new", false_alarms=0.3)
+    found = calibrate(run, tmp_path / "new", false_alarms=0.3)
     clean = [row for row in rows if row[1] == "ok" and row[3] != "test"]
     assert (found.negatives, found.groups) == (len(clean), len({row[2] for row in clean}))
 
@@ -124,20 +124,20 @@ def test_new_data_are_used_but_for_their_test_split(run: Run, parts: Path, tmp_p
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
 def test_a_share_out_of_range_is_refused(run: Run, parts: Path, rate: float) -> None:
     with pytest.raises(UsageError, match="at least 0 and below 1"):
-        recalibrate(run, parts, false_alarms=rate)
+        calibrate(run, parts, false_alarms=rate)
 
 
 def test_classes_that_the_run_does_not_know_are_refused(run: Run, parts: Path, tmp_path: Path) -> None:
     pictures = sorted((parts / "images").iterdir())
     write_csv(tmp_path / "index.csv", ("image", "label"), [(pictures[0], "ok"), (pictures[1], "rust")])
     with pytest.raises(UsageError, match="was not trained on rust"):
-        recalibrate(run, tmp_path / "index.csv")
+        calibrate(run, tmp_path / "index.csv")
 
 
 @pytest.mark.parametrize("name", ["label-studio", "cvat", "yolo"])
 def test_masks_that_a_tool_exported_count_like_those_of_data(
     run: Run, parts: Path, tmp_path: Path, name: str
 ) -> None:
-    own = recalibrate(run, parts, false_alarms=0.45, masks=parts)
+    own = calibrate(run, parts, false_alarms=0.45, masks=parts)
     path = exported(tmp_path / name, name, read_index(parts))
-    assert recalibrate(run, parts, false_alarms=0.45, masks=path) == own
+    assert calibrate(run, parts, false_alarms=0.45, masks=path) == own

@@ -1,0 +1,113 @@
+"""What decides about masks: the thresholds of a run, as they are saved."""
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from relmask.arrays import FloatingArray, Mask
+from relmask.masks.hysteresis import hysteresis
+
+
+class ClassThresholds(BaseModel):
+    """What decides about one class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    clean_median: float = Field(description="Median logit of the images without the class.")
+    clean_spread: float = Field(gt=0, description="Their 95 % quantile less their median, in logits.")
+    gate: float = Field(description="Logit above which an image may get a mask of the class.")
+    level: float = Field(gt=0, description="Relevance above which pixels belong to the mask, see `level_of`.")
+    level_of: Literal["peak", "absolute"] = Field(
+        description="Unit of `level`: a share of the image's peak, or relevance itself."
+    )
+    large: bool = Field(
+        default=False, description="Defects so large that relevance has to be completed for a mask."
+    )
+    anomalous: float | None = Field(
+        default=None,
+        description="Novelty above which a large defect grows over its neighbourhood; None: it does not.",
+    )
+    slope: float = Field(description="Slope of the probability, sigmoid(slope * logit + offset).")
+    offset: float = Field(description="Offset of the probability.")
+    min_area: int = Field(default=0, ge=0, description="Area in pixels below which components are dropped.")
+
+    @property
+    def beside(self) -> float:
+        """Logit that is enough beside a window above the gate: even odds."""
+        return min(self.gate, -self.offset / self.slope) if self.slope > 0 else self.gate
+
+    def probability(self, logit: float) -> float:
+        """Chance that the class is in an image, where both answers are as likely beforehand."""
+        return sigmoid(self.slope * logit + self.offset)
+
+    def threshold_at(self, peak: float) -> float:
+        """Relevance above which pixels belong to the mask, in an image with this peak."""
+        return self.level * peak if self.level_of == "peak" else self.level
+
+
+class Calibration(BaseModel):
+    """Thresholds of all classes, and what they were chosen from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    classes: Mapping[str, ClassThresholds]
+    false_alarms: float = Field(ge=0, lt=1, description="Share of clean images that may get a mask.")
+    slope: float = Field(description="Of the probability of any defect, from the highest standardised logit.")
+    offset: float
+    saw_masks: bool = Field(description="Did a true mask help to choose a threshold?")
+    by_hand: bool = Field(default=False, description="Did a person move a threshold after looking at masks?")
+    negatives: int = Field(description="Clean images, or images without the class, that were used.")
+    groups: int = Field(description="Groups that they belong to.")
+    cross_fitted: bool = Field(
+        description="Were training images used, each judged by a head that never saw it?"
+    )
+
+    def standardised(self, logits: FloatingArray) -> FloatingArray:
+        """Logits (N, K), each on the scale of its class: 0 and 1 are median and 95 % quantile without it."""
+        thresholds = self.classes.values()
+        median = np.array([threshold.clean_median for threshold in thresholds])
+        spread = np.array([threshold.clean_spread for threshold in thresholds])
+        standardised: FloatingArray = (logits - median) / spread
+        return standardised
+
+    def defect_probability(self, logits: FloatingArray) -> FloatingArray:
+        """Chance (N,) of any defect, of logits (N, K)."""
+        highest = self.standardised(logits).max(axis=1)
+        return np.array([sigmoid(self.slope * value + self.offset) for value in highest])
+
+    @property
+    def gate_score(self) -> float | None:
+        """Chance of a defect above which an image may get a mask; None where that differs by class."""
+        gates = self.standardised(np.array([[threshold.gate for threshold in self.classes.values()]]))
+        return float(self.defect_probability(gates)[0]) if np.allclose(gates, gates[0, 0]) else None
+
+    @property
+    def large(self) -> dict[int, float | None]:
+        """Numbers of the classes of large defects, and the novelty above which each grows, if it does."""
+        return {k: of.anomalous for k, of in enumerate(self.classes.values()) if of.large}
+
+    def candidates(self, logits: FloatingArray) -> Mask:
+        """Which classes (N, K) may get a mask; an image without any is clean."""
+        return logits > np.array([threshold.gate for threshold in self.classes.values()])
+
+    def passing(self, logits: FloatingArray, across: int) -> Mask:
+        """Which windows (N, K) of one image may hold a mask of which class.
+
+        Beside one above its gate less is enough, and so on from there: a defect goes on where its evidence is
+        weaker. Without any above the gate none passes.
+
+        Args:
+            logits: (N, K) of the windows, row by row.
+            across: how many lie side by side.
+        """
+        grids = logits.T.reshape(len(self.classes), -1, across)
+        pairs = zip(grids, self.classes.values(), strict=True)
+        return np.stack([hysteresis(grid, of.beside, of.gate).ravel() for grid, of in pairs], axis=1)
+
+
+def sigmoid(value: float) -> float:
+    """1 / (1 + exp(-value)), without overflow."""
+    return 0.5 * (1 + math.tanh(value / 2))
