@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relmask import lrp
+    from relmask.calibration.calibrate import calibrate
+    from relmask.calibration.heatmaps import HeatmapThresholds, calibrate_heatmaps
     from relmask.inference.run import Run, load
     from relmask.inference.segmenter import Segmentation, Segmenter
     from relmask.jobs import Converted, Explained, Outcome, convert_files, explain_files, segment_files
@@ -24,10 +26,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "Converted": "relmask.jobs",
     "Explained": "relmask.jobs",
+    "HeatmapThresholds": "relmask.calibration.heatmaps",
     "Outcome": "relmask.jobs",
     "Run": "relmask.inference.run",
     "Segmentation": "relmask.inference.segmenter",
     "Segmenter": "relmask.inference.segmenter",
+    "calibrate": "relmask.calibration.calibrate",
+    "calibrate_heatmaps": "relmask.calibration.heatmaps",
     "convert_files": "relmask.jobs",
     "distil": "relmask.training.distil",
     "explain": "relmask.lrp.once",
@@ -40,11 +45,14 @@ _HOMES = {
 __all__ = [
     "Converted",
     "Explained",
+    "HeatmapThresholds",
     "Outcome",
     "Run",
     "Segmentation",
     "Segmenter",
     "__version__",
+    "calibrate",
+    "calibrate_heatmaps",
     "convert_files",
     "distil",
     "explain",

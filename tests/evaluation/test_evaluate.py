@@ -107,7 +107,7 @@ def test_metrics_json_keeps_its_contract(evaluated: tuple[Path, dict[str, Any]])
     assert set(metrics["ci95"]) >= {"iou", "f1", "f1_tol2", "mean_iou", "auroc", "empty_share"}
     assert set(metrics["clean"]) == {"images", "empty_share"}
     assert {"auroc", "accuracy"} <= set(metrics["image"])
-    assert set(metrics["threshold"]) == {"seed", "level", "saw_masks"}
+    assert set(metrics["threshold"]) == {"level", "saw_masks"}
     assert (metrics["split"], metrics["grouped"]) == ("test", True)
 
 

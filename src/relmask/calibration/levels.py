@@ -3,28 +3,26 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-FloatArray = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from relmask.arrays import FloatArray, Mask
 
 LEVELS = np.geomspace(0.01, 0.64, 13)
-"""Shares of the peak that are tried, a factor of the square root of 2 apart."""
+"""Levels that are tried, as shares of the peak, a factor of the square root of 2 apart."""
 ENOUGH = 0.8
-"""Of the images that masks at the best level clean."""
+"""A level suffices if it cleans this fraction of the images that the best level cleans."""
 TOLD = 0.5
-"""Share of the images that some masks have to clean: else painting over tells nothing."""
+"""Fraction of the images that the best level must clean, or inpainting tells nothing."""
 MARGINS = np.geomspace(0.5, 1, 5)
-"""Of the highest level that suffices: what is left of a defect there goes unseen by the model."""
+"""Multiples of the highest level that suffices, among which appearance decides."""
 ABOVE = np.geomspace(1, 3, 7)
-"""Of Otsu's threshold of spread relevance, which takes in much that is only a bit alike."""
+"""Multiples of Otsu's threshold of propagated relevance, among which appearance decides."""
 LARGE = 0.15
-"""Share of the peak below which masks of large defects have to reach."""
+"""Level, as a share of the peak, below which a class counts as one of large defects."""
 CLEARLY = 1.5
-"""Times as much as of completed masks that their look has to explain of plain ones, to keep these."""
+"""Keep the plain masks only if their R² is at least this many times that of the completed masks."""
 FALLBACK = 0.3
-"""Share of the peak where nothing is relevant."""
+"""Level, as a share of the peak, of a class without any relevance."""
 TINY = 1e-12
 
 
@@ -82,7 +80,7 @@ def choose_level(
 def choose_propagated_level(
     maps: Sequence[FloatArray], alike: Callable[[list[Mask]], float]
 ) -> tuple[float, float]:
-    """The same for relevance that was spread: Otsu's threshold of all, or what is more alike above it."""
+    """The same for propagated relevance: Otsu's threshold of all maps, or a multiple of it."""
     otsu = otsu_level([values / max(float(values.max()), TINY) for values in maps])
     return _most_alike(maps, np.minimum(otsu * ABOVE, 1 - TINY), alike)
 

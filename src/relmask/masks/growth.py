@@ -9,22 +9,20 @@ that belongs to the defect, too.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_dilation, binary_fill_holes, find_objects, label
 
-FloatArray = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from relmask.arrays import FloatArray, Mask
 
 SURE = 0.2
-"""Share of the peak above which relevance is sure of a pixel."""
+"""Relevance, as a share of the peak, above which a pixel belongs to the certain core."""
 ANOMALOUS = 0.01
-"""Share of the places of clean pictures that are as strange as what belongs to a defect."""
+"""False-alarm rate of a location: share of clean images' locations above the novelty threshold."""
 KEPT = 0.8
-"""Share of its novelty that a place keeps when what is beside it was not its cause."""
+"""A location stays anomalous if it keeps this fraction of its novelty after the core is inpainted."""
 GAP = 2
-"""Pixels by which a ring may be open and still be one, and what stays strange may lie apart."""
+"""Gap in pixels that is closed: in a ring around a hole, and between the core and its neighbours."""
 GROWTH = 1.1
-"""Times the core's area from which relevance has grown."""
+"""Ratio of areas, after to before, from which the core counts as grown."""
 
 EIGHT = np.ones((3, 3), bool)
 

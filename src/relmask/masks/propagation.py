@@ -7,12 +7,11 @@ Kwak 2018).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 from skimage.transform import resize, resize_local_mean
 
-FloatArray = NDArray[np.float32]
+from relmask.arrays import FloatArray
 
 RESTART = 0.01
 """Chance of every step to begin again at the evidence: 100 steps in between, on average."""
