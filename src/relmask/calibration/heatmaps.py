@@ -65,7 +65,7 @@ def calibrate_heatmaps(
     groups: Sequence[Hashable] | None = None,
     false_alarms: float = 0.01,
 ) -> HeatmapThresholds:
-    """Choose thresholds for heatmaps of any method (Grad-CAM, your own LRP, an anomaly map) from labels alone.
+    """Choose thresholds for heatmaps of any method (Grad-CAM, your own LRP, anomaly maps) from labels alone.
 
     A class's gate is the score that at most a share `false_alarms` of the clean images exceeds. Its masks end
     at Otsu's threshold of the relevance in images of the class that pass the gate.
