@@ -52,11 +52,13 @@ def test_colours_count_and_transparency_does_not(tmp_path: Path, mode: str) -> N
     np.testing.assert_array_equal(read_truth(sample, index), INSIDE * 2)
 
 
-def test_palette_masks_count_by_index(tmp_path: Path) -> None:
-    mask = Image.fromarray(INSIDE)
+def test_of_a_palette_the_colours_count_and_with_classes_csv_the_indices(tmp_path: Path) -> None:
+    mask = Image.fromarray(1 - INSIDE)
     mask.putpalette([255, 255, 255, 0, 0, 0])
     sample, index = world(tmp_path, mask)
     np.testing.assert_array_equal(read_truth(sample, index), INSIDE * 2)
+    sample, index = world(tmp_path, mask, values="1,pit")
+    np.testing.assert_array_equal(read_truth(sample, index), (1 - INSIDE) * 2)
 
 
 def test_classes_csv_says_what_values_mean(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_jpeg_masks_count_from_half_on(tmp_path: Path) -> None:
     Image.fromarray(big).save(tmp_path / "m.png", format="JPEG", quality=60)
     np.testing.assert_array_equal(read_truth(sample, index), (big > 0) * 2)
     (tmp_path / "classes.csv").write_text("value,label\n255,pit\n")
-    with pytest.raises(ImageError, match="JPEG does not keep"):
+    with pytest.raises(ImageError, match="JPEG, does not keep"):
         read_truth(sample, read_index(tmp_path))
 
 
@@ -116,7 +118,7 @@ def test_what_a_mask_cannot_tell_is_an_image_error(tmp_path: Path) -> None:
         read_truth(sample, index)
     sample, index = world(tmp_path, INSIDE)
     (tmp_path / "m.png").write_bytes(b"broken")
-    with pytest.raises(ImageError, match=r"m.png: the mask cannot be read"):
+    with pytest.raises(ImageError, match=r"m.png: is no picture"):
         read_truth(sample, index)
 
 

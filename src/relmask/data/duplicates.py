@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from relmask.data.decoding import Pixels
+from relmask.arrays import Pixels
 
 _SIDE = 32
 _COARSE = 3.0  # in pixels of the thumbnail; what is smoother is light, not structure

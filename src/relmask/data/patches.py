@@ -14,7 +14,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from relmask.data.decoding import Pixels, read_pixels
+from relmask.arrays import Pixels
+from relmask.data.decoding import read_pixels
 from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.tiles import Window, windows
 from relmask.data.truth import has_truth, read_truth

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from relmask.data.decoding import Pixels, is_deep, read_pixels
+from relmask.arrays import Pixels
+from relmask.data.decoding import is_deep, read_pixels
 from relmask.errors import ImageError
 
 MOST_PIXELS = 2**24
