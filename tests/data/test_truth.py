@@ -9,7 +9,7 @@ from PIL import Image
 import relmask
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.reading import read_image
-from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
+from relmask.data.truth import has_truth, legible, missing_masks, read_truth, truth_fingerprint
 from relmask.errors import ImageError
 from tests.data.pictures import picture
 
@@ -140,6 +140,14 @@ def test_masks_that_cannot_be_read_are_left_out_and_named(tmp_path: Path) -> Non
     _, index = world(tmp_path, np.zeros((3, 3), np.uint8))
     with pytest.warns(UserWarning, match=r"1 masks cannot be read:\n.*m\.png: the mask has 3x3"):
         assert legible(index.samples, index) == list(index.samples[1:])
+
+
+def test_masks_that_are_not_there_are_named(tmp_path: Path) -> None:
+    _, index = world(tmp_path, INSIDE)
+    (tmp_path / "m.png").unlink()
+    assert missing_masks(index.samples[1:]) == []
+    with pytest.warns(UserWarning, match=r"not there \(1\):\n.*m\.png: no such file \(mask of a\.png\)"):
+        assert legible(index.samples, index) == list(index.samples)
 
 
 def test_the_fingerprint_changes_with_what_masks_say(tmp_path: Path) -> None:

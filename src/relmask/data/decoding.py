@@ -310,7 +310,7 @@ def _reason(error: Exception) -> str:
         case IsADirectoryError():
             return "is a folder."
         case UnidentifiedImageError() | tifffile.TiffFileError():
-            return "is no picture in a known format, or is damaged. Save it again as PNG."
+            return "is no picture in a known format, or is damaged. Save it again as PNG, JPEG or TIFF."
         case Image.DecompressionBombError():
             return (
                 "has more than the 179 megapixels that Pillow takes by default. Cut it up; or, if you trust "
@@ -320,4 +320,4 @@ def _reason(error: Exception) -> str:
             return "does not fit into memory. Cut it up."
         case OSError() if error.errno is not None:
             return f"cannot be read ({os.strerror(error.errno)}). Check the file and its disk."
-    return "is damaged, or of a kind that cannot be decoded. Save it again as PNG."
+    return "is damaged, or of a kind that cannot be decoded. Save it again as PNG, JPEG or TIFF."

@@ -9,6 +9,7 @@ from typing import Literal
 
 from relmask.data.index import Index, Sample, label_text, require_trainable, with_splits
 from relmask.data.layouts import split_labels
+from relmask.data.names import composed
 from relmask.data.problems import listed
 from relmask.data.tables import read_table
 from relmask.errors import DataError
@@ -189,7 +190,7 @@ def placed(samples: Sequence[Sample], lines: Mapping[str, SplitLine], default: s
 
     Args:
         samples: of some data.
-        lines: the run's split.csv by name, which decides for a picture that it knows.
+        lines: the run's split.csv by name, which decides for a picture that it knows, in any Unicode form.
         default: of a picture that nothing places.
 
     Returns:
@@ -200,9 +201,11 @@ def placed(samples: Sequence[Sample], lines: Mapping[str, SplitLine], default: s
     for line in lines.values():
         groups[line.group].add(line.split)
 
+    by_form = {composed(name): line for name, line in lines.items()}
+
     def place(sample: Sample) -> str:
-        if sample.name in lines:
-            return lines[sample.name].split
+        if line := lines.get(sample.name) or by_form.get(composed(sample.name)):
+            return line.split
         of_group = groups.get(sample.group, set())
         return sample.split or (
             next(iter(of_group)) if len(of_group) == 1 else "train" if of_group else default
@@ -252,11 +255,17 @@ def _thin_classes(index: Index) -> list[str]:
 
 
 def _near_names(classes: Sequence[str]) -> list[str]:
+    """A warning for names that differ in case, spaces or their Unicode form only."""
     spelt: dict[str, list[str]] = {}
     for name in classes:
-        spelt.setdefault("".join(name.casefold().split()), []).append(name)
+        spelt.setdefault("".join(composed(name).casefold().split()), []).append(name)
     return [
-        f"{' and '.join(names)} count as {len(names)} classes. If they mean the same, spell them alike."
+        f"{' and '.join(names)} count as {len(names)} classes"
+        + (
+            ", since some letters are in different Unicode forms"
+            * (len(set(map(composed, names))) < len(names))
+        )
+        + ". If they mean the same, spell them alike."
         for names in spelt.values()
         if len(names) > 1
     ]

@@ -14,7 +14,7 @@ from relmask.data.decoding import read_pixels
 from relmask.data.duplicates import fingerprint, look_alikes
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import SPLITS, assign
-from relmask.data.truth import has_truth
+from relmask.data.truth import has_truth, missing_masks
 from relmask.errors import DataError, ImageError
 from relmask.progress import Progress, silent
 
@@ -108,9 +108,9 @@ def survey(
     Raises:
         DataError: there is nothing to survey.
     """
-    index = read_index(data, clean)
+    index = read_index(data, clean, warn=False)
     drawn = resplit is not None or not any(sample.split for sample in index.samples)
-    warnings: list[str] = []
+    warnings = [*index.left_out, *missing_masks(index.samples)]
     try:
         split = assign(index, seed=seed, resplit=resplit)
         index = split.index

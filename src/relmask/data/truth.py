@@ -12,6 +12,7 @@ from relmask.arrays import ByteArray, IntegerArray
 from relmask.data.decoding import image_size
 from relmask.data.index import Drawing, Index, Sample
 from relmask.data.mask_files import read_inside, read_values
+from relmask.data.names import absent
 from relmask.data.problems import listed
 from relmask.errors import ImageError
 
@@ -19,13 +20,28 @@ from relmask.errors import ImageError
 def has_truth(sample: Sample) -> bool:
     """Whether it is known where the defects are: clean, or with a mask."""
     if isinstance(sample.mask, Path):
-        return not sample.labels or sample.mask.is_file()
+        return not sample.labels or not absent(sample.mask)
     return not sample.labels or sample.mask is not None
 
 
 def has_mask(sample: Sample) -> bool:
     """Whether a mask is named for it, whatever it says; nothing is opened."""
     return sample.mask is not None
+
+
+def missing_masks(samples: Iterable[Sample]) -> list[str]:
+    """A warning if masks are named for samples, and are not there."""
+    missing = [
+        f"{sample.mask}: {reason} (mask of {sample.name})"
+        for sample in samples
+        if isinstance(sample.mask, Path) and (reason := absent(sample.mask))
+    ]
+    if not missing:
+        return []
+    return [
+        f"Masks that are named and not there ({len(missing)}):\n{listed(missing)}\n"
+        "Correct the column mask; its paths are relative to the CSV."
+    ]
 
 
 def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
@@ -45,7 +61,7 @@ def mask_cell(sample: Sample) -> str:
 
 
 def legible(samples: Iterable[Sample], index: Index) -> list[Sample]:
-    """The samples but for those whose masks cannot be read; warns of these."""
+    """The samples but for those whose masks cannot be read; warns of these, and of masks that are missing."""
     kept, broken = [], []
     for sample in samples:
         try:
@@ -54,6 +70,8 @@ def legible(samples: Iterable[Sample], index: Index) -> list[Sample]:
             kept.append(sample)
         except ImageError as error:
             broken.append(str(error))
+    for said in missing_masks(kept):
+        warnings.warn(said, stacklevel=2)
     if broken:
         warnings.warn(f"{len(broken)} masks cannot be read:\n{listed(broken)}", stacklevel=2)
     return kept

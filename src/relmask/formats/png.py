@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from relmask.data.decoding import image_size
-from relmask.data.layouts import images, mask_values
+from relmask.data.folders import images
+from relmask.data.layouts import mask_values
 from relmask.data.mask_files import read_values
 from relmask.data.tables import Row, read_table
 from relmask.errors import DataError, ImageError
