@@ -1,12 +1,10 @@
-"""What decoders give: everything that a file says about its pixels, before anybody cuts or scales it."""
+"""A decoded picture: all that its file says about the pixels, before anybody cuts or scales them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from relmask.arrays import Pixels
+from relmask.arrays import AnyArray, Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +19,9 @@ class Decoded:
         ignored: how many channels a TIFF has beside those of its colours and alpha.
     """
 
-    values: NDArray[Any]
-    alpha: NDArray[Any] | None = None
-    indices: NDArray[Any] | None = None
+    values: AnyArray
+    alpha: AnyArray | None = None
+    indices: AnyArray | None = None
     lossy: bool = False
     ignored: int = 0
 

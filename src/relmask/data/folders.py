@@ -1,4 +1,4 @@
-"""What lies below a folder: pictures, and what is no picture."""
+"""Pictures below a folder, and all else that lies there."""
 
 import os
 from collections import Counter
@@ -34,7 +34,7 @@ class Contents:
 
 
 def contents(folder: Path) -> Contents:
-    """What lies in a folder and its sub-folders.
+    """Everything in a folder and its sub-folders.
 
     Raises:
         DataError: a folder may not be read.
@@ -82,17 +82,17 @@ def _refusal(error: OSError) -> str:
 
 
 def left_out(folder: Path, found: Contents, bare: Collection[Path]) -> list[str]:
-    """What a user should know of files that are left out: a warning of each kind.
+    """Warnings of files that are left out, one for each kind.
 
     Args:
         folder: DATA.
-        found: what is in it.
+        found: contents of DATA.
         bare: folders of it that ought to hold pictures, and hold none.
     """
     warnings = []
     unread: dict[Path, list[Path]] = {place: [] for place in sorted(bare)}
     for path in found.others:
-        place = next((above for above in path.parents if above in bare), None)
+        place = next((above for above in path.parents if above in bare), None) if bare else None
         if place or path.suffix.lower() not in _BESIDE:
             unread.setdefault(place or path.parent, []).append(path)
     lines = {place: f"{_below(place, folder)}: {_kinds(paths)}" for place, paths in unread.items()}

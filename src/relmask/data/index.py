@@ -82,7 +82,7 @@ class Index:
     left_out: tuple[str, ...] = ()
 
     def part(self, split: str) -> tuple[Sample, ...]:
-        """The samples of one split."""
+        """The samples of one split, sorted by name."""
         return tuple(sample for sample in self.samples if sample.split == split)
 
     @cached_property
@@ -105,7 +105,7 @@ def read_index(data: Path, clean: str | None = None, usual: str | None = None, *
         data: file or folder.
         clean: name of the class without defects; without it, `usual` if some picture has it, else the one
             present of ok, good, free, normal, clean (in any case).
-        usual: what a run calls it.
+        usual: name that a run has for the clean class.
         warn: warn of what is left out; `Index.left_out` says it anyway.
 
     Raises:

@@ -106,7 +106,7 @@ def split_labels(cell: str) -> frozenset[str]:
 
 
 def mask_values(table: Path) -> dict[int, str]:
-    """What classes.csv (value,label) says about the values in masks; empty where there is no such file.
+    """Label of each value in masks, from a classes.csv (value,label); empty where there is no such file.
 
     Raises:
         DataError: a value that is no number from 0 to 65535 or is named twice, or no label.
@@ -142,7 +142,7 @@ def from_mvtec(folder: Path) -> Found:
     """
     truth = folder / "ground_truth"
     masks = {_mask_key(path.relative_to(truth)): path for path in images(truth)}
-    entries, warnings, loose = [], [], []
+    entries, warnings, loose, used = [], [], [], set[str]()
     for part in ("train", "validation", "test"):
         found = contents(folder / part)
         for path in found.pictures:
@@ -150,20 +150,21 @@ def from_mvtec(folder: Path) -> Found:
             if len(below.parts) == 1:
                 loose.append(f"{part}/{below}")
                 continue
-            mask = masks.pop(_key(below), None) if part == "test" else None
+            mask = masks.get(_key(below)) if part == "test" else None
+            if mask:
+                used.add(_key(below))
             entries.append(Entry(path, split_labels(below.parts[0]), mask=mask))
         warnings += left_out(folder, found, _bare(folder / part, found, 1))
-    unused = [path.relative_to(folder).as_posix() for path in masks.values()]
-    for paths, what, advice in (
-        (
-            loose,
-            "Pictures in {} without a class, which are left out",
-            "Move each into the folder of its class.",
-        ),
-        (unused, "Masks in {} without a picture in test", "Name each as its picture, with or without _mask."),
-    ):
-        if paths:
-            warnings.append(f"{what.format(folder)} ({len(paths)}):\n{listed(paths)}\n{advice}")
+    if loose:
+        warnings.append(
+            f"Pictures in {folder} without a class, which are left out ({len(loose)}):\n{listed(loose)}\n"
+            "Move each into the folder of its class."
+        )
+    if unused := [path.relative_to(folder).as_posix() for key, path in masks.items() if key not in used]:
+        warnings.append(
+            f"Masks in {folder} without a picture in test ({len(unused)}):\n{listed(unused)}\n"
+            "Name each as its picture, with or without _mask."
+        )
     return _legible(folder, entries, warnings)
 
 
@@ -204,7 +205,8 @@ def from_folders(folder: Path) -> Found:
 
 def _bare(folder: Path, found: Contents, depth: int) -> set[Path]:
     """Folders down to a depth that ought to hold pictures and hold none; not those inside of others."""
-    held = {above for picture in found.pictures for above in picture.parents}
+    parents = {picture.parent for picture in found.pictures}
+    held = {above for parent in parents for above in (parent, *parent.parents)}
     bare = {
         path for path in found.folders if len(path.relative_to(folder).parts) <= depth and path not in held
     }
@@ -212,16 +214,19 @@ def _bare(folder: Path, found: Contents, depth: int) -> set[Path]:
 
 
 def _legible(folder: Path, entries: Sequence[Entry], warnings: Sequence[str]) -> Found:
-    """What was found but for pictures whose names no table can hold, of which it warns."""
-    odd = [repr(name) for entry in entries if not is_text(name := entry.path.relative_to(folder).as_posix())]
+    """All that was found but for pictures whose names no table can hold, which get a warning."""
+    odd = {
+        entry: repr(name)
+        for entry in entries
+        if not is_text(name := entry.path.relative_to(folder).as_posix()) or not entry.labels
+    }
     if not odd:
         return Found(tuple(entries), tuple(warnings))
     said = (
-        f"Names in {folder} that no table can hold; the pictures are left out ({len(odd)}):\n{listed(odd)}\n"
-        "Rename them in valid UTF-8, on one line."
+        f"Names in {folder} that no table can hold; the pictures are left out ({len(odd)}):\n"
+        f"{listed(list(odd.values()))}\nRename them in valid UTF-8, on one line; a class needs a letter."
     )
-    kept = [entry for entry in entries if is_text(entry.path.relative_to(folder).as_posix())]
-    return Found(tuple(kept), (*warnings, said))
+    return Found(tuple(entry for entry in entries if entry not in odd), (*warnings, said))
 
 
 def _suspect(folder: Path, tops: Iterable[str]) -> None:

@@ -6,14 +6,13 @@ else is refused by name: a mask that is inverted, empty or full by mistake would
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from relmask.arrays import IntegerArray, Mask
+from relmask.arrays import AnyArray, IntegerArray, Mask
 from relmask.data.decoded import Decoded
 from relmask.data.decoding import decode, frames
 from relmask.errors import ImageError
@@ -113,9 +112,9 @@ def _decode(path: Path) -> Decoded:
     return decoded
 
 
-def _levels(decoded: Decoded, path: Path) -> NDArray[Any]:
+def _levels(decoded: Decoded, path: Path) -> AnyArray:
     """How bright each pixel is (H, W): its highest channel, of the type that the file has; NaN is 0."""
-    level: NDArray[Any] = decoded.values if decoded.values.ndim == 2 else decoded.values.max(axis=2)
+    level: AnyArray = decoded.values if decoded.values.ndim == 2 else decoded.values.max(axis=2)
     if level.dtype.kind == "f":
         known = np.nan_to_num(level, nan=0, posinf=np.inf, neginf=-np.inf)
         if np.isinf(known).any():
@@ -134,7 +133,7 @@ def _top(decoded: Decoded) -> float:
     return float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
 
 
-def _least_inside(decoded: Decoded, level: NDArray[Any]) -> float:
+def _least_inside(decoded: Decoded, level: AnyArray) -> float:
     """The least value that is inside; no value below that of a bit is, so 1 means any but 0."""
     if level.dtype.kind == "f":
         return 0.5
@@ -153,13 +152,13 @@ def _varies(decoded: Decoded) -> bool:
     return bool(spread > allowed) or (decoded.alpha is not None and bool(np.ptp(decoded.alpha)))
 
 
-def _has_even_grey(level: NDArray[Any], top: float) -> bool:
+def _has_even_grey(level: AnyArray, top: float) -> bool:
     """Whether some area is neither black nor white. Borders, which are grey too, are not even."""
     low, high = ndimage.minimum_filter(level, _SIDE), ndimage.maximum_filter(level, _SIDE)
     return bool(((high - low <= _EVEN * top) & (low > _GREY[0] * top) & (high < _GREY[1] * top)).any())
 
 
-def _contradict(indices: NDArray[Any], colours: NDArray[Any], inside: Mask, visible: Mask) -> bool:
+def _contradict(indices: AnyArray, colours: AnyArray, inside: Mask, visible: Mask) -> bool:
     """Whether index 0 is another background than black. Of black and one other grey, black is outside."""
     if (inside == (visible & (indices != 0))).all():
         return False
@@ -167,7 +166,7 @@ def _contradict(indices: NDArray[Any], colours: NDArray[Any], inside: Mask, visi
     return not (len(used) == 2 and not used[0].any() and len(set(used[1].tolist())) == 1)
 
 
-def _greys_mean_classes(indices: NDArray[Any], colours: NDArray[Any], named: Collection[int]) -> bool:
+def _greys_mean_classes(indices: AnyArray, colours: AnyArray, named: Collection[int]) -> bool:
     """Whether the colours of a palette are greys other than their indices, and both are named."""
     greys = colours[:, :, 0]
     if (colours != greys[:, :, None]).any() or (greys == indices).all():

@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
-from relmask.arrays import Pixels
+from relmask.arrays import ByteArray, Pixels
 from relmask.data.decoding import read_pixels
 from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.problems import refuse
@@ -60,7 +59,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Patches:
-    """What was cut.
+    """The patches that were cut, and the pictures that gave none.
 
     Attributes:
         out: the folder, usable as DATA.
@@ -115,7 +114,7 @@ def cut_patches(
     as they are, in 8-bit PNG or, where they hold more, in TIFF. What an interrupted cut wrote is used again.
 
     Args:
-        data: as `read_index` takes it, with masks.
+        data: CSV or folder as `read_index` takes it, with masks.
         out: folder for the patches.
         size: side of a patch in pixels.
         stride: step from patch to patch; by default they lie side by side.
@@ -175,7 +174,7 @@ def cut_patches(
     )
 
 
-def label_window(truth: NDArray[np.uint8], least: int, classes: tuple[str, ...]) -> frozenset[str] | None:
+def label_window(truth: ByteArray, least: int, classes: tuple[str, ...]) -> frozenset[str] | None:
     """Labels of a window of true classes; empty = clean, None = fewer than `least` of a class.
 
     Example:

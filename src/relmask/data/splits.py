@@ -38,7 +38,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class SplitLine:
-    """What split.csv keeps of a sample."""
+    """Line of split.csv: what a run keeps of a sample."""
 
     labels: frozenset[str]
     group: str
@@ -61,7 +61,7 @@ def assign(
 
     Args:
         index: the samples.
-        seed: of the draw.
+        seed: random seed of the draw.
         resplit: draw anew, whatever DATA states.
         for_labels: refuse labels that nothing can be learned from.
 
@@ -107,7 +107,7 @@ def draw(strata: Mapping[str, Collection[str]], shares: Mapping[str, float], see
     Args:
         strata: labels of each key.
         shares: share of the keys that each split should get.
-        seed: of the order in which keys are drawn.
+        seed: random seed of the order in which keys are drawn.
     """
     order = sorted(strata, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
     members: dict[str, list[str]] = defaultdict(list)
@@ -174,7 +174,7 @@ def write_split(split: Split, path: Path) -> None:
 
 
 def read_split(path: Path) -> dict[str, SplitLine]:
-    """What `write_split` wrote, by name.
+    """Lines that `write_split` wrote, by name of the picture.
 
     Raises:
         DataError: the file is not there, or is not a split.csv.
@@ -189,9 +189,9 @@ def placed(samples: Sequence[Sample], lines: Mapping[str, SplitLine], default: s
     """Where a run's pictures and others belong, so that none is judged by what was learned from it.
 
     Args:
-        samples: of some data.
+        samples: pictures of any data.
         lines: the run's split.csv by name, which decides for a picture that it knows, in any Unicode form.
-        default: of a picture that nothing places.
+        default: split of a picture that nothing places.
 
     Returns:
         A split for each sample: the run's, by name; else the data's own; else that of the run's pictures of

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
+from relmask.arrays import AnyArray
 from relmask.data.decoded import Decoded
 from relmask.errors import ImageError
 
 ORIENTATION = 0x0112
-"""Tag of TIFF and of EXIF data."""
+"""Number of the tag that turns a picture, in TIFF and in EXIF data."""
 _BITS_PER_SAMPLE = 258
 _COMPRESSION = 259
 _PHOTOMETRIC = 262
@@ -32,7 +32,7 @@ _LOSSY = frozenset({6, 7, 22610, 33003, 33004, 33005, 34712, 34892, 34934, 50001
 
 
 def is_tiff(path: Path) -> bool:
-    """Whether its name says so."""
+    """Whether the name of a file ends as that of a TIFF."""
     return path.suffix.lower() in (".tif", ".tiff")
 
 
@@ -101,14 +101,14 @@ def decode_tiff(path: Path) -> Decoded:
     return Decoded(values, alpha, lossy=lossy, ignored=ignored)
 
 
-def from_white(values: NDArray[Any], bits: int) -> NDArray[Any]:
+def from_white(values: AnyArray, bits: int) -> AnyArray:
     """Values that count from white, as values that count from black."""
     black = 2**bits - 1 if values.dtype.kind == "u" else 1
-    turned: NDArray[Any] = ~values if values.dtype == bool else values.dtype.type(black) - values
+    turned: AnyArray = ~values if values.dtype == bool else values.dtype.type(black) - values
     return turned
 
 
-def _printed(inks: NDArray[Any]) -> NDArray[Any]:
+def _printed(inks: AnyArray) -> AnyArray:
     """Cyan, magenta, yellow and black (H, W, 4) as RGB (H, W, 3) of the same type."""
     top = np.iinfo(inks.dtype).max if inks.dtype.kind in "ui" else 1
     left = top - inks.astype(np.float64)
@@ -116,7 +116,7 @@ def _printed(inks: NDArray[Any]) -> NDArray[Any]:
     return (shown.round() if top > 1 else shown).astype(inks.dtype)
 
 
-def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+def _turned(pixels: AnyArray, orientation: int) -> AnyArray:
     """Pixels (H, W, ...) turned as an orientation of TIFF or EXIF, 1 to 8, says."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

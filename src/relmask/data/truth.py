@@ -18,14 +18,14 @@ from relmask.errors import ImageError
 
 
 def has_truth(sample: Sample) -> bool:
-    """Whether it is known where the defects are: clean, or with a mask."""
+    """Whether it is known where the defects of a sample are: it is clean, or its mask is there."""
     if isinstance(sample.mask, Path):
         return not sample.labels or not absent(sample.mask)
     return not sample.labels or sample.mask is not None
 
 
 def has_mask(sample: Sample) -> bool:
-    """Whether a mask is named for it, whatever it says; nothing is opened."""
+    """Whether a mask is named for a sample, whatever it says; nothing is opened."""
     return sample.mask is not None
 
 
@@ -56,7 +56,7 @@ def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
 
 
 def mask_cell(sample: Sample) -> str:
-    """What the mask column of a CSV says of a sample: the path of its mask; empty where there is no file."""
+    """Cell of the mask column of a CSV: the path of the sample's mask, or empty where there is no file."""
     return str(sample.mask) if isinstance(sample.mask, Path) else ""
 
 
