@@ -150,8 +150,12 @@ def test_other_peoples_files_are_never_overwritten(data: Path, tmp_path: Path) -
         cut_patches(data, data, SIDE, overwrite=True)
     assert files(data) == before
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutError):
+    with pytest.raises(OutError, match=r"Cannot use .*file for patches: Not a directory"):
         cut_patches(data, tmp_path / "file", SIDE)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "patches.json").write_text("{")
+    with pytest.raises(OutError, match=r"patches\.json is damaged"):
+        cut_patches(data, tmp_path / "damaged", SIDE)
 
 
 def test_what_cannot_be_cut_is_listed(data: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def from_csv(table: Path) -> Found:
 def _wrong(row: Row, entry: Entry, has_splits: bool) -> Iterable[str]:
     for column in ("image", "label", "group", "mask"):
         if not is_text(row[column]):
-            yield f"the {column} {row[column]!r} has a line break, or what is no text"
+            yield f"the {column} {row[column][:40]!r} has a line break, or what is no text"
     if not row["image"]:
         yield "no image"
     elif is_text(row["image"]) and (reason := absent(entry.path)):

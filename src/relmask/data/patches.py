@@ -22,7 +22,7 @@ from relmask.data.problems import refuse
 from relmask.data.tiles import Window, windows
 from relmask.data.truth import has_truth, missing_masks, read_truth
 from relmask.errors import DataError, ImageError, OutError, UsageError
-from relmask.files import whole, write_csv, write_json
+from relmask.files import reason, whole, write_csv, write_json
 from relmask.progress import Progress, silent
 
 CLEAN = "ok"
@@ -135,8 +135,8 @@ def cut_patches(
     known = [sample for sample in index.samples if has_truth(sample)]
     missing = missing_masks(index.samples)
     if not any(sample.labels for sample in known):
-        reason = "\n".join(missing) or "Name masks in its index.csv, column mask."
-        raise DataError(f"No defective picture in {index.root} has a mask. {reason}")
+        advice = "\n".join(missing) or "Name masks in its index.csv, column mask."
+        raise DataError(f"No defective picture in {index.root} has a mask. {advice}")
     for warning in missing:
         warnings.warn(warning, stacklevel=2)
     clean = index.clean or CLEAN
@@ -254,8 +254,10 @@ def _prepare(out: Path, settings: dict[str, object], overwrite: bool) -> None:
                 )
             (out / "index.csv").unlink(missing_ok=True)
             shutil.rmtree(out / _PICTURES, ignore_errors=True)
-    except (OSError, ValueError, AttributeError) as error:
-        raise OutError(f"Cannot use {out} for patches: {error}. Choose another folder.") from error
+    except OSError as error:
+        raise OutError(f"Cannot use {out} for patches: {reason(error)}") from error
+    except (ValueError, AttributeError) as error:
+        raise OutError(f"Cannot use {out} for patches: {path} is damaged. Choose another folder.") from error
     write_json(path, settings)
 
 
