@@ -3,8 +3,8 @@
 import warnings
 from pathlib import Path
 
+from relmask.data.folders import images
 from relmask.data.index import Index
-from relmask.data.layouts import images
 from relmask.data.truth import with_masks
 from relmask.errors import DataError
 from relmask.formats import format_of, png, read

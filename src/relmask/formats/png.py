@@ -12,8 +12,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from relmask.data.decoding import image_size, read_values
-from relmask.data.layouts import images, mask_values
+from relmask.data.decoding import image_size
+from relmask.data.folders import images
+from relmask.data.layouts import mask_values
+from relmask.data.mask_files import read_values
 from relmask.data.tables import Row, read_table
 from relmask.errors import DataError, ImageError
 from relmask.files import write_csv
@@ -143,12 +145,7 @@ def _mask(image: str, mask: Path, values: dict[int, str]) -> Annotation:
 
 
 def _regions(mask: Path, names: dict[int, str], size: Size) -> Iterator[Region]:
-    try:
-        values, lossy = read_values(mask)
-    except Exception as error:  # decoders raise whatever a damaged file leads them to
-        raise ImageError(f"{mask}: the mask cannot be read ({error}). Save it again as PNG.") from error
-    if lossy:
-        raise ImageError(f"{mask}: JPEG does not keep the values of a mask. Save it as PNG.")
+    values = read_values(mask, names)
     for value in np.unique(values[values != 0]).tolist():
         if value not in names:
             raise ImageError(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from relmask.data.decoding import image_size, opened
-from relmask.data.layouts import images
+from relmask.data.folders import images
 from relmask.errors import DataError, ImageError, OutError
 from relmask.files import printable, whole, write_text
 from relmask.formats.annotation import Annotation, Annotations, Picture, Region, Size

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relmask.data.decoding import image_size
-from relmask.data.layouts import images as find_images
+from relmask.data.folders import images as find_images
 from relmask.errors import DataError
 from relmask.formats import Annotation, Annotations, find_formats, read
 from relmask.formats.matching import match

@@ -100,7 +100,8 @@ def write_story(
         progress: called after every picture that is segmented.
     """
     classes, calibration = run.metadata.classes, run.metadata.calibration
-    sections = [text("Read this first", *split.warnings, warning=True)] if split.warnings else []
+    said = (*split.index.left_out, *split.warnings)
+    sections = [text("Read this first", *said, warning=True)] if said else []
     sections += [_summary(history, judged), _split_table(split), _curves(history, judged, calibration)]
     if judged:
         sections.append(confusion(judged, classes))

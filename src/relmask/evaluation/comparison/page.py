@@ -73,7 +73,7 @@ PICTURES = "Thresholds as in the first table. A method that stopped for time lac
 
 
 def _warnings(bench: Bench) -> list[Section]:
-    found = list(bench.split.warnings)
+    found = [*bench.split.index.left_out, *bench.split.warnings]
     if not bench.split.grouped:
         found.insert(0, "Leaky: the same part may lie in training and in test, every figure is too good.")
     return [text("Read this first", *found, warning=True)] if found else []
