@@ -8,6 +8,7 @@ from relmask.data.index import Index
 from relmask.data.truth import with_masks
 from relmask.errors import DataError
 from relmask.formats import format_of, png, read
+from relmask.formats.annotation import composed
 from relmask.formats.matching import match
 
 
@@ -37,7 +38,8 @@ def corrected(index: Index, path: Path) -> Index:
     if not pictures:
         raise DataError(f"{path} holds predictions only. Export it again when a person has corrected them.")
     used = {label for picture in pictures for label in picture.labels or ()}
-    if unknown := sorted(used.difference(index.classes)):
+    known = {composed(label) for label in index.classes}
+    if unknown := sorted(label for label in used if composed(label) not in known):
         raise DataError(
             f"{path} has the classes {', '.join(unknown)}, but {index.root} has {', '.join(index.classes)}. "
             "Rename the ones or the others."

@@ -25,7 +25,8 @@ from pydantic import BaseModel, Field
 
 from relmask.errors import UsageError
 from relmask.formats import Picture
-from relmask.formats.label_studio import config, name_of, prediction
+from relmask.formats.addresses import name_of
+from relmask.formats.label_studio import config, prediction
 from relmask.inference.segmenter import Segmentation
 
 MOST_CONFIG = 2**20
