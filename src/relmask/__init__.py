@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from relmask import lrp
     from relmask.inspection import Converted, Explained, Outcome, convert_files, explain_files, segment_files
-    from relmask.lrp.once import explain
+    from relmask.lrp.explain import explain
     from relmask.segmenter import Run, Segmentation, Segmenter, load
     from relmask.training.distil import distil
     from relmask.training.train import train
@@ -29,7 +29,7 @@ _HOMES = {
     "Segmenter": "relmask.segmenter",
     "convert_files": "relmask.inspection",
     "distil": "relmask.training.distil",
-    "explain": "relmask.lrp.once",
+    "explain": "relmask.lrp.explain",
     "explain_files": "relmask.inspection",
     "load": "relmask.segmenter",
     "segment_files": "relmask.inspection",

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from relmask.lrp.affine import PLAIN, Layer
-from relmask.lrp.linear import Convolution, Linear, Matrix, TransposedConvolution
+from relmask.lrp.instructions import Apply, Tape
+from relmask.lrp.linear_maps import Convolution, Linear, Matrix, TransposedConvolution
 from relmask.lrp.rules import Rule
-from relmask.lrp.steps import Apply, Tape
 
 
 @dataclass(frozen=True)

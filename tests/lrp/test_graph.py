@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from relmask.errors import UnsupportedModel
 from relmask.lrp.graph import capture
-from relmask.lrp.places import path
+from relmask.lrp.module_paths import path
 
 
 class Positions(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from relmask.lrp import Rule, ZBox
-from relmask.lrp.linear import CONVOLVE, SPREAD, Convolution, Matrix, TransposedConvolution
+from relmask.lrp.linear_maps import CONVOLVE, SPREAD, Convolution, Matrix, TransposedConvolution
 from tests.lrp.dense import Case
 from tests.lrp.test_rules import RULES, shared
 

@@ -8,7 +8,7 @@ Knows networks and tensors, no images, files or masks.
 
 from relmask.lrp import composites
 from relmask.lrp.affine import stabilise
-from relmask.lrp.attribution import LRP
+from relmask.lrp.captum_api import LRP
 from relmask.lrp.compiler import Explainer, Explanation, compile
 from relmask.lrp.composites import Composite, first_layer, kind, module
 from relmask.lrp.ledger import Entry, Ledger

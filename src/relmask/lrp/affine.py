@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from relmask.lrp.linear import Linear
+from relmask.lrp.linear_maps import Linear
 
 EPSILON = 1e-6
 

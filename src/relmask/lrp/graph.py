@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from relmask.errors import UnsupportedModel, UsageError
 from relmask.lrp.decompositions import decompositions
-from relmask.lrp.places import mark_outputs, outputs
+from relmask.lrp.module_paths import mark_outputs, outputs
 from relmask.lrp.rewrites import (
     absorb_pads,
     compute_constants,

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from relmask.lrp.analysis import Facts
 from relmask.lrp.composites import Composite
-from relmask.lrp.facts import Facts
 from relmask.lrp.graph import Captured
+from relmask.lrp.instructions import Apply, Instruction, Tape
 from relmask.lrp.ledger import Entry, Ledger
-from relmask.lrp.plan import plan
-from relmask.lrp.steps import Apply, Instruction, Tape
+from relmask.lrp.lowering import plan
 
 CACHE = 16 * 2**20
 """Bytes of the largest tensor for which explaining was fastest on CPUs with a last cache of 32 MiB."""

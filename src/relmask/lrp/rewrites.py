@@ -8,10 +8,10 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.fx import Graph, Node
 
+from relmask.lrp.module_paths import replace
 from relmask.lrp.operators import LAYERS, OPERATORS, arguments, holds_tensors, tensor_inputs
 from relmask.lrp.operators.activations import LOG_SOFTMAX
 from relmask.lrp.operators.table import aten
-from relmask.lrp.places import replace
 
 Constants = dict[Node, Tensor]
 

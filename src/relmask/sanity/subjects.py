@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from relmask.lrp.cascade import Cascade, Seen
+from relmask.lrp.randomise import Cascade, Seen
 from relmask.masks.refinement import smooth
 from relmask.reader import Reader, composite_of
 from relmask.segmenter import Run

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from relmask.lrp.linear import Convolution, Linear, Matrix, TransposedConvolution
+from relmask.lrp.linear_maps import Convolution, Linear, Matrix, TransposedConvolution
 from relmask.lrp.operators.table import aten
 
 

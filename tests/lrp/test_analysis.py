@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.nn import functional as F
 
-from relmask.lrp.facts import Facts
+from relmask.lrp.analysis import Facts
 from relmask.lrp.graph import capture
-from relmask.lrp.places import path
+from relmask.lrp.module_paths import path
 
 
 class Model(nn.Module):

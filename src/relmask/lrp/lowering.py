@@ -9,13 +9,13 @@ from torch.fx import Node
 
 from relmask.errors import UnsupportedModel, UnsupportedOperator, UsageError
 from relmask.lrp.affine import PLAIN, Layer
+from relmask.lrp.analysis import Facts
 from relmask.lrp.composites import Composite, Place
-from relmask.lrp.facts import Facts
+from relmask.lrp.instructions import Apply, Call, Instruction, Pick, Ref
+from relmask.lrp.module_paths import line, path, place
 from relmask.lrp.operators import LAYERS, OPERATORS, arguments, tensor_inputs
 from relmask.lrp.operators.activations import LOG_SOFTMAX
-from relmask.lrp.places import line, path, place
 from relmask.lrp.rules import Ratio, Rule, Sharing
-from relmask.lrp.steps import Apply, Call, Instruction, Pick, Ref
 
 Chosen = Mapping[Node, Rule | Sharing]
 

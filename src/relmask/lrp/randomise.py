@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from relmask.lrp.affine import Affine
+from relmask.lrp.analysis import Facts
 from relmask.lrp.composites import Composite
-from relmask.lrp.facts import Facts
 from relmask.lrp.graph import capture
-from relmask.lrp.places import path
+from relmask.lrp.instructions import Apply
+from relmask.lrp.module_paths import path
 from relmask.lrp.program import Program
-from relmask.lrp.steps import Apply
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from relmask import lrp
-from relmask.lrp.cascade import Cascade
 from relmask.lrp.composites import Composite, epsilon_plus, kind
+from relmask.lrp.randomise import Cascade
 from relmask.lrp.rules import Flat
 
 FLAT = Composite("flat", ((kind("convolution"), Flat()), (kind("linear"), Flat())))
