@@ -11,7 +11,7 @@ from relmask.lrp.affine import stabilise
 from relmask.lrp.captum_api import LRP
 from relmask.lrp.compiler import Explainer, Explanation, compile
 from relmask.lrp.composites import Composite, first_layer, kind, module
-from relmask.lrp.ledger import Entry, Ledger
+from relmask.lrp.ledger import Ledger, LedgerEntry
 from relmask.lrp.neurons import Neuron, strongest
 from relmask.lrp.operators import Operator, Outline, Step, sum_to
 from relmask.lrp.operators import operator as register
@@ -35,13 +35,13 @@ __all__ = [
     "AlphaBeta",
     "Composite",
     "Contrast",
-    "Entry",
     "Epsilon",
     "Explainer",
     "Explanation",
     "Flat",
     "Gamma",
     "Ledger",
+    "LedgerEntry",
     "Magnitude",
     "Neuron",
     "Operator",

@@ -50,11 +50,13 @@ def batch(images: Tensor) -> Tensor:
     """
     if not isinstance(images, Tensor):
         raise UsageError(f"{IMAGES}; got {_described(images)}.{_advice(images)}")
-    if images.layout is not torch.strided or images.is_nested:
-        raise UsageError(f"{IMAGES}; got a sparse or nested tensor.")
+    if images.is_nested or images.layout is not torch.strided or images.is_meta:
+        raise UsageError(f"{IMAGES}; got a tensor that is sparse, nested or on the device 'meta'.")
     if not images.is_floating_point():
-        scale = " Divide integers by the largest value, as in images.float() / 255, then normalise."
-        raise UsageError(f"{IMAGES}; got {images.dtype}.{scale}")
+        raise UsageError(
+            f"{IMAGES}; got {images.dtype}. Bring integers to floats by their largest value, as in "
+            "images.float() / 255, then normalise them."
+        )
     if images.ndim < 2 or 0 in images.shape[1:]:
         raise UsageError(f"{IMAGES}; got a tensor of shape {tuple(images.shape)}.")
     return images

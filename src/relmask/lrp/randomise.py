@@ -1,34 +1,21 @@
-"""A model that forgets its layers from the top: does its relevance depend on what they learned?"""
+"""Cascading randomisation: does relevance depend on what the layers of a model learned?"""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
 from relmask.lrp.affine import Affine
-from relmask.lrp.analysis import Facts
-from relmask.lrp.composites import Composite
+from relmask.lrp.analysis import Analysis
+from relmask.lrp.compiler import Explanation
+from relmask.lrp.composites import Composite, as_composite
 from relmask.lrp.graph import capture
-from relmask.lrp.instructions import Apply
-from relmask.lrp.module_paths import path
+from relmask.lrp.instructions import ApplyLayer
+from relmask.lrp.module_paths import module_path
 from relmask.lrp.program import Program
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a model says of one image, and why.
-
-    Attributes:
-        outputs: (K,).
-        relevance: (H, W) of the class that was explained.
-        conserved: share of the start that arrived; not finite where there was none.
-    """
-
-    outputs: Tensor
-    relevance: Tensor
-    conserved: float
+from relmask.lrp.targets import Target, starting_relevance
 
 
 class Cascade:
@@ -38,67 +25,73 @@ class Cascade:
     with mean 0 and the standard deviation that they had, batch norm folded in.
 
     Args:
-        model: images (N, C, H, W) to outputs (N, K); it is copied, never changed.
+        model: images (N, C, H, W) to logits (N, K); it is copied, never changed.
         example: images of the size that will be judged, at least two.
-        composite: the rules.
+        composite: the name of a preset, or a `Composite`.
 
     Raises:
         UnsupportedModel, UnsupportedOperator, UsageError: as `compile`.
     """
 
-    def __init__(self, model: nn.Module, example: Tensor, composite: Composite) -> None:
+    def __init__(self, model: nn.Module, example: Tensor, composite: str | Composite) -> None:
         with torch.inference_mode(False), torch.no_grad():
             source = copy.deepcopy(model).eval().requires_grad_(False)
             self._captured = capture(source, example, (0,))
-            self._layers = Facts(self._captured).layers
+            self._layers = Analysis(self._captured).layers
             self._device = example.device
-            self.composite = composite
-            self._whole = Program(self._captured, composite).eval()
+            self.composite = as_composite(composite)
+            self._whole = Program(self._captured, self.composite).eval()
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Paths of the modules of all layers, first to last."""
-        return tuple(path(node) for node in self._layers)
+        return tuple(module_path(node) for node in self._layers)
 
-    def outputs(self, images: Tensor) -> Tensor:
-        """Outputs (N, K) of the whole model."""
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of the whole model."""
         with torch.no_grad():
             logits: Tensor = self._whole(images)[0]
             return logits
 
-    def explain(self, image: Tensor, target: int, forgotten: int = 0, seed: int = 0) -> Seen:
-        """An image (C, H, W), explained by the model without what its uppermost layers learned."""
-        program = self._without(forgotten, seed)
-        return self._explained(image, target, program, program)
+    def explain(self, images: Tensor, target: Target, redrawn: int = 0, seed: int = 0) -> Explanation:
+        """Explain images (N, C, H, W) by the model with its uppermost layers redrawn.
 
-    def explain_through(self, image: Tensor, target: int, forgotten: int, seed: int = 0) -> Seen:
-        """An image (C, H, W) that the whole model sees, explained through layers that forgot.
-
-        Activations and start are the whole model's, only the way back uses the redrawn weights. Relevance
-        that stays as it was does not depend on them.
+        Args:
+            images: of the example's size.
+            target: what to explain, see `targets.starting_relevance`.
+            redrawn: number of layers, counted from the last; 0 is the model as it is.
+            seed: of the new weights.
         """
-        return self._explained(image, target, self._whole, self._without(forgotten, seed))
+        program = self._with_redrawn(redrawn, seed)
+        return self._explained(images, target, program, program)
 
-    def _explained(self, image: Tensor, target: int, ahead: Program, back: Program) -> Seen:
+    def explain_through(self, images: Tensor, target: Target, redrawn: int, seed: int = 0) -> Explanation:
+        """Explain images (N, C, H, W) that the whole model sees through layers that were redrawn.
+
+        Activations and starting relevance are the whole model's, only the way back uses the redrawn weights.
+        Relevance that stays as it was does not depend on these weights.
+        """
+        return self._explained(images, target, self._whole, self._with_redrawn(redrawn, seed))
+
+    def _explained(self, images: Tensor, target: Target, ahead: Program, back: Program) -> Explanation:
         with torch.no_grad():
-            outputs, tape = ahead(image[None])
-            start = torch.zeros_like(outputs)
-            start[0, target] = outputs[0, target]
+            logits, tape = ahead(images)
+            start = starting_relevance(logits, target)
             if back is not ahead:
-                for step in map(_layer, back.layers):
-                    if step.name in tape.affines:
-                        known = tape.affines[step.name]
-                        step.layer.silent = False  # it was of other weights that negative outputs are lost
-                        tape.affines[step.name] = Affine(step.layer, known.x, known.pads)
-            relevance = back.back(tape, start)
-            return Seen(outputs[0], relevance[0].sum(0), float(relevance.sum() / start.sum()))
+                for layer in back.layers:
+                    assert isinstance(layer, ApplyLayer)
+                    if layer.name in tape.affines:
+                        met = tape.affines[layer.name]
+                        layer.layer.silent = False  # negative outputs were lost to other weights
+                        tape.affines[layer.name] = Affine(layer.layer, met.x, met.pads)
+            return Explanation.of(logits, start, back.back(tape, start))
 
-    def _without(self, forgotten: int, seed: int) -> Program:
-        if not forgotten:
+    def _with_redrawn(self, count: int, seed: int) -> Program:
+        if not count:
             return self._whole
         generator = torch.Generator().manual_seed(seed)
         constants = dict(self._captured.constants)
-        for node in self._layers[-forgotten:]:
+        for node in self._layers[-count:]:
             for source in node.args[1:3]:
                 if isinstance(source, Node) and source in constants:
                     constants[source] = _redrawn(constants[source], generator)
@@ -106,11 +99,6 @@ class Cascade:
         return program.eval().to(self._device)
 
 
-def _layer(step: nn.Module) -> Apply:
-    assert isinstance(step, Apply)
-    return step
-
-
 def _redrawn(value: Tensor, generator: torch.Generator) -> Tensor:
-    spread = float(value.std()) if value.numel() > 1 else 0.0
-    return (torch.randn(value.shape, generator=generator) * spread).to(value)
+    deviation = float(value.std()) if value.numel() > 1 else 0.0
+    return (torch.randn(value.shape, generator=generator) * deviation).to(value)
