@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from relmask import __version__
@@ -32,6 +33,8 @@ NOTHING = -3.0
 CHANCES = np.linspace(0.05, 0.95, 19)
 
 
+@torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
+@torch.enable_grad()
 def fit_unet(
     data: Path | str,
     out: Path | str,
