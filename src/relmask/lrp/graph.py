@@ -138,14 +138,14 @@ def capture(
 
 
 def _elements(node: Node) -> int:
-    """Number of elements of a node's value for the example; 0 where that is no tensor."""
+    """Number of elements of a node's value for the example; 0 if it is no tensor, or of unknown size."""
     value = node.meta.get("val")
-    return math.prod(map(_size, value.shape)) if isinstance(value, Tensor) else 0
+    return math.prod(size or 0 for size in _shape(value)) if isinstance(value, Tensor) else 0
 
 
-def _size(size: Any) -> int:  # noqa: ANN401 - a number, or torch's symbol for one
-    """The size of an axis for the example; 0 where it depends on values."""
-    return size if isinstance(size, int) else int(size.node.hint or 0)
+def _shape(value: Tensor) -> tuple[int | None, ...]:
+    """The shape for the example; None where a size depends on values."""
+    return tuple(size if isinstance(size, int) else size.node.hint for size in value.shape)
 
 
 def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> ExportedProgram:
@@ -187,22 +187,17 @@ def _logits(program: ExportedProgram, image: Node, output: OutputKey | None) -> 
             raise UsageError(reason) from None
     chosen: Any = returned
     value = chosen.meta.get("val") if isinstance(chosen, Node) else None
-    row_each = (
-        isinstance(value, Tensor)
-        and value.ndim > 0
-        and _size(value.shape[0]) == _size(image.meta["val"].shape[0])
-    )
+    images, found = _shape(image.meta["val"]), _shape(value) if isinstance(value, Tensor) else ()
+    row_each = found[:1] in ((images[0],), (None,))
     if isinstance(value, Tensor) and value.ndim == 1 and row_each:
         with program.graph.inserting_before(program.graph.output_node()):
             column: Node = program.graph.call_function(torch.ops.aten.unsqueeze.default, (chosen, 1))
         column.meta = {**chosen.meta, "val": value.unsqueeze(1)}
         return column
-    if not isinstance(value, Tensor) or value.ndim != 2 or not row_each or not _size(value.shape[1]):
-        found = _shape(value) if isinstance(value, Tensor) else _choices(returned)
-        images = _shape(image.meta["val"])
-        raise UnsupportedModel(
-            f"The model must return logits (N, K); it returns {found} for images of shape {images}."
-        )
+    if not isinstance(value, Tensor) or value.ndim != 2 or not row_each or found[1] == 0:
+        shapes = f"{found} for images of shape {images}"
+        given = shapes if isinstance(value, Tensor) else _choices(returned)
+        raise UnsupportedModel(f"The model must return logits (N, K); it returns {given}.")
     node: Node = chosen
     return node
 
@@ -220,10 +215,6 @@ def _choices(returned: Any) -> str:  # noqa: ANN401 - as nested as the model ret
     if isinstance(returned, Sequence):
         return f"{len(returned)} outputs: choose output=0 to {len(returned) - 1}"
     return "one tensor" if isinstance(returned, Node) else f"{returned}"
-
-
-def _shape(value: Tensor) -> tuple[int, ...]:
-    return tuple(map(_size, value.shape))
 
 
 def _constants(program: ExportedProgram) -> dict[Node, Tensor]:
