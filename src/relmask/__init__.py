@@ -2,7 +2,7 @@
 
     run = relmask.train("parts/", out="run")          # or relmask.load("run")
     result = run.segment("new/001.png")               # .mask .relevance .scores .label .components
-    relmask.explain(model, images, composite="epsilon_plus", target=3)
+    explanation = relmask.explain(model, images, target=3)  # .logits .relevance .conserved
 
 Names load on first use, so that importing relmask costs nothing.
 """

@@ -150,17 +150,20 @@ def _shape(value: Tensor) -> tuple[int | None, ...]:
 
 def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> ExportedProgram:
     sizes = {axis: Dim.AUTO for axis in axes}
+    advice = "Its forward must take images alone and must not branch on the values of tensors."
     try:
         with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its own internals
             program = export(model, (example.clone(),), dynamic_shapes=(sizes,) if sizes else None)
             if not understood(program.graph):
+                advice = (
+                    "It can be traced; what relmask puts in place of its compound operators does not fit it."
+                )
                 program = program.run_decompositions(dict(decompositions(known())))
     except Exception as error:  # whatever a model's own code can raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UnsupportedModel(
-            f"torch.export cannot trace {type(model).__name__}: {lines[0]}\n"
-            "Its forward must take images alone and must not branch on the values of tensors."
+            f"torch.export cannot trace {type(model).__name__}: {lines[0]}\n{advice}"
         ) from error
     return program
 

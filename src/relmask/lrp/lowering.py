@@ -16,6 +16,7 @@ from relmask.lrp.operators import LAYERS, OPERATORS, arguments, tensor_inputs
 from relmask.lrp.operators.activations import LOG_SOFTMAX
 from relmask.lrp.rules import Ratio, Rule, Sharing
 
+WEIGHTS = " (its weights are computed, and relmask could not compute them beforehand)"
 Rules = Mapping[Node, Rule | Sharing]
 
 
@@ -77,7 +78,8 @@ def _refuse(analysis: Analysis) -> None:
         )
     if analysis.unsupported:
         places = "\n".join(
-            f"  {label(node)}\n    {source_line(node)}".rstrip() for node in analysis.unsupported
+            f"  {label(node)}{WEIGHTS if node.target in LAYERS else ''}\n    {source_line(node)}".rstrip()
+            for node in analysis.unsupported
         )
         raise UnsupportedOperator(
             f"No rule for:\n{places}\nAdd them with relmask.lrp.register: docs/how-to/operator.md"
