@@ -2,7 +2,7 @@
 
     run = relmask.train("parts/", out="run")          # or relmask.load("run")
     result = run.segment("new/001.png")               # .mask .relevance .scores .label .components
-    relmask.explain(model, images, composite="epsilon_plus", target=3)
+    explanation = relmask.explain(model, images, target=3)  # .logits .relevance .conserved
 
 Names load on first use, so that importing relmask costs nothing.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relmask.inference.run import Run, load
     from relmask.inference.segmenter import Segmentation, Segmenter
     from relmask.jobs import Converted, Explained, Outcome, convert_files, explain_files, segment_files
-    from relmask.lrp.once import explain
+    from relmask.lrp.explain import explain
     from relmask.training.distil import distil
     from relmask.training.train import train
 
@@ -35,7 +35,7 @@ _HOMES = {
     "calibrate_heatmaps": "relmask.calibration.heatmaps",
     "convert_files": "relmask.jobs",
     "distil": "relmask.training.distil",
-    "explain": "relmask.lrp.once",
+    "explain": "relmask.lrp.explain",
     "explain_files": "relmask.jobs",
     "load": "relmask.inference.run",
     "segment_files": "relmask.jobs",

@@ -89,6 +89,13 @@ def test_masks_that_a_person_corrected_are_learned_from_and_it_is_said(
     assert not small(trained, parts, tmp_path / "none").metadata.saw_masks
 
 
+def test_a_student_learns_in_inference_mode(trained: Run, parts: Path, tmp_path: Path) -> None:
+    with torch.inference_mode():
+        teacher = relmask.load(trained.path)
+        student = distil(teacher, parts, tmp_path / "student", epochs=1, precision="32-true")
+    assert student.metadata.calibration is not None
+
+
 def test_a_stopped_student_goes_on(trained: Run, parts: Path, tmp_path: Path) -> None:
     def stop(task: str, done: int, total: int, note: str = "") -> None:
         if task == "calibrating":

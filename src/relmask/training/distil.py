@@ -37,6 +37,8 @@ AGREED = 0.5
 """Chance from which a student says that a pixel shows a class."""
 
 
+@torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
+@torch.enable_grad()
 def distil(
     run: Run,
     data: Path | str,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 
 from relmask import __version__
 from relmask.calibration.from_labels import choose_thresholds, even_odds
@@ -36,6 +37,8 @@ PROBABILITIES = np.linspace(0.05, 0.95, 19)
 """Levels that are tried."""
 
 
+@torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
+@torch.enable_grad()
 def fit_unet(
     data: Path | str,
     out: Path | str,
