@@ -191,8 +191,8 @@ def test_too_many_pictures_are_refused(colours: Run) -> None:
         ({"side": "0"}, "side"),
         ({"relevance": "perhaps"}, "relevance"),
         ({"thresholds": "{"}, "thresholds"),
-        ({"thresholds": '{"green": {"level": 0.1}}'}, "thresholds"),
-        ({"thresholds": '{"green": {"level": 0.1}}'}, "thresholds"),
+        ({"thresholds": '{"green": {"min_area": 9}}'}, "thresholds"),
+        ({"thresholds": '{"green": {"level": 0.1, "extent": 0.1}}'}, "thresholds"),
         ({"thresholds": '{"blue": {"level": 0.1}}'}, "blue"),
     ],
 )
@@ -213,7 +213,7 @@ def test_a_request_without_pictures_is_refused(client: httpx.Client) -> None:
 
 def test_thresholds_can_be_tried_without_saving_them(client: httpx.Client) -> None:
     image = picture(RED | GREEN)
-    high = {"red stain": {"level": 0.3}, "green": {"level": 0.3, "min_area": 16}}
+    high = {"red stain": {"level": 1.5}, "green": {"level": 0.3, "min_area": 16}}
     tried = only(client.post("/segment", files=sent(image), data={"thresholds": json.dumps(high)}))
     assert [part["label"] for part in tried["components"]] == ["green"]
     high["green"]["min_area"] = 17
@@ -235,8 +235,8 @@ def test_saved_thresholds_are_in_the_run_and_in_use(client: httpx.Client, colour
     assert written.by_hand
     assert not written.saw_masks
     green = written.classes["green"]
-    assert (green.seed, green.level, green.min_area, green.gate) == (0.25, 0.5, 40, 4)
-    assert written.classes["red stain"].seed == 0.5
+    assert (green.level, green.min_area, green.gate) == (0.5, 40, 4)
+    assert written.classes["red stain"].level == 0.3
     assert only(client.post("/segment", files=sent(picture(GREEN))))["label"] == "clean"
 
 
@@ -263,7 +263,7 @@ def test_a_run_that_cannot_be_written_says_so(
     answer = client.put("/thresholds", json={"green": {"level": 1}})
     assert answer.status_code == 507
     assert "disk is full" in answer.json()["detail"]
-    assert client.get("/run").json()["classes"][1]["thresholds"]["seed"] == 0.5
+    assert client.get("/run").json()["classes"][1]["thresholds"]["level"] == 0.3
 
 
 def test_health_and_openapi_tell_what_there_is(client: httpx.Client) -> None:

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from relmask.errors import UsageError
-from relmask.inference.segmenter import Run, Segmenter
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmenter
 from relmask.serve import Server, Settings, serve
 from tests.serve.conftest import RED, eventually, picture, png, sent
 
