@@ -121,7 +121,9 @@ class Cell:
             intensity=contender.model.spec.intensity,
         )
         metrics = measured.metrics(
-            split="test", grouped=split.grouped, threshold=threshold_scores(calibration)
+            split="test",
+            grouped=split.grouped,
+            threshold=threshold_scores(calibration, saw_masks=calibration.saw_masks),
         )
         return Row(
             method=self.name,
