@@ -183,7 +183,7 @@ def test_pictures_of_a_client_that_has_gone_are_not_segmented(
         following = two.submit(until_accepted, client)
         eventually(lambda: len(read) == 7)  # the place is free before anything else is segmented
         opened.set()
-        assert staying.result().json()["images"][0]["label"] == "defect"
+        assert staying.result().json()["images"][0]["status"] == "defect"
         assert following.result().status_code == 200
     assert segmented == [SIZE, SIZE]
 

@@ -1,3 +1,4 @@
+import json
 import socket
 import zipfile
 from collections.abc import Iterator
@@ -378,7 +379,12 @@ def test_export_refuses_what_would_harm(colours: Run) -> None:
         (422, {"name": "/"}),
         (422, {"name": "C:\\a.png"}),
         (422, {"name": "a\n.png"}),
+        (422, {"name": "\ud800.png"}),
+        (422, {"name": "a" * 250 + ".png"}),
+        (422, {"name": "\u00fc" * 130 + ".png"}),
         (422, {"rle": [{**runs, "label": "blue"}]}),
+        (422, {"rle": [{**runs, "counts": "\u00fc"}]}),
+        (422, {"rle": [{**runs, "size": [1, 4]}]}),
         (422, {"rle": [{**runs, "counts": "~~~"}]}),
         (422, {"rle": [{**runs, "counts": "1"}]}),
         (413, {"width": 10**6, "height": 10**6}),
@@ -386,11 +392,12 @@ def test_export_refuses_what_would_harm(colours: Run) -> None:
     with serving(colours) as client:
         assert exported(client, "coco", {**entry, "rle": [runs]}).status_code == 200
         for status, change in wrong:
-            assert exported(client, "coco", {**entry, **change}).status_code == status
+            assert exported(client, "labelme", {**entry, **change}).status_code == status
         assert exported(client, "no format", entry).status_code == 422
         assert exported(client, "coco", entry, entry).status_code == 422
         assert exported(client, "coco").status_code == 422
 
 
 def exported(client: httpx.Client, name: str, *images: dict[str, Any]) -> httpx.Response:
-    return client.post("/export", json={"format": name, "images": images})
+    body = json.dumps({"format": name, "images": images})
+    return client.post("/export", content=body, headers={"content-type": "application/json"})
