@@ -86,12 +86,17 @@ class Metadata(Frozen):
     input: Input
     composite: str
     calibration: Calibration | None
-    saw_masks: bool = Field(default=False, description="Did training see true or corrected masks?")
+    trained_on_masks: bool = Field(default=False, description="Did training see true or corrected masks?")
     split: Literal["given", "grouped", "random"]
     data: str = Field(description="Path of the data that the run was trained on.")
     fingerprint: str = Field(description="Of the data.")
     settings: Mapping[str, Any]
     command: str
+
+    @property
+    def saw_masks(self) -> bool:
+        """Did a true or corrected mask help, in training or to choose a threshold? Else labels alone did."""
+        return self.trained_on_masks or (self.calibration is not None and self.calibration.saw_masks)
 
 
 @overload

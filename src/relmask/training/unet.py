@@ -130,7 +130,7 @@ def fit_unet(
         input=spec,
         composite="",
         calibration=calibration,
-        saw_masks=True,
+        trained_on_masks=True,
         split=split_kind(index, resplit),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,

@@ -124,7 +124,9 @@ class MethodRun:
             intensity=contender.model.spec.intensity,
         )
         metrics = measured.metrics(
-            split="test", grouped=split.grouped, threshold=threshold_scores(calibration)
+            split="test",
+            grouped=split.grouped,
+            threshold=threshold_scores(calibration, saw_masks=calibration.saw_masks),
         )
         return Row(
             method=self.name,
