@@ -139,7 +139,15 @@ def test_a_file_that_was_damaged(
         read_all(Path(folder))
 
 
-@pytest.mark.parametrize(("name", "file"), [("voc", "labelmap.txt"), ("png", "classes.csv")])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("voc", "labelmap.txt"),
+        ("png", "classes.csv"),
+        ("png", "ein Teil/ä, 1.png"),
+        ("voc", "SegmentationClass/ein Teil/ä, 1.png"),
+    ],
+)
 @given(data=st.data())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_a_folder_of_masks_of_which_a_file_was_damaged(name: str, file: str, data: st.DataObject) -> None:

@@ -1,7 +1,6 @@
 """What all formats share: a picture's mask on its way into files, annotations on their way out."""
 
 import re
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from scipy import ndimage
 
 from relmask.arrays import ByteArray, Mask
 from relmask.data.decoding import SUFFIXES, image_size
+from relmask.data.names import composed
 from relmask.data.problems import refuse
 from relmask.errors import ImageError
 from relmask.formats.fields import Damaged, as_score
@@ -267,11 +267,6 @@ def distinct(paths: Sequence[str]) -> list[str]:
             return names
         for index in clashing:
             names[index] = paths[index]
-
-
-def composed(name: str) -> str:
-    """The name in the Unicode form in which names are compared: a Mac writes é as e and an accent."""
-    return unicodedata.normalize("NFC", name)
 
 
 def below(path: str) -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from relmask.data.folders import images
 from relmask.data.index import Index
+from relmask.data.names import composed
 from relmask.data.truth import with_masks
 from relmask.errors import DataError
 from relmask.formats import format_of, png, read
-from relmask.formats.annotation import composed
 from relmask.formats.matching import match
 
 

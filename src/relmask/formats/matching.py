@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from relmask.data.names import composed
 from relmask.data.problems import refuse
-from relmask.formats.annotation import composed, stem
+from relmask.formats.annotation import stem
 
 
 def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, int]:
