@@ -30,7 +30,7 @@ def otsu_level(maps: Sequence[FloatArray]) -> float:
     """Relevance above which pixels belong to the mask, by Otsu's threshold of its square roots.
 
     For a picture that is seen through windows, whose peak is the highest of many windows' and says little
-    about the others; and for relevance that was spread, which is high inside of a defect and low outside.
+    about the others; and for propagated relevance, which is high inside of a defect and low outside.
 
     Args:
         maps: relevance (H, W) of images that have the class, in logits a pixel or as a share of its peak.
@@ -53,17 +53,16 @@ def choose_level(
     pixels around the peak; of a large patch all has to go. So the masks of all images of the class are
     narrowed together until too few are cleaned, and no image gets a threshold of its own. Between half of
     that level, as a classifier misses what little is left of a defect, and the level itself the share is
-    taken whose pixels look most alike; anywhere, where painting over tells nothing.
+    taken whose masks appearance explains best; anywhere on the grid, where inpainting tells nothing.
 
     Args:
         maps: relevance (H, W) of images that have the class.
-        cleaned: of a mask (H, W) for each of them, what share of the images is judged clean once the masks
-            are painted over.
-        alike: of such masks, how much of them the look of their pixels explains.
+        cleaned: of a mask (H, W) for each of them, the share of the images that is judged clean once the
+            masks are inpainted.
+        alike: of such masks, the R² of a fit to the appearance of their pixels.
 
     Returns:
-        The share, from 0.005 to 0.64, and how much the look of the pixels explains there; `FALLBACK` and 0
-        where nothing is relevant.
+        The share, from 0.005 to 0.64, and the R² there; `FALLBACK` and 0 where nothing is relevant.
     """
     if not any((values > 0).any() for values in maps):
         return FALLBACK, 0.0

@@ -1,9 +1,8 @@
-"""Relevance completed: what else of a defect there is beside what relevance is sure of.
+"""Growth: relevance raised in locations that stay anomalous beside its core.
 
-A classifier needs a part of a large defect to name it, and its relevance stays on that part. Painted over, a
-pit is gone and what surrounds it looks like any clean picture; beside a part of a frayed edge the rest of the
-edge is as strange as before. So of a class whose pictures mostly stay strange beside what is painted over,
-that belongs to the defect, too.
+A classifier needs a part of a large defect to name it, and its relevance stays on that part. Inpaint a pit,
+and what is left looks like any clean image; inpaint a part of a frayed edge, and the rest of the edge is as
+anomalous as before. So where that happens in most images of a class, the rest belongs to the defect, too.
 """
 
 from collections.abc import Sequence
@@ -34,13 +33,13 @@ def core(relevance: FloatArray) -> Mask:
 
 
 def grown(relevance: FloatArray, before: FloatArray, after: FloatArray, strange: float) -> FloatArray:
-    """Relevance (H, W), raised to `SURE` of its peak in its core and in what stays strange beside it.
+    """Relevance (H, W), raised to `SURE` of its peak in its core and in what stays anomalous beside it.
 
     Args:
         relevance: of one class.
-        before: novelty (H, W) of the picture.
-        after: novelty (H, W) of the picture with the core painted over.
-        strange: novelty above which a place may belong to the defect.
+        before: novelty (H, W) of the image.
+        after: novelty (H, W) of the image with the core inpainted.
+        strange: novelty above which a location is anomalous, and may belong to the defect.
     """
     sure = core(relevance)
     rest = (before > strange) & (after > KEPT * before)

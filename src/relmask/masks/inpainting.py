@@ -1,4 +1,4 @@
-"""Painting over a part of a picture, so that it shows what surrounds it."""
+"""Inpainting: a part of an image is replaced, so that it shows what surrounds it."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from relmask.arrays import FloatArray, Mask
 MARGIN = 2
 """Pixels by which a mask is widened: what is left of a border would still show the defect."""
 RING = 6
-"""Pixels around a hidden part that another place has to match to be copied there."""
+"""Width in pixels of the ring around a hidden part that the source of a copy has to match."""
 ALMOST = 0.9
 """Of a side of the picture: a part as long as that has no other place to be copied from."""
 GRAIN = 2.0
@@ -33,7 +33,7 @@ def inpaint(image: FloatArray, mask: Mask, rng: np.random.Generator) -> FloatArr
 
     Args:
         image: (H, W, 3) in [0, 1].
-        mask: (H, W), what to paint over; `MARGIN` pixels around it are painted, too.
+        mask: (H, W), what to inpaint; `MARGIN` pixels around it are inpainted, too.
         rng: where grain is looked for.
     """
     if not mask.any():
@@ -58,7 +58,7 @@ def inpaint(image: FloatArray, mask: Mask, rng: np.random.Generator) -> FloatArr
 
 
 def inpaint_all(images: Tensor, masks: Sequence[Mask]) -> Tensor:
-    """Images (N, 3, H, W) with the mask (H, W) of each painted over; the same at every call."""
+    """Images (N, 3, H, W) with the mask (H, W) of each inpainted; the same at every call."""
     painted = [
         inpaint(image, mask, np.random.default_rng(0))
         for image, mask in zip(images.permute(0, 2, 3, 1).numpy(), masks, strict=True)
