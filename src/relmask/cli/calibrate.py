@@ -41,15 +41,11 @@ def calibrate(
         relmask calibrate run parts/ --masks export.json    # with masks that a person corrected
     """
     from relmask.calibration.recalibrate import recalibrate
+    from relmask.out import locked
 
-    with shown(quiet) as progress:
-        found = recalibrate(
-            relmask.load(run, device=device, batch_size=batch_size),
-            data,
-            false_alarms=false_alarms,
-            masks=masks,
-            progress=progress,
-        )
+    trained = relmask.load(run, device=device, batch_size=batch_size)
+    with shown(quiet) as progress, locked(run):
+        found = recalibrate(trained, data, false_alarms=false_alarms, masks=masks, progress=progress)
     lines = (
         f"{name}: gate {t.gate:.3g}, seed {t.seed:.3g}, extent {t.extent:.3g} of {t.extent_of}"
         for name, t in found.classes.items()

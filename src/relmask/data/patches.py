@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -18,13 +17,16 @@ from relmask.data.decoding import Pixels, read_pixels
 from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.tiles import Window, windows
 from relmask.data.truth import has_truth, read_truth
-from relmask.errors import DataError, ImageError, OutError, UsageError
-from relmask.files import whole, write_csv, write_json
+from relmask.errors import DataError, ImageError, UnwritableName, UsageError
+from relmask.files import whole, write_csv, writing
+from relmask.out import Contents, prepared
 from relmask.progress import Progress, silent
 
 CLEAN = "ok"
-_SETTINGS = "patches.json"
 _PICTURES = "patches"
+CONTENTS = Contents(
+    "patches", "patches.json", ("index.csv", f"{_PICTURES}/**/*.png", f"{_PICTURES}/**/*.tif"), alone=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +135,23 @@ def cut_patches(
             f"No defective picture in {index.root} has a mask. Name masks in its index.csv, column mask."
         )
     clean = index.clean or CLEAN
-    _prepare(out, {**asdict(grid), "clean": clean, "data": index.fingerprint}, overwrite)
-    tally = _Tally()
-    for done, (sample, base) in enumerate(_bases(known), start=1):
-        try:
-            _cut(sample, index, grid, base, clean, out, tally)
-        except ImageError as error:
-            tally.failed[sample.name] = str(error)
-        progress("cutting", done, len(known))
-    if not tally.rows:
-        raise DataError(
-            f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, "
-            f"{len(tally.failed)} cannot be read. Choose a smaller --size."
-        )
-    stated = all(row.split for row in tally.rows)
-    columns = _Row._fields if stated else _Row._fields[:-1]
-    write_csv(out / "index.csv", columns, (row[: len(columns)] for row in tally.rows))
+    settings = {**asdict(grid), "clean": clean, "data": index.fingerprint}
+    with prepared(out, CONTENTS, settings, overwrite=overwrite):
+        tally = _Tally()
+        for done, (sample, base) in enumerate(_bases(known), start=1):
+            try:
+                _cut(sample, index, grid, base, clean, out, tally)
+            except (ImageError, UnwritableName) as error:
+                tally.failed[sample.name] = str(error)
+            progress("cutting", done, len(known))
+        if not tally.rows:
+            raise DataError(
+                f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, "
+                f"{len(tally.failed)} cannot be read. Choose a smaller --size."
+            )
+        stated = all(row.split for row in tally.rows)
+        columns = _Row._fields if stated else _Row._fields[:-1]
+        write_csv(out / "index.csv", columns, (row[: len(columns)] for row in tally.rows))
     return Patches(
         out=out,
         labels=dict(sorted(Counter(row.label for row in tally.rows).items())),
@@ -206,7 +209,8 @@ def _cut(sample: Sample, index: Index, grid: Grid, base: str, clean: str, out: P
 
 
 def _existing(out: Path, name: str) -> str | None:
-    return next((name + suffix for suffix in (".png", ".tif") if (out / (name + suffix)).is_file()), None)
+    with writing(out / name):  # a name that is too long cannot even be looked for
+        return next((name + suffix for suffix in (".png", ".tif") if (out / (name + suffix)).is_file()), None)
 
 
 def _save(out: Path, name: str, pixels: Pixels) -> str:
@@ -218,29 +222,6 @@ def _save(out: Path, name: str, pixels: Pixels) -> str:
             photometric = "rgb" if pixels.ndim == 3 else "minisblack"
             tifffile.imwrite(part, pixels, photometric=photometric, compression="zlib")
     return name
-
-
-def _prepare(out: Path, settings: dict[str, object], overwrite: bool) -> None:
-    """Make OUT ready for patches of these settings; what is not known to be patches is never deleted."""
-    path = out / _SETTINGS
-    try:
-        old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        if old == settings:
-            return
-        if out.exists() and any(out.iterdir()):
-            if old is None:
-                raise OutError(f"{out} holds other files. Choose an empty or a new folder for the patches.")
-            if not overwrite:
-                changed = ", ".join(sorted(key for key in settings if old.get(key) != settings[key]))
-                raise OutError(
-                    f"{out} holds patches cut with other settings ({changed}). Choose another folder, or "
-                    "replace them with --overwrite."
-                )
-            (out / "index.csv").unlink(missing_ok=True)
-            shutil.rmtree(out / _PICTURES, ignore_errors=True)
-    except (OSError, ValueError, AttributeError) as error:
-        raise OutError(f"Cannot use {out} for patches: {error}. Choose another folder.") from error
-    write_json(path, settings)
 
 
 def place_of(name: str) -> tuple[str, Window] | None:
@@ -255,7 +236,7 @@ def place_of(name: str) -> tuple[str, Window] | None:
 
 def patch_size(data: Path) -> int | None:
     """Side in pixels of the patches in a folder that `cut_patches` made; None for any other DATA."""
-    path = data / _SETTINGS
+    path = data / CONTENTS.settings
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["size"]) if path.is_file() else None
     except (OSError, ValueError, KeyError, TypeError):

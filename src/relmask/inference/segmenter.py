@@ -31,7 +31,7 @@ class Segmentation:
             was judged clean by its score, and nothing was explained.
         scores: probability of each class, 0.5 where presence and absence are as likely.
         score: probability of any defect.
-        label: "defect" where the mask holds a pixel, else "clean".
+        status: "defect" where the mask holds a pixel, else "clean".
         components: connected parts of the mask, largest first.
         maps: relevance (H, W) of every class that was explained.
         novelty: distance of the image's features to those of the nearest training image; 1 is what 1 % of
@@ -43,7 +43,7 @@ class Segmentation:
     relevance: FloatArray | None
     scores: Mapping[str, float]
     score: float
-    label: str
+    status: str
     components: tuple[Component, ...]
     maps: Mapping[str, FloatArray] = field(default_factory=dict)
     novelty: float | None = None
@@ -116,7 +116,7 @@ class Segmenter:
                 name: self._thresholds[k].probability(float(logits[k])) for k, name in enumerate(self.classes)
             },
             score=float(self.calibration.defect_probability(logits[None])[0]),
-            label="defect" if mask.any() else "clean",
+            status="defect" if mask.any() else "clean",
             components=find_components(mask, self.classes),
             maps={self.classes[k]: relevance for k, relevance in maps.items()},
         )

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from relmask.data.reading import read_image
 from relmask.errors import ImageError
+from relmask.inference.segmenter import Segmenter
 from relmask.jobs.journal import Row
-from relmask.jobs.results import MASKS, Segments
+from relmask.jobs.results import MASKS
 from relmask.models.bundle import Metadata
 from relmask.report import (
     Album,
@@ -96,7 +97,7 @@ class Page:
         """Take a picture (H, W, 3) in [0, 1] that was segmented."""
         self._add(row, lambda: partial(_same, Seen.of(row, image, relevance, mask)))
 
-    def add_done(self, path: Path, row: Row, segmenter: Segments) -> None:
+    def add_done(self, path: Path, row: Row, segmenter: Segmenter) -> None:
         """Take a picture that an earlier job did; if the page shows it, it is segmented again."""
         self._add(row, lambda: partial(_again, path, row, segmenter))
 
@@ -132,7 +133,7 @@ def _same(seen: Seen) -> Seen:
     return seen
 
 
-def _again(path: Path, row: Row, segmenter: Segments) -> Seen:
+def _again(path: Path, row: Row, segmenter: Segmenter) -> Seen:
     image = read_image(path, segmenter.intensity)
     (found,) = segmenter.segment_images([image])
     return Seen.of(row, image, found.relevance, found.mask)

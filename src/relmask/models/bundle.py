@@ -8,12 +8,13 @@ from typing import Any, Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as save_state
 from torch import Tensor, nn
 
 from relmask.data.reading import Intensity
 from relmask.errors import RunError
-from relmask.files import whole, write_text
+from relmask.files import write_bytes, write_text
 from relmask.masks.calibration import Calibration
 from relmask.models.features import Features
 from relmask.models.guided import GuidedClassifier
@@ -144,8 +145,7 @@ def save(run: Path, model: nn.Module, metadata: Metadata) -> None:
     """Write weights and metadata; the metadata come last, so a run with them is whole."""
     # Cloned, since the file may not hold tensors that share memory, as tied weights do.
     state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
-    with whole(run / WEIGHTS) as part:
-        save_file(state, part)
+    write_bytes(run / WEIGHTS, save_state(state))  # save_file tells of a full disk in an error of its own
     save_metadata(run, metadata)
 
 

@@ -44,7 +44,7 @@ def encode(
         name=name,
         width=width,
         height=height,
-        label="defect" if found.label == "defect" else "clean",
+        label="defect" if found.status == "defect" else "clean",
         score=found.score,
         scores=dict(found.scores),
         novelty=found.novelty,

@@ -2,10 +2,12 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from relmask import __version__
@@ -19,8 +21,9 @@ from relmask.inference.segmentation import MapReader
 from relmask.inference.segmenter import Run
 from relmask.masks.calibration import Calibration, ClassThresholds, Scores, choose_gates, probabilities
 from relmask.models import bundle
+from relmask.out import prepared
 from relmask.progress import Progress, silent
-from relmask.training.folder import CHECKPOINTS, prepare
+from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.labels import readable
 from relmask.training.pixel_dataset import Classes, Mapped, Picture
 from relmask.training.report import write_history
@@ -83,7 +86,7 @@ def fit_unet(
     fabric = fabric_of(find_device(device), precision)
     intensity = measure_intensity([sample.path for sample in known["train"]])
     spec = input_of(backbone, size, windows, intensity)
-    wanted = {
+    wanted: dict[str, Any] = {
         "settings": {
             "backbone": backbone,
             "size": size,
@@ -93,11 +96,27 @@ def fit_unet(
             "resplit": resplit,
             "seed": seed,
         },
-        "fingerprint": index.fingerprint,
+        "data": index.fingerprint,
         "masks": truth_fingerprint((*known["train"], *known["val"]), index),
     }
-    prepare(out, wanted, resume=resume, overwrite=overwrite)
-    reader = new_segmenter(backbone, len(index.classes), spec, fabric, seed)
+    with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
+        return _fitted(data, out, index, split, known, spec, fabric, wanted["settings"], progress)
+
+
+def _fitted(
+    data: Path,
+    out: Path,
+    index: Index,
+    split: Split,
+    known: Mapping[str, list[Sample]],
+    spec: bundle.Input,
+    fabric: Fabric,
+    settings: Mapping[str, Any],
+    progress: Progress,
+) -> Run:
+    """The U-Net, trained and written into a folder that was prepared for it."""
+    backbone = settings["backbone"]
+    reader = new_segmenter(backbone, len(index.classes), spec, fabric, settings["seed"])
 
     def true_map(sample: Sample) -> tuple[Picture, Classes]:
         return read_image(sample.path, spec.intensity), read_truth(sample, index)
@@ -109,9 +128,9 @@ def fit_unet(
         parts[1],
         fabric,
         out / CHECKPOINTS,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
+        epochs=settings["epochs"],
+        batch_size=settings["batch_size"],
+        seed=settings["seed"],
         progress=progress,
     )
     calibration = tune(reader, known["val"], index, progress)
@@ -124,10 +143,10 @@ def fit_unet(
         composite="",
         calibration=calibration,
         saw_masks=True,
-        split=split_kind(index, resplit),
+        split=split_kind(index, settings["resplit"]),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,
-        settings=wanted["settings"],
+        settings=settings,
         command=shlex.join(sys.argv),
     )
     write_split(split, out / "split.csv")
