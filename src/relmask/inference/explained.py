@@ -15,6 +15,7 @@ from relmask.data.resizing import resize_map, to_tensor
 from relmask.data.standardisation import FLOOR, levelled
 from relmask.data.tiles import Blend, Window, windows
 from relmask.errors import UsageError
+from relmask.inference.forks import entered
 from relmask.masks.growth import core, grown
 from relmask.masks.inpainting import all_painted_over
 from relmask.masks.propagation import spread
@@ -107,7 +108,12 @@ class Reader:
             )
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W) in [0, 1] as the model asks for them."""
+        """Images (N, 3, H, W) in [0, 1] as the model asks for them; every use of the model begins here.
+
+        Raises:
+            ForkError: in a forked process whose parent had used relmask in several threads.
+        """
+        entered()
         if self.spec.levelled:
             return levelled(images)
         return (images - self._mean) / self._std
