@@ -33,6 +33,7 @@ from relmask.masks.growth import STRANGE, mostly_grown
 from relmask.masks.inpainting import all_painted_over
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
+from relmask.sequences import evenly
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
 from relmask.training.image_cache import Pictures
@@ -319,6 +320,4 @@ def _groups_of_negatives(part: Labelled) -> int:
 
 def _spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """At most `count` of the indices, evenly spread."""
-    if len(indices) <= count:
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, count).astype(int)] if count else indices[:0]
+    return indices[evenly(len(indices), count)]

@@ -6,18 +6,17 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from relmask.calibration.gates import logistic_fit, sigmoid, threshold_for_false_alarms
 from relmask.masks.hysteresis import hysteresis
+from relmask.record import Record
 
 FloatArray = NDArray[np.floating]
 
 
-class ClassThresholds(BaseModel):
+class ClassThresholds(Record):
     """What decides about one class."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     usual: float = Field(description="Logit that is usual in images without the class.")
     spread: float = Field(gt=0, description="How far above it the highest of them reach, in logits.")
@@ -52,10 +51,8 @@ class ClassThresholds(BaseModel):
         return self.extent * peak if self.extent_of == "peak" else min(self.extent, peak)
 
 
-class Calibration(BaseModel):
+class Calibration(Record):
     """Thresholds of all classes, and what they were chosen from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     classes: Mapping[str, ClassThresholds]
     false_alarms: float = Field(ge=0, lt=1, description="Share of clean images that may get a mask.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as save_state
@@ -22,19 +22,14 @@ from relmask.models.image_novelty import Memory
 from relmask.models.novelty import Novelty
 from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk
+from relmask.record import Record
 
 FORMAT = 1
 METADATA = "relmask.json"
 WEIGHTS = "model.safetensors"
 
 
-class Frozen(BaseModel):
-    """A record that refuses what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Architecture(Frozen):
+class Architecture(Record):
     """What to build before the weights are loaded."""
 
     backbone: str
@@ -46,13 +41,13 @@ class Architecture(Frozen):
     novelty_groups: int = Field(ge=0, description="Gaussians of the novelty, 0 for none.")
 
 
-class UNetArchitecture(Frozen):
+class UNetArchitecture(Record):
     """The same, of a segmenter."""
 
     backbone: str = Field(description="What the U-Net is built over.")
 
 
-class Input(Frozen):
+class Input(Record):
     """How a picture becomes the model's input."""
 
     size: int = Field(gt=0, description="Side in pixels of what the model sees.")
@@ -76,7 +71,7 @@ class Input(Frozen):
         return self.model_copy(update={"sigma": 0.0, "guide": 0})
 
 
-class Metadata(Frozen):
+class Metadata(Record):
     """The content of relmask.json."""
 
     format: int = FORMAT

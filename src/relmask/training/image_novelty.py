@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from relmask.calibration.gates import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
 from relmask.models.image_novelty import STRANGENESS, Memory, known_by, nearest_of_others
+from relmask.sequences import batches, evenly
 from relmask.training.labels import Labelled
 from relmask.training.sources import CachedFeatures, WholePictures
 
@@ -99,14 +99,13 @@ def _memory(kept: Tensor, part: Labelled, *, usual: bool) -> tuple[Memory, list[
 
 def _kept(source: CachedFeatures | WholePictures, indices: Sequence[int], size: int = 16) -> Tensor:
     assert isinstance(source.model, GuidedClassifier)
-    parts = [indices[start : start + size] for start in range(0, len(indices), size)]
-    found = [known_by(source.features(part)).float().cpu() for part in parts]
+    found = [known_by(source.features(part)).float().cpu() for part in batches(indices, size)]
     return torch.cat([torch.zeros(0, source.model.features.channels), *found])
 
 
 def _evenly(indices: Tensor) -> Tensor:
     """At most as many of the indices as are remembered, evenly spread."""
-    return indices[np.linspace(0, len(indices) - 1, min(len(indices), REMEMBERED)).astype(int)]
+    return indices[evenly(len(indices), REMEMBERED)]
 
 
 def _groups(part: Labelled) -> list[str]:

@@ -29,6 +29,7 @@ from relmask.masks.calibration import Calibration, Scores
 from relmask.models.unet import unet
 from relmask.models.zoo import classifier, find
 from relmask.progress import Progress
+from relmask.sequences import batches
 from relmask.training.distil import distil
 from relmask.training.image_cache import Pictures
 from relmask.training.labels import Labelled, readable
@@ -362,8 +363,7 @@ def scored(reader: Reader, samples: Sequence[Sample], progress: Progress) -> NDA
     """Logits (N, K) of pictures, each resized to the reader's size."""
     pictures = Pictures(samples, reader.spec.size, reader.spec.intensity, memory=0)
     parts = []
-    for start in range(0, len(samples), reader.batch_size):
-        indices = range(start, min(start + reader.batch_size, len(samples)))
+    for indices in batches(range(len(samples)), reader.batch_size):
         parts.append(reader.logits(pictures.batch(indices)))
         progress("scoring", indices[-1] + 1, len(samples))
     return torch.cat(parts).double().numpy()
