@@ -168,7 +168,7 @@ def _segment_all(
         missing = set(todo)
         for item in items:
             if item not in missing and (before := journal.row(item.path)):
-                page.add_done(item.path, before, run.segmenter)
+                page.add_done(item.path, before)
         try:
             progress("segment", done, len(items))
             for batch in _ahead(_batches(todo, run.segmenter.intensity, batch_size)):
@@ -185,7 +185,7 @@ def _segment_all(
         rows = _rows(items, journal)
         results.write_table(rows)
     if todo or not (out / REPORT).exists():
-        page.write(rows, run.segmenter.classes)
+        page.write(rows, run.segmenter)
     return rows, resumed
 
 
