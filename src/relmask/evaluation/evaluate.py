@@ -66,7 +66,7 @@ def evaluate(
         metrics = measured.metrics(
             split=split,
             grouped=run.metadata.split != "random" and not shared_groups(samples, split, lines),
-            threshold=threshold_scores(segmenter.calibration),
+            threshold=threshold_scores(segmenter.calibration, run.metadata.saw_masks),
         )
         others: dict[str, PixelScores] = {}
         for number, control in enumerate(controls, start=1):
@@ -109,10 +109,10 @@ def shared_groups(samples: Sequence[Sample], split: str, lines: Mapping[str, Spl
     }
 
 
-def threshold_scores(calibration: Calibration) -> ThresholdScores:
-    """What metrics.json says of the thresholds."""
+def threshold_scores(calibration: Calibration, trained_on_masks: bool = False) -> ThresholdScores:
+    """What metrics.json says of the thresholds; `saw_masks` if they, or the training, did."""
     return ThresholdScores(
         seed={name: threshold.seed for name, threshold in calibration.classes.items()},
         extent={name: threshold.extent for name, threshold in calibration.classes.items()},
-        saw_masks=calibration.saw_masks,
+        saw_masks=calibration.saw_masks or trained_on_masks,
     )

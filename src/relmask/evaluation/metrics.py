@@ -58,7 +58,7 @@ class ImageScores(Record):
 
 
 class ThresholdScores(Record):
-    """The thresholds that made the masks, and whether they ever saw a true mask."""
+    """The thresholds that made the masks, and whether they or the training ever saw a true mask."""
 
     seed: dict[str, float]
     extent: dict[str, float]

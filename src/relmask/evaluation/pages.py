@@ -57,7 +57,7 @@ def warnings(metrics: Metrics, measured: Measured) -> list[Section]:
             "Leaky: pictures of the same part may lie in training and in this part, every figure is too good."
         )
     if metrics.threshold.saw_masks:
-        found.append("The thresholds saw true masks.")
+        found.append("The run saw true masks: in training, or when its thresholds were chosen.")
     if metrics.groups < 10:
         found.append(f"Only {metrics.groups} groups: the figures may be far off, see the intervals.")
     if unmasked := sum(not outcome.masked for outcome in measured.tally.outcomes):
@@ -118,7 +118,7 @@ def figures(tally: Tally, gate: float | None) -> Section:
                 y_range=(0, 1),
             ),
             "Regions found, over all thresholds": curves(
-                [_line("any defect", up_to(pro, 0.05))],
+                [_line("any defect", pro.up_to(0.05))],
                 x_label="false-positive rate of pixels",
                 y_label="region overlap",
                 x_range=(0, 0.05),
@@ -143,21 +143,11 @@ def pictures(cases: Cases, classes: Sequence[str]) -> list[Section]:
 def controls(metrics: Metrics, others: Mapping[str, PixelScores]) -> Section:
     """Scores that know nothing of the defect, beside those of the run."""
     columns = ("method", "threshold", "F1 2 px", "F1", "IoU", "precision", "recall", "AP")
-    rows = (
-        [("relmask", "from labels alone", *_some(metrics.pixel))] if not metrics.threshold.saw_masks else []
-    )
-    rows = rows or [("relmask", "saw masks", *_some(metrics.pixel))]
+    own = "saw masks" if metrics.threshold.saw_masks else "from labels alone"
+    rows = [("relmask", own, *_some(metrics.pixel))]
     rows += [(name, "best on these images", *_some(scores)) for name, scores in others.items()]
     note = "A control is given the threshold that is best on these very images; relmask is not."
     return table("What the masks must beat", columns, rows, note=note, strong=0)
-
-
-def up_to(curve: Curve, limit: float) -> Curve:
-    """The part of a rising curve with x of at most `limit`, which it reaches."""
-    below = curve.x < limit
-    return Curve(
-        np.append(curve.x[below], limit), np.append(curve.y[below], np.interp(limit, curve.x, curve.y))
-    )
 
 
 def thinned(curve: Curve) -> Curve:

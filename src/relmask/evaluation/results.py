@@ -8,7 +8,7 @@ import numpy as np
 from relmask.evaluation.cases import WORST, write_worst
 from relmask.evaluation.measure import Measured
 from relmask.evaluation.metrics import ImageOutcome, Metrics, Tally, f1, f1_tolerant, iou
-from relmask.evaluation.pages import sections, thinned, up_to
+from relmask.evaluation.pages import sections, thinned
 from relmask.evaluation.ranking import Curve, Ranking
 from relmask.files import write_csv, write_json
 from relmask.out import Contents, clear
@@ -84,7 +84,7 @@ def curves(tally: Tally) -> dict[str, dict[str, dict[str, list[float]]]]:
 def _curves(ranking: Ranking) -> dict[str, dict[str, list[float]]]:
     return {
         "precision_recall": _points(ranking.precision_recall(), "recall", "precision"),
-        "region_overlap": _points(up_to(ranking.region_overlap(), 0.05), "false_positive_rate", "overlap"),
+        "region_overlap": _points(ranking.region_overlap().up_to(0.05), "false_positive_rate", "overlap"),
     }
 
 
