@@ -1,7 +1,7 @@
 """relmask: pixel masks from image-level labels.
 
     run = relmask.train("parts/", out="run")          # or relmask.load("run")
-    result = run.segment("new/001.png")               # .mask .relevance .scores .label .components
+    result = run.segment("new/001.png")               # .mask .relevance .scores .status .components
     explanation = relmask.explain(model, images, target=3)  # .logits .relevance .conserved
 
 Names load on first use, so that importing relmask costs nothing.

@@ -54,12 +54,12 @@ def test_the_answer_is_what_the_library_says(trained: Run, parts: Path) -> None:
     labels = set()
     for path, entry, runs in zip(paths, answer.json()["images"], rle, strict=True):
         expected = trained.segment(path)
-        labels.add(expected.label)
+        labels.add(expected.status)
         mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(entry["png"]))))
         assert np.array_equal(mask, expected.mask)
         assert entry["name"] == path.name
         assert (entry["height"], entry["width"]) == mask.shape
-        assert entry["status"] == expected.label
+        assert entry["status"] == expected.status
         assert entry["score"] == pytest.approx(expected.score, abs=1e-5)
         assert entry["scores"] == pytest.approx(dict(expected.scores), abs=1e-5)
         assert [part["area"] for part in entry["components"]] == [c.area for c in expected.components]

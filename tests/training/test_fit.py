@@ -4,16 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from lightning_fabric import Fabric
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
 from relmask.errors import RunError
 from relmask.training import checkpoints
-from relmask.training.fit import auroc, fit, loss_of, negatives, predict_logits, sampling_weights
+from relmask.training.fit import fit, loss_of, negatives, predict_logits, sampling_weights
 from relmask.training.loop import (
     Epoch,
     History,
@@ -194,13 +191,6 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     assert rates[:31] == sorted(rates[:31])
     assert rates[30:] == sorted(rates[30:], reverse=True)
     assert rates[-1] == pytest.approx(1e-5)
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
-def test_the_auroc_is_that_of_scikit_learn(pairs: list[tuple[int, bool]]) -> None:
-    scores, positive = (torch.tensor(values).float() for values in zip(*pairs, strict=True))
-    expected = roc_auc_score(positive, scores) if 0 < positive.sum() < len(positive) else 0.5
-    assert auroc(scores, positive) == pytest.approx(expected)
 
 
 def test_rare_combinations_of_labels_are_drawn_more_often_but_not_as_often_as_all() -> None:

@@ -56,7 +56,7 @@ def test_few_clean_pictures_and_what_was_never_seen_are_unsure(
         (row,) = csv.DictReader(file)
     assert float(row["novelty"]) > 1
     assert row["unsure"].startswith("unlike all training pictures")
-    assert row["status"] == found.label
+    assert row["status"] == found.status
 
 
 def test_a_run_without_a_memory_is_not_unsure(trained: Run, parts: Path) -> None:

@@ -41,15 +41,11 @@ def calibrate(
         relmask calibrate run parts/ --masks export.json    # with masks that a person corrected
     """
     from relmask.calibration.calibrate import calibrate
+    from relmask.out import locked
 
-    with shown(quiet) as progress:
-        found = calibrate(
-            relmask.load(run, device=device, batch_size=batch_size),
-            data,
-            false_alarms=false_alarms,
-            masks=masks,
-            progress=progress,
-        )
+    trained = relmask.load(run, device=device, batch_size=batch_size)
+    with shown(quiet) as progress, locked(run):
+        found = calibrate(trained, data, false_alarms=false_alarms, masks=masks, progress=progress)
     lines = (
         f"{name}: gate {t.gate:.3g}, level {t.level:.3g} ({t.level_of})" for name, t in found.classes.items()
     )

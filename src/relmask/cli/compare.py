@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Overwrite, Quiet, Resplit, Seed
+from relmask.cli.options import (
+    BatchSize,
+    Clean,
+    Data,
+    Device,
+    Json,
+    Out,
+    Overwrite,
+    Quiet,
+    Resplit,
+    Seed,
+    names_in,
+)
 from relmask.cli.printing import show
 from relmask.cli.progress import shown
 from relmask.cli.train import Backbone
@@ -101,12 +113,12 @@ def compare(
 def chosen(methods: str | None, baseline: str | None) -> list[str]:
     """Names of the methods to run.
 
-    >>> chosen("relmask, darkness", "unet")
+    >>> chosen("relmask, darkness,", "unet")
     ['relmask', 'darkness', 'unet']
     """
     from relmask.evaluation.comparison import METHODS, UNET
 
-    names = [name.strip() for name in methods.split(",")] if methods else [*METHODS]
+    names = names_in(methods or "") or [*METHODS]
     if baseline is None:
         return names
     others = [name for name in names if name != UNET]

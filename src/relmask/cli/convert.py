@@ -16,6 +16,7 @@ def convert(
         Path,
         typer.Argument(
             metavar="MASKS",
+            readable=False,
             help="OUT of `relmask segment`, a folder of masks, or what an annotation tool exported.",
             show_default=False,
         ),
@@ -32,7 +33,11 @@ def convert(
     ],
     images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of the pictures: names and sizes are taken from there."),
+        typer.Option(
+            metavar="DIR",
+            readable=False,
+            help="Folder of the pictures: names and sizes are taken from there.",
+        ),
     ] = None,
     classes: Annotated[
         str | None,

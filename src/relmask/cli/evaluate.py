@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Masks, Out, Quiet, RunFolder, Split
+from relmask.cli.options import (
+    BatchSize,
+    Clean,
+    Data,
+    Device,
+    Json,
+    Masks,
+    Out,
+    Overwrite,
+    Quiet,
+    RunFolder,
+    Split,
+)
 from relmask.cli.printing import show
 from relmask.cli.progress import shown
 
@@ -26,6 +38,7 @@ def evaluate(
     clean: Clean = None,
     device: Device = "auto",
     batch_size: BatchSize = 8,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -54,6 +67,7 @@ def evaluate(
             split,
             out,
             controls=CONTROLS if controls else (),
+            overwrite=overwrite,
             progress=progress,
         )
     show(metrics, as_json, [*lines(metrics), f"Report: {out / 'report.html'}"])

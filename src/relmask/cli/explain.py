@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Device, Inputs, Json, Out, Quiet, RunFolder
+from relmask.cli.options import BatchSize, Device, Inputs, Json, Out, Overwrite, Quiet, RunFolder
 from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
 
@@ -41,6 +41,7 @@ def explain(
     ] = False,
     device: Device = "auto",
     batch_size: BatchSize = 8,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -60,6 +61,7 @@ def explain(
             target=target,
             composite=composite,
             tables=table,
+            overwrite=overwrite,
             progress=progress,
         )
     show(explained, as_json, [*(f"{file}\n{kept}\n" for file, kept in explained.tables), explained])

@@ -1,4 +1,7 @@
-"""Arguments and options that several commands share; a parameter of one of these names is one of these."""
+"""Arguments and options that several commands share; a parameter of one of these names is one of these.
+
+Paths are `readable=False`: whether one can be read is found out, and told, where it is read.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,19 +12,25 @@ Data = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
+        readable=False,
         help="A CSV (image,label[,group][,split][,mask]), or a folder: with an index.csv, in MVTec's "
         "layout, or with one sub-folder a class.",
         show_default=False,
     ),
 ]
 RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder that `relmask train` wrote.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="RUN", readable=False, help="Folder that `relmask train` wrote.", show_default=False
+    ),
 ]
 Inputs = Annotated[
     list[str],
     typer.Argument(metavar="INPUT", help="Folders, globs and single pictures.", show_default=False),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder of the results.")]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", metavar="OUT", readable=False, help="Folder of the results.")
+]
 Clean = Annotated[
     str | None,
     typer.Option(
@@ -58,6 +67,7 @@ Masks = Annotated[
     typer.Option(
         "--masks",
         metavar="PATH",
+        readable=False,
         help="True masks: what CVAT, Label Studio, LabelMe, COCO, YOLO or VOC hold, unpacked, or a folder "
         "of PNG files. Pictures are found by their names.",
     ),

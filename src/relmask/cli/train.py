@@ -46,6 +46,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
+            readable=False,
             help="Weights of the backbone: safetensors, or a state dict with torchvision's names.",
         ),
     ] = None,

@@ -5,13 +5,16 @@ from pathlib import Path
 
 from relmask.data.index import Index, Sample
 from relmask.data.splits import SplitLine, placed, read_split
+from relmask.data.truth import truth_fingerprint
 from relmask.evaluation import pages
 from relmask.evaluation.controls import Control
 from relmask.evaluation.measure import measure, measure_control
 from relmask.evaluation.metrics import Metrics, PixelScores, ThresholdScores
-from relmask.evaluation.results import write_results
+from relmask.evaluation.results import CONTENTS, write_results
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration
+from relmask.models import bundle
+from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.run_facts import run_facts, thresholds, verdict
 
@@ -23,6 +26,7 @@ def evaluate(
     out: Path,
     *,
     controls: Sequence[Control] = (),
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> Metrics:
     """Segment a split and compare with its true masks; see `write_results` for what is left in `out`.
@@ -33,50 +37,59 @@ def evaluate(
         split: train, val or test, see `choose`.
         out: folder; it is made.
         controls: scored beside the run, each with the threshold that is best on the same images.
+        overwrite: replace an evaluation of other settings in `out`.
         progress: told of every image.
 
     Raises:
         RunError: the run has no thresholds, or no split.csv.
         DataError: the split has no image that can be read, together with its true mask if it has one.
-        OutError: `out` cannot be written.
+        OutError: `out` cannot be written, or holds an evaluation of other settings.
     """
     segmenter, lines = run.segmenter, read_split(run.path / "split.csv")
     samples = choose(index.samples, split, lines)
-    measured = measure(
-        segmenter.segment_images,
-        samples,
-        index,
-        classes=segmenter.classes,
-        intensity=segmenter.intensity,
-        on_image=lambda done: progress("evaluating", done, len(samples)),
-    )
-    metrics = measured.metrics(
-        split=split,
-        grouped=run.metadata.split != "random" and not shared_groups(samples, split, lines),
-        threshold=threshold_scores(segmenter.calibration, saw_masks=run.metadata.saw_masks),
-    )
-    others: dict[str, PixelScores] = {}
-    for number, control in enumerate(controls, start=1):
-        _, found = measure_control(control, samples, index, intensity=segmenter.intensity)
-        others[control.name] = found.tally.pixel()
-        progress("controls", number, len(controls))
-    calibration = segmenter.calibration
-    more = [
-        *([pages.controls(metrics, others)] if others else []),
-        *verdict(run.path),
-        thresholds(calibration),
-        run_facts(run.metadata),
-    ]
-    write_results(
-        out,
-        metrics,
-        measured,
-        title=f"{run.path.name} on {index.root.name}",
-        more=more,
-        gate=calibration.gate_score,
-        about=f"relmask evaluate: masks of {run.path} against the true masks of {index.root}",
-    )
-    return metrics
+    settings = {
+        "run": bundle.fingerprint(run.path),
+        "data": index.fingerprint,
+        "masks": truth_fingerprint(samples, index),
+        "split": split,
+        "controls": [control.name for control in controls],
+    }
+    with prepared(out, CONTENTS, settings, overwrite=overwrite):
+        measured = measure(
+            segmenter.segment_images,
+            samples,
+            index,
+            classes=segmenter.classes,
+            intensity=segmenter.intensity,
+            on_image=lambda done: progress("evaluating", done, len(samples)),
+        )
+        metrics = measured.metrics(
+            split=split,
+            grouped=run.metadata.split != "random" and not shared_groups(samples, split, lines),
+            threshold=threshold_scores(segmenter.calibration, saw_masks=run.metadata.saw_masks),
+        )
+        others: dict[str, PixelScores] = {}
+        for number, control in enumerate(controls, start=1):
+            _, found = measure_control(control, samples, index, intensity=segmenter.intensity)
+            others[control.name] = found.tally.pixel()
+            progress("controls", number, len(controls))
+        calibration = segmenter.calibration
+        more = [
+            *([pages.controls(metrics, others)] if others else []),
+            *verdict(run.path),
+            thresholds(calibration),
+            run_facts(run.metadata),
+        ]
+        write_results(
+            out,
+            metrics,
+            measured,
+            title=f"{run.path.name} on {index.root.name}",
+            more=more,
+            gate=calibration.gate_score,
+            about=f"relmask evaluate: masks of {run.path} against the true masks of {index.root}",
+        )
+        return metrics
 
 
 def choose(samples: Sequence[Sample], split: str, lines: Mapping[str, SplitLine]) -> tuple[Sample, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from relmask.evaluation.cases import Case, Cases, badness
 from relmask.evaluation.controls import Control
 from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
 from relmask.evaluation.ranking import ThresholdSearch
+from relmask.files import writing
 from relmask.inference.segmenter import Segmentation
 
 Image = NDArray[np.float32]
@@ -105,7 +106,7 @@ def measure(
                 mask=result.mask,
                 truth=truth,
                 relevance=result.relevance,
-                called=result.label == "defect",
+                called=result.status == "defect",
                 score=result.score,
                 scores=result.scores,
                 maps=result.maps,
@@ -129,7 +130,7 @@ def measure_control(
     Score maps wait on disk, so each is computed once.
     """
     search, failed = ThresholdSearch(), dict[str, str]()
-    with TemporaryDirectory(prefix="relmask-") as folder:
+    with writing(Path(gettempdir())), TemporaryDirectory(prefix="relmask-") as folder:
         kept: list[Sample] = []
         for sample, image, truth in _readable(samples, index, intensity, failed):
             scores = np.asarray(control.score(image), np.float32)

@@ -9,10 +9,12 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from scipy import ndimage, stats
+from pydantic import Field
+from scipy import ndimage
 
 from relmask.evaluation.ranking import Ranking, disk
+from relmask.ranking import auroc
+from relmask.record import Record
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.int64]
@@ -26,11 +28,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float] | None
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PixelScores(_Record):
+class PixelScores(Record):
     """One class, or any defect, against the rest, pooled over all images of the split."""
 
     iou: Share | None
@@ -42,14 +40,14 @@ class PixelScores(_Record):
     aupro: Share | None = Field(description="Per-region overlap up to 5 % false positives.")
 
 
-class CleanScores(_Record):
+class CleanScores(Record):
     """What happens to images without a defect."""
 
     images: int
     empty_share: Share | None = Field(description="Share of clean images whose mask is empty.")
 
 
-class ImageScores(_Record):
+class ImageScores(Record):
     """The image as a whole."""
 
     auroc: Share | None = Field(description="Defective against clean, by the score.")
@@ -59,14 +57,14 @@ class ImageScores(_Record):
     )
 
 
-class ThresholdScores(_Record):
+class ThresholdScores(Record):
     """The thresholds that made the masks, and what the run was made from."""
 
     level: dict[str, float]
     saw_masks: bool = Field(description="Did a true mask help, in training or to choose a threshold?")
 
 
-class Intervals(_Record):
+class Intervals(Record):
     """95 % intervals by a bootstrap over groups."""
 
     iou: Interval
@@ -78,7 +76,7 @@ class Intervals(_Record):
     per_class: dict[str, Interval] = Field(description="IoU of each class.")
 
 
-class Metrics(_Record):
+class Metrics(Record):
     """The content of `metrics.json`."""
 
     split: str
@@ -264,16 +262,6 @@ def f1_tolerant(counts: NDArray[np.number]) -> FloatArray:
     # 2PR / (P + R) with P = near / predicted and R = met / true, over a common denominator.
     value = _ratio(2 * near * met, near * true + met * predicted)
     return np.where((near == 0) & (predicted + true > 0), 0.0, value)
-
-
-def auroc(scores: FloatArray, positive: MaskArray) -> float | None:
-    """Chance that a positive scores above a negative, ties half; None without one of them."""
-    positives = int(positive.sum())
-    negatives = len(positive) - positives
-    if not positives or not negatives:
-        return None
-    ranks = stats.rankdata(scores)[positive].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def mean_defined(values: FloatArray) -> FloatArray:

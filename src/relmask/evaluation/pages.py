@@ -118,7 +118,7 @@ def figures(tally: Tally, gate: float | None) -> Section:
                 y_range=(0, 1),
             ),
             "Regions found, over all thresholds": curves(
-                [_line("any defect", up_to(pro, 0.05))],
+                [_line("any defect", pro.up_to(0.05))],
                 x_label="false-positive rate of pixels",
                 y_label="region overlap",
                 x_range=(0, 0.05),
@@ -148,14 +148,6 @@ def controls(metrics: Metrics, others: Mapping[str, PixelScores]) -> Section:
     rows += [(name, "best on these images", *_some(scores)) for name, scores in others.items()]
     note = "A control is given the threshold that is best on these very images; relmask is not."
     return table("What the masks must beat", columns, rows, note=note, strong=0)
-
-
-def up_to(curve: Curve, limit: float) -> Curve:
-    """The part of a rising curve with x of at most `limit`, which it reaches."""
-    below = curve.x < limit
-    return Curve(
-        np.append(curve.x[below], limit), np.append(curve.y[below], np.interp(limit, curve.x, curve.y))
-    )
 
 
 def thinned(curve: Curve) -> Curve:

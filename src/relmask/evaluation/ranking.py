@@ -38,6 +38,13 @@ class Curve:
     x: FloatArray
     y: FloatArray
 
+    def up_to(self, limit: float) -> "Curve":
+        """The part of a rising curve with x of at most `limit`, which it reaches."""
+        below = self.x < limit
+        return Curve(
+            np.append(self.x[below], limit), np.append(self.y[below], np.interp(limit, self.x, self.y))
+        )
+
 
 class Ranking:
     """Streaming average precision and per-region overlap of score maps against true masks."""
@@ -107,11 +114,8 @@ class Ranking:
         """
         if not self.regions or not self._outside.any():
             return None
-        curve = self.region_overlap()
-        below = curve.x < limit
-        x = np.append(curve.x[below], limit)
-        y = np.append(curve.y[below], np.interp(limit, curve.x, curve.y))
-        return min(1.0, float(np.trapezoid(y, x) / limit))
+        curve = self.region_overlap().up_to(limit)
+        return min(1.0, float(np.trapezoid(curve.y, curve.x) / limit))
 
     def _falling(self, counts: FloatArray | NDArray[np.int64]) -> FloatArray:
         used = (self._inside + self._outside) > 0

@@ -1,5 +1,6 @@
 """The job of `convert`: masks that exist, in other formats."""
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,10 +9,12 @@ from pathlib import Path
 from relmask.data.folders import images as find_images
 from relmask.data.problems import listed
 from relmask.errors import DataError
+from relmask.files import printable
 from relmask.formats import Annotations, find_formats, read
 from relmask.formats.annotation import MOST_CLASSES
 from relmask.formats.matching import match
 from relmask.jobs.exports import export
+from relmask.out import locked
 from relmask.progress import Progress, silent
 
 
@@ -60,13 +63,13 @@ def convert_files(
         images: folder of the pictures: their names and sizes are taken from there. YOLO's files need it.
         classes: names of the masks' values 1, 2 ...; by default what MASKS says, in its order.
         image_root: what Label Studio finds the pictures below, a path or a URL.
-        overwrite: replace in OUT what relmask did not write, or what was changed since.
+        overwrite: replace in OUT what relmask wrote of other masks, and what was changed since.
         progress: called after every picture.
 
     Raises:
         UsageError: no such format.
         DataError: MASKS cannot be read.
-        OutError: OUT cannot be written.
+        OutError: OUT cannot be written, or holds other masks, or some that were changed.
     """
     chosen = tuple(find_formats(formats))
     found = read(Path(masks), classes=classes)
@@ -79,15 +82,23 @@ def convert_files(
         raise DataError(
             f"{masks} has {len(names)} classes, and a mask at most {MOST_CLASSES}. Leave some out."
         )
-    failed = export(
-        found.pictures,
-        names,
-        chosen,
-        Path(out),
-        image_root=image_root,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    settings = {
+        "masks": printable(os.path.abspath(masks)),  # noqa: PTH100 - follows no link
+        "images": images and printable(os.path.abspath(images)),  # noqa: PTH100
+        "classes": names,
+        "image_root": image_root,
+    }
+    with locked(Path(out)):
+        failed = export(
+            found.pictures,
+            names,
+            chosen,
+            Path(out),
+            settings=settings,
+            image_root=image_root,
+            overwrite=overwrite,
+            progress=progress,
+        )
     return Converted(Path(out), len(found.pictures), names, chosen, failed, found.left_out)
 
 

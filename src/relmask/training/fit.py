@@ -1,7 +1,7 @@
 """Training from image-level labels: what a batch costs, and which pictures are drawn."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,6 +9,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
+from relmask.ranking import auroc
+from relmask.sequences import batches
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.sources import Prediction, Source
 
@@ -98,7 +100,8 @@ class _Labels:
         weights = sampling_weights(targets)
         losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(1)
         loss = float((losses * weights).sum() / weights.sum())
-        return loss, auroc(logits.amax(1), targets.amax(1))
+        area = auroc(logits.amax(1), targets.amax(1) > 0)
+        return loss, 0.5 if area is None else area
 
 
 def sampling_weights(targets: Tensor) -> Tensor:
@@ -118,20 +121,6 @@ def predict_logits(model: nn.Module, source: Source, count: int, batch_size: int
     model.eval()
     parts = [
         source.predict(list(indices), None).logits.float().cpu()
-        for indices in _batches(range(count), batch_size)
+        for indices in batches(range(count), batch_size)
     ]
     return torch.cat(parts)
-
-
-def auroc(scores: Tensor, positive: Tensor) -> float:
-    """Chance that a positive scores above a negative (ties count half); 0.5 where one kind is absent."""
-    high, low = scores[positive > 0], scores[positive == 0]
-    if not len(high) or not len(low):
-        return 0.5
-    difference = high[:, None] - low[None, :]
-    return float((difference > 0).double().mean() + 0.5 * (difference == 0).double().mean())
-
-
-def _batches(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(indices), size):
-        yield indices[start : start + size]

@@ -14,6 +14,7 @@ from relmask.data.labelled import Labelled
 from relmask.inference.explained import ExplainedClassifier
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
+from relmask.sequences import batches
 from relmask.training.fit import fit, predict_logits
 from relmask.training.image_novelty import memory_of_some
 from relmask.training.loop import History
@@ -51,7 +52,7 @@ class Fitter:
         if not (self.plan.frozen and isinstance(self.network, GuidedClassifier)):
             return WholePictures(self.network, pictures, self.model.normalise, self.model.device)
         source = CachedFeatures(self.network, pictures, self.model.normalise, self.model.device)
-        for batch in self._batches(range(len(pictures))):
+        for batch in batches(range(len(pictures)), self._batch_size):
             source.averages(batch)
             self.progress("features", batch[-1] + 1, len(pictures))
         return source
@@ -62,9 +63,10 @@ class Fitter:
         model = self.network
         if not isinstance(source, CachedFeatures) or not isinstance(model, GuidedClassifier):
             return
-        model.features.fit(source.averages(batch) for batch in self._batches(range(len(targets))))
+        everything = range(len(targets))
+        model.features.fit(source.averages(batch) for batch in batches(everything, self._batch_size))
         model.features.eval()
-        self.fit_novelty(model, source, targets, range(len(targets)))
+        self.fit_novelty(model, source, targets, everything)
 
     @torch.no_grad()
     def fit_novelty(
@@ -130,11 +132,11 @@ class Fitter:
         return logits
 
     def _features(self, source: CachedFeatures, indices: Sequence[int]) -> Iterator[Tensor]:
-        return (source.features(batch) for batch in self._batches(indices))
+        return (source.features(batch) for batch in batches(indices, self._batch_size))
 
-    def _batches(self, indices: Sequence[int]) -> Iterable[Sequence[int]]:
-        size = self.plan.schedule.batch_size
-        return (indices[start : start + size] for start in range(0, len(indices), size))
+    @property
+    def _batch_size(self) -> int:
+        return self.plan.schedule.batch_size
 
 
 def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:

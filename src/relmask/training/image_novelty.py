@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from relmask.calibration.gates import threshold_for_false_alarms
 from relmask.data.labelled import Labelled
 from relmask.models.guided import GuidedClassifier
-from relmask.models.image_novelty import Memory, evenly, known_by, nearest_of_others
+from relmask.models.image_novelty import REMEMBERED, Memory, known_by, nearest_of_others
+from relmask.sequences import batches, evenly
 from relmask.training.sources import CachedFeatures, WholePictures
 
 RATE = 0.01
@@ -67,7 +68,7 @@ def _memory(kept: Tensor, part: Labelled, *, usual: bool) -> tuple[Memory, list[
     What is usual is known by the clean pictures, each compared with those of other groups, of frozen features
     alone: features that were trained, too, know their pictures by heart.
     """
-    chosen = evenly(torch.arange(len(kept)))
+    chosen = evenly(len(kept), REMEMBERED)
     seen, groups = kept[chosen], [_groups(part)[index] for index in chosen]
     clean = torch.nonzero(_clean(part)[chosen]).flatten()
     distance = torch.zeros(0)
@@ -87,8 +88,7 @@ def _memory(kept: Tensor, part: Labelled, *, usual: bool) -> tuple[Memory, list[
 
 def _kept(source: CachedFeatures | WholePictures, indices: Sequence[int], size: int = 16) -> Tensor:
     assert isinstance(source.model, GuidedClassifier)
-    parts = [indices[start : start + size] for start in range(0, len(indices), size)]
-    found = [known_by(source.features(part)).float().cpu() for part in parts]
+    found = [known_by(source.features(part)).float().cpu() for part in batches(indices, size)]
     return torch.cat([torch.zeros(0, source.model.features.channels), *found])
 
 

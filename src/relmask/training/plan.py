@@ -11,8 +11,9 @@ from relmask.data.index import Index
 from relmask.data.patches import patch_size
 from relmask.data.reading import Intensity
 from relmask.errors import UsageError
-from relmask.models.bundle import Architecture, Frozen, Input
+from relmask.models.bundle import Architecture, Input
 from relmask.models.zoo import find
+from relmask.record import Record
 from relmask.training.loop import Schedule
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -24,7 +25,7 @@ GUIDE = 6 / 256
 """Radius in which relevance follows the edges of a whole picture, as a share of its side."""
 
 
-class Settings(Frozen):
+class Settings(Record):
     """What a user may choose of a training; the same settings and data give the same run."""
 
     backbone: str = "efficientnet-lite0"

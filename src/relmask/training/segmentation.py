@@ -15,7 +15,9 @@ from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 from relmask.models.zoo import find
 from relmask.progress import Progress
-from relmask.training.fit import auroc, sampling_weights
+from relmask.ranking import auroc
+from relmask.sequences import batches
+from relmask.training.fit import sampling_weights
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.pixel_dataset import VOID, Mapped
 
@@ -163,7 +165,8 @@ class _Maps:
             peaks.append(image_logits(logits).amax(1).cpu())
             order += indices
         loss = entropy / len(self._validation) + float(dice_loss(*pooled))
-        return loss, auroc(torch.cat(peaks), self._validation.targets[order].amax(1))
+        area = auroc(torch.cat(peaks), self._validation.targets[order].amax(1) > 0)
+        return loss, 0.5 if area is None else area
 
     def _predict(self, images: Tensor) -> Tensor:
         inputs = self._model.normalise(images.to(self._model.device))
@@ -224,7 +227,6 @@ def _batches(mapped: Mapped, size: int) -> Iterator[tuple[list[int], Tensor, Ten
     for index, values in enumerate(mapped.maps):
         by_shape.setdefault(tuple(values.shape), []).append(index)
     for same in by_shape.values():
-        for start in range(0, len(same), size):
-            chosen = same[start : start + size]
+        for chosen in batches(same, size):
             images = torch.stack([mapped.images[index] for index in chosen]).float() / 255
-            yield chosen, images, torch.stack([mapped.maps[index] for index in chosen])
+            yield [*chosen], images, torch.stack([mapped.maps[index] for index in chosen])

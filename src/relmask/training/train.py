@@ -20,16 +20,17 @@ from relmask.data.image_cache import ImageCache
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import Labelled, readable
 from relmask.data.reading import measure_intensity
-from relmask.data.splits import assign, write_split
+from relmask.data.splits import Split, assign, write_split
 from relmask.errors import UsageError
 from relmask.files import write_json
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run, find_device
 from relmask.models import bundle
+from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.fit import predict_logits
 from relmask.training.fitter import Fitter
-from relmask.training.folder import CHECK, prepare
+from relmask.training.folder import CHECK, RUN
 from relmask.training.image_novelty import remember
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.report import judge, write_history, write_story
@@ -81,12 +82,11 @@ def train(
     data, out = Path(data), Path(out)
     index = read_index(data, settings.clean)
     split = assign(index, seed=settings.seed, resplit=settings.resplit)
-    parts = [split.index.part(name) for name in ("train", "val")]
     chosen = plan(
         settings,
         data,
         index,
-        measure_intensity([sample.path for sample in parts[0]]),
+        measure_intensity([sample.path for sample in split.index.part("train")]),
         own=model is not None,
     )
     fabric = fabric_of(find_device(device), precision)
@@ -97,11 +97,28 @@ def train(
         network, chosen.input, chosen.composite, fabric.device, settings.batch_size
     )
     classifier.require(len(index.classes))
-    wanted = {"settings": settings.model_dump(mode="json"), "fingerprint": split.index.fingerprint}
-    prepare(out, wanted, resume=resume, overwrite=overwrite)
+    wanted = {"settings": settings.model_dump(mode="json"), "data": split.index.fingerprint}
+    with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
+        return _trained(data, out, index, split, settings, chosen, fabric, classifier, progress)
+
+
+def _trained(
+    data: Path,
+    out: Path,
+    index: Index,
+    split: Split,
+    settings: Settings,
+    chosen: Plan,
+    fabric: Fabric,
+    classifier: ExplainedClassifier,
+    progress: Progress,
+) -> Run:
+    """The run of a plan, trained and written into a folder that was prepared for it."""
+    network = classifier.network
+    parts = [split.index.part(name) for name in ("train", "val")]
     write_split(split, out / "split.csv")
     for warning in split.warnings:
-        warnings.warn(warning, stacklevel=2)
+        warnings.warn(warning, stacklevel=3)
     training, validation = (
         Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
     )
@@ -116,7 +133,7 @@ def train(
     remember(network, sources, (training, validation))
     calibration = thresholds_of(fitter, sources, (training, validation), index.classes, settings.false_alarms)
     if said := too_few_negatives(calibration, index.clean):
-        warnings.warn(said, stacklevel=2)
+        warnings.warn(said, stacklevel=3)
         split = replace(split, warnings=(*split.warnings, said))
     metadata = bundle.Metadata(
         relmask=__version__,
@@ -150,15 +167,17 @@ def _check(run: Run, samples: Sequence[Sample], progress: Progress) -> None:
     found = check(run, samples, pictures=CHECKED, stages=2, progress=progress)
     write_json(run.path / CHECK, found.model_dump(mode="json"))
     if not found.passed:
-        warnings.warn(f"{found.verdict} Details: {run.path / CHECK}", stacklevel=3)
+        warnings.warn(f"{found.verdict} Details: {run.path / CHECK}", stacklevel=4)
 
 
 def _settings(choices: dict[str, Any]) -> Settings:
     try:
-        return Settings(**choices)
+        settings = Settings(**choices)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors())
         raise UsageError(f"These settings cannot be: {wrong}.") from None
+    # Absolute, so that the same file, however it is named, resumes a training, and `distil` finds it.
+    return settings.model_copy(update={"weights": settings.weights and settings.weights.absolute()})
 
 
 def _network(chosen: Plan, settings: Settings, classes: int) -> nn.Module:

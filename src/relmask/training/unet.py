@@ -2,12 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from relmask import __version__
 from relmask.calibration.from_labels import choose_thresholds, even_odds
@@ -24,8 +25,9 @@ from relmask.inference.run import Run, find_device
 from relmask.inference.segmentation import SegmentationModel
 from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
+from relmask.out import prepared
 from relmask.progress import Progress, silent
-from relmask.training.folder import CHECKPOINTS, prepare
+from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.pixel_dataset import Classes, Mapped, Picture
 from relmask.training.report import write_history
 from relmask.training.segmentation import fit_segmenter, input_of, new_segmentation_model
@@ -90,7 +92,7 @@ def fit_unet(
     fabric = fabric_of(find_device(device), precision)
     intensity = measure_intensity([sample.path for sample in known["train"]])
     spec = input_of(backbone, size, windows, intensity)
-    wanted = {
+    wanted: dict[str, Any] = {
         "settings": {
             "backbone": backbone,
             "size": size,
@@ -100,11 +102,27 @@ def fit_unet(
             "resplit": resplit,
             "seed": seed,
         },
-        "fingerprint": index.fingerprint,
+        "data": index.fingerprint,
         "masks": truth_fingerprint((*known["train"], *known["val"]), index),
     }
-    prepare(out, wanted, resume=resume, overwrite=overwrite)
-    model = new_segmentation_model(backbone, len(index.classes), spec, fabric, seed)
+    with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
+        return _fitted(data, out, index, split, known, spec, fabric, wanted["settings"], progress)
+
+
+def _fitted(
+    data: Path,
+    out: Path,
+    index: Index,
+    split: Split,
+    known: Mapping[str, list[Sample]],
+    spec: bundle.Input,
+    fabric: Fabric,
+    settings: Mapping[str, Any],
+    progress: Progress,
+) -> Run:
+    """The U-Net, trained and written into a folder that was prepared for it."""
+    backbone = settings["backbone"]
+    model = new_segmentation_model(backbone, len(index.classes), spec, fabric, settings["seed"])
 
     def true_map(sample: Sample) -> tuple[Picture, Classes]:
         return read_image(sample.path, spec.intensity), read_truth(sample, index)
@@ -116,9 +134,9 @@ def fit_unet(
         parts[1],
         fabric,
         out / CHECKPOINTS,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
+        epochs=settings["epochs"],
+        batch_size=settings["batch_size"],
+        seed=settings["seed"],
         progress=progress,
     )
     calibration = tune(model, known["val"], index, progress)
@@ -131,10 +149,10 @@ def fit_unet(
         composite="",
         calibration=calibration,
         trained_on_masks=True,
-        split=split_kind(index, resplit),
+        split=split_kind(index, settings["resplit"]),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,
-        settings=wanted["settings"],
+        settings=settings,
         command=shlex.join(sys.argv),
     )
     write_split(split, out / "split.csv")

@@ -1,7 +1,5 @@
 """Methods side by side on one split: comparison.json, comparison.csv and comparison.html."""
 
-import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,19 +9,24 @@ from pydantic import ValidationError
 from relmask.data.index import read_index
 from relmask.data.splits import assign
 from relmask.data.truth import truth_fingerprint
-from relmask.errors import OutError, UsageError
+from relmask.errors import UsageError
 from relmask.evaluation.comparison.methods import METHODS, named
 from relmask.evaluation.comparison.page import write_page
 from relmask.evaluation.comparison.run import MethodRun
 from relmask.evaluation.comparison.schema import Row, write_rows
 from relmask.evaluation.comparison.settings import Settings
 from relmask.evaluation.comparison.shared import Shared
-from relmask.files import write_json
+from relmask.out import Contents, prepared
 from relmask.progress import Progress, silent
 
-SETTINGS = "compare.json"
 WORK = "work"
 """Folder below OUT with what is kept between calls."""
+COMPARISON = Contents(
+    "a comparison",
+    "compare.json",
+    ("comparison.json", "comparison.csv", "comparison.html", f"{WORK}/**/*"),
+    alone=True,
+)
 
 
 def compare(
@@ -70,14 +73,15 @@ def compare(
         "data": split.index.fingerprint,
         "masks": truth_fingerprint(split.index.samples, split.index),
     }
-    _prepare(out, {**settings.model_dump(mode="json"), **data_are}, overwrite)
     runs = [MethodRun(name, method, shared) for name, method in METHODS.items()]
     asked = [method for method in runs if method.name in chosen]
-    for number, method in enumerate(asked):
-        progress("methods", number, len(asked), method.name)
-        method.run()
-        write_rows([row for method in runs for row in method.rows], out)
-        write_page(out / "comparison.html", shared, runs)
+    wanted = {**settings.model_dump(mode="json"), **data_are}
+    with prepared(out, COMPARISON, wanted, overwrite=overwrite):
+        for number, method in enumerate(asked):
+            progress("methods", number, len(asked), method.name)
+            method.run()
+            write_rows([row for method in runs for row in method.rows], out)
+            write_page(out / "comparison.html", shared, runs)
     progress("methods", len(asked), len(asked))
     rows = [row for method in runs for row in method.rows]
     if not rows:
@@ -91,27 +95,3 @@ def _settings(choices: dict[str, Any]) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors())
         raise UsageError(f"These settings cannot be: {wrong}.") from None
-
-
-def _prepare(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
-    """Make OUT ready: empty, or with a comparison of the same settings."""
-    path = out / SETTINGS
-    try:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        filled = out.exists() and any(out.iterdir())
-    except (OSError, ValueError) as error:
-        raise OutError(f"Cannot use {out} for a comparison: {error}. Choose another folder.") from error
-    if before == settings:
-        return
-    if filled and not isinstance(before, dict):
-        raise OutError(f"{out} holds other files. Choose an empty or a new folder.")
-    if isinstance(before, dict) and not overwrite:
-        changed = ", ".join(sorted(key for key in settings if before.get(key) != settings[key]))
-        raise OutError(
-            f"{out} holds a comparison with other settings ({changed}). Choose another folder, or replace it "
-            "with --overwrite."
-        )
-    for name in ("comparison.json", "comparison.csv", "comparison.html"):
-        (out / name).unlink(missing_ok=True)
-    shutil.rmtree(out / WORK, ignore_errors=True)
-    write_json(path, settings)
