@@ -47,8 +47,8 @@ def frozen(index: Index, weights: Path, part: Labelled) -> tuple[Fitter, CachedF
     made = fitter(index, weights)
     source = made.source(ImageCache(part.samples, SIZE, Intensity()))
     assert isinstance(source, CachedFeatures)
-    assert isinstance(made.model, GuidedClassifier)
-    return made, source, made.model
+    assert isinstance(made.network, GuidedClassifier)
+    return made, source, made.network
 
 
 def test_only_a_frozen_trunk_has_its_features_cached(index: Index, narrow_weights: Path) -> None:

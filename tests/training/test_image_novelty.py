@@ -32,22 +32,22 @@ def test_a_run_knows_its_training_pictures_again(trained: Run, parts: Path) -> N
     loaded = relmask.load(trained.path)
     for sample in read_index(parts).part("train")[:4]:
         found = loaded.segment(sample.path)
-        assert found.novelty == pytest.approx(0, abs=0.05)
-        assert found.unsure == ""
+        assert found.image_novelty == pytest.approx(0, abs=0.05)
+        assert found.warning == ""
 
 
 def test_few_clean_pictures_and_what_was_never_seen_are_unsure(
     trained: Run, parts: Path, tmp_path: Path
 ) -> None:
     clean = [sample for sample in read_index(parts).part("test") if not sample.labels]
-    unsure = [bool(trained.segment(sample.path).unsure) for sample in clean]
+    unsure = [bool(trained.segment(sample.path).warning) for sample in clean]
     assert sum(unsure) <= 0.2 * len(clean)
     y, x = np.mgrid[:64, :64]
     board = np.repeat(((x // 8 + y // 8) % 2)[..., None], 3, -1).astype(np.float32)
     found = trained.segment(board)
-    assert found.novelty is not None
-    assert found.novelty > 1
-    assert found.unsure == f"unlike all training pictures (novelty {found.novelty:.2f}, limit 1)"
+    assert found.image_novelty is not None
+    assert found.image_novelty > 1
+    assert found.warning == f"unlike all training pictures (novelty {found.image_novelty:.2f}, limit 1)"
     save_image(tmp_path / "in" / "board.png", board)
     with Image.open(tmp_path / "in" / "board.png") as picture:
         assert picture.size == (64, 64)
@@ -67,8 +67,8 @@ def test_a_run_without_a_memory_is_not_unsure(trained: Run, parts: Path) -> None
     known = run.segment(picture)
     run.model.network.memory = None
     unknown = run.segment(picture)
-    assert known.novelty is not None
-    assert (unknown.novelty, unknown.unsure) == (None, "")
+    assert known.image_novelty is not None
+    assert (unknown.image_novelty, unknown.warning) == (None, "")
 
 
 def memory_of_run(run: Run) -> Memory:
@@ -93,10 +93,10 @@ def test_logits_are_those_of_the_places_and_what_is_strange_of_the_whole(
 ) -> None:
     reader, memory = trained.model, memory_of_run(trained)
     images = torch.cat([reader.cut(trained.read(s.path))[0] for s in read_index(parts).part("test")[:4]])
-    logits, novelty = reader.look(images)
+    logits, novelty = reader.predict(images)
     torch.testing.assert_close(reader.logits(images), logits)
     monkeypatch.setattr("relmask.models.guided.STRANGENESS", 0.0)
-    without, same = reader.look(images)
+    without, same = reader.predict(images)
     assert isinstance(reader.network, GuidedClassifier)
     added = memory.strangeness(reader.network.features(reader.normalise(images)))
     torch.testing.assert_close(logits - without, added[:, None].expand_as(logits), atol=1e-4, rtol=1e-4)

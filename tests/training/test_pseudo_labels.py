@@ -10,7 +10,7 @@ from torch import Tensor
 
 from relmask.data.index import Sample, read_index
 from relmask.data.tiles import Blend, Window
-from relmask.inference.explained import FloatArray
+from relmask.arrays import FloatArray
 from relmask.inference.run import Run
 from relmask.masks.thresholds import ClassThresholds
 from relmask.training.pixel_dataset import VOID
@@ -49,7 +49,7 @@ def run_on_patches(pictures: Mapping[Path, FloatArray], level: ClassThresholds =
     calibration = SimpleNamespace(classes={"crack": level}, large={})
     stand_in: Any = SimpleNamespace(
         metadata=SimpleNamespace(input=spec, classes=("crack",)),
-        reader=Brightness(),
+        model=Brightness(),
         segmenter=SimpleNamespace(calibration=calibration),
         read=lambda path: pictures[path],
     )
