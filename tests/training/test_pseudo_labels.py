@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relmask.arrays import FloatArray
 from relmask.data.index import Sample, read_index
 from relmask.data.tiles import Blend, Window
-from relmask.arrays import FloatArray
 from relmask.inference.run import Run
 from relmask.masks.thresholds import ClassThresholds
 from relmask.training.pixel_dataset import VOID

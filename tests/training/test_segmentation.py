@@ -142,7 +142,11 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path: Path, monkeypatch:
 def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "STEPS", 2)
     spec = input_of("vgg-narrow", 48, False, Intensity())
-    before = new_segmentation_model("vgg-narrow", 1, spec, fabric(), 0).network.get_submodule("encoder").state_dict()
+    before = (
+        new_segmentation_model("vgg-narrow", 1, spec, fabric(), 0)
+        .network.get_submodule("encoder")
+        .state_dict()
+    )
     after = fitted(tmp_path, 1, frozen=True)[0].network.get_submodule("encoder").state_dict()
     torch.testing.assert_close(after, before, rtol=0, atol=0)
 
@@ -159,7 +163,9 @@ def test_only_an_encoder_with_weights_can_be_frozen(name: str, frozen: bool, lea
 
 def test_nothing_to_validate_on_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "STEPS", 1)
-    model = new_segmentation_model("vgg-narrow", 1, input_of("vgg-narrow", 48, False, Intensity()), fabric(), 0)
+    model = new_segmentation_model(
+        "vgg-narrow", 1, input_of("vgg-narrow", 48, False, Intensity()), fabric(), 0
+    )
     history = fit_segmenter(
         model, discs(4, 0), discs(0, 0), fabric(), tmp_path, epochs=1, batch_size=2, seed=0, progress=silent
     )

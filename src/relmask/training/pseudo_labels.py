@@ -103,7 +103,9 @@ class OwnMasks:
         shown = combine(maps, thresholds, next(iter(maps.values())).shape[:2])
         unsure = np.zeros(shown.shape, bool)
         for k, relevance in maps.items():
-            threshold = thresholds[k].threshold_at(float(relevance.max(initial=0.0)))
+            # The class is in the picture, so relevance that stays below the level is no background at its peak.
+            peak = float(relevance.max(initial=0.0))
+            threshold = min(thresholds[k].threshold_at(peak), peak)
             certain = CERTAIN * threshold if thresholds[k].level_of == "absolute" else threshold
             border = (shown == 0) | (shown == k + 1) & (relevance < certain)
             unsure |= (relevance > UNSURE * threshold) & border

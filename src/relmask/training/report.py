@@ -14,6 +14,7 @@ from relmask.data.splits import Split
 from relmask.files import write_csv
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration
+from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
 from relmask.report import (
     Album,
@@ -35,7 +36,7 @@ from relmask.report import (
     text,
     write_report,
 )
-from relmask.training.image_novelty import memory_of
+from relmask.training.image_novelty import RATE
 from relmask.training.loop import Epoch, History
 from relmask.training.run_facts import run_facts, thresholds, verdict
 
@@ -109,7 +110,7 @@ def write_story(
     if calibration is not None:
         sections.append(thresholds(calibration))
     sections.append(
-        run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": memory_of(run.model.network)})
+        run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": _known_novelty(run)})
     )
     about = f"relmask train: what {run.path} learned from {run.metadata.data}"
     write_report(path, run.path.name, sections, about=about)
@@ -201,3 +202,13 @@ def _split_table(split: Split) -> Section:
             row.append(f"{len(chosen)} in {len({s.group for s in chosen})} groups")
         rows.append(tuple(row))
     return table("Pictures of each class", ("class", "train", "validation", "test"), rows)
+
+
+def _known_novelty(run: Run) -> str:
+    """What the run can say of pictures unlike all that it saw."""
+    network = run.model.network
+    if not isinstance(network, GuidedClassifier):
+        return "not measured: relmask does not know the features of a module of your own"
+    if network.nearest is None:
+        return "not measured: no clean picture could be compared with pictures of another group"
+    return f"novelty above 1, as {RATE:.0%} of the clean pictures; {len(network.nearest.seen)} are remembered"

@@ -15,7 +15,7 @@ from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 from relmask.models.zoo import find
 from relmask.progress import Progress
-from relmask.training.fit import auroc, sampling_weights
+from relmask.training.classifier import auroc, sampling_weights
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.pixel_dataset import VOID, Mapped
 
@@ -111,7 +111,6 @@ def fit_segmenter(
         batch_size=batch_size,
         rate=4e-3 if frozen else 1e-3,
         decay=0.01,
-        patience=epochs,
     )
     objective = _Maps(model, training, validation, schedule.batch_size)
     history = optimise(

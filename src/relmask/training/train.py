@@ -16,7 +16,6 @@ from torch import nn
 from relmask import __version__
 from relmask.calibration.from_labels import too_few_negatives
 from relmask.checks import check
-from relmask.data.image_cache import ImageCache
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import Labelled, readable
 from relmask.data.reading import measure_intensity
@@ -27,10 +26,8 @@ from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run, find_device
 from relmask.models import bundle
 from relmask.progress import Progress, silent
-from relmask.training.fit import predict_logits
-from relmask.training.fitter import Fitter
-from relmask.training.folder import CHECK, prepare
-from relmask.training.image_novelty import remember
+from relmask.training.classifier import fitter_of
+from relmask.training.folder import CHECK, CHECKPOINTS, prepare
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.report import judge, write_history, write_story
 from relmask.training.thresholds import thresholds_of
@@ -103,16 +100,11 @@ def train(
     training, validation = (
         Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
     )
-    pictures = [
-        ImageCache(part.samples, chosen.input.size, chosen.input.intensity) for part in (training, validation)
-    ]
-    fitter = Fitter(classifier, chosen, fabric, settings.seed, progress)
-    sources = [fitter.source(part) for part in pictures]
-    fitter.fit_statistics(sources[0], training.targets)
-    history = fitter.fit(sources, (training.targets, validation.targets), out / "checkpoints")
+    fitter = fitter_of(classifier, chosen, fabric, settings.seed, progress, training, validation)
+    history = fitter.fit(out / CHECKPOINTS)
     write_history(history, out / "history.csv")
-    remember(network, sources, (training, validation))
-    calibration = thresholds_of(fitter, sources, (training, validation), index.classes, settings.false_alarms)
+    logits = fitter.logits()
+    calibration = thresholds_of(fitter, logits, index.classes, settings.false_alarms)
     if said := too_few_negatives(calibration, index.clean):
         warnings.warn(said, stacklevel=2)
         split = replace(split, warnings=(*split.warnings, said))
@@ -130,13 +122,10 @@ def train(
         settings=settings.model_dump(mode="json"),
         command=shlex.join(sys.argv),
     )
-    bundle.save(out, network, metadata)
-    run = Run(out, metadata, classifier)
+    bundle.save(out, fitter.network, metadata)
+    run = Run(out, metadata, fitter.model)
     _check(run, (*validation.samples, *training.samples), progress)
-    judged = []
-    if validation.samples:
-        logits = predict_logits(network, sources[1], len(validation.targets)).double().numpy()
-        judged = judge(validation.samples, logits, calibration)
+    judged = judge(validation.samples, logits[1].double().numpy(), calibration)
     write_story(run, split, history, judged, out / "report.html", progress)
     return run
 
