@@ -19,7 +19,7 @@ from relmask.inference.run import Run
 from relmask.inference.segmentation import SegmentationModel
 from relmask.training import segmentation
 from relmask.training.distil import agreed, distil
-from relmask.training.pixel_dataset import VOID, Mapped
+from relmask.training.pixel_dataset import VOID, PixelDataset
 
 pytestmark = [
     pytest.mark.usefixtures("few_steps"),
@@ -120,7 +120,9 @@ def test_the_second_round_keeps_what_both_agree_on(student: Run) -> None:
     image[:, : spec.size // 2] = 255
     targets = torch.tensor([[1.0, 0, 0], [0, 0, 0], [1, 0, 0]])
     names = ("a", "clean", "drawn")
-    mapped = Mapped(names, [image] * 3, [values, torch.zeros_like(values), values], targets, (spec.size,))
+    dataset = PixelDataset(
+        names, [image] * 3, [values, torch.zeros_like(values), values], targets, (spec.size,)
+    )
     drawn = Index(
         Path(),
         tuple(Sample(Path(n), n, frozenset(), n, mask=Path(n) if n == "drawn" else None) for n in names),
@@ -128,7 +130,8 @@ def test_the_second_round_keeps_what_both_agree_on(student: Run) -> None:
         None,
     )
     says = SegmentationModel(Bright(), spec, student.model.device)
-    found, clean, kept = agreed(mapped, says, drawn).maps
+    maps = agreed(dataset, says, drawn).maps
+    found, clean, kept = (maps[number] for number in range(3))
     half = spec.size // 2
     assert (found[:half, :half] == 1).all()
     assert (found[:half, half:] == VOID).all()

@@ -13,7 +13,7 @@ from relmask.evaluation.results import write_results
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration
 from relmask.progress import Progress, silent
-from relmask.training.run_facts import run_facts, thresholds, verdict
+from relmask.training.report import check_verdict, run_facts, threshold_table
 
 
 def evaluate(
@@ -63,8 +63,8 @@ def evaluate(
     calibration = segmenter.calibration
     more = [
         *([pages.controls(metrics, others)] if others else []),
-        *verdict(run.path),
-        thresholds(calibration),
+        *check_verdict(run.path),
+        threshold_table(calibration),
         run_facts(run.metadata),
     ]
     write_results(

@@ -1,7 +1,7 @@
 """Training a segmenter from maps of classes: true ones, corrected ones, or relmask's own."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
+from relmask.data.batches import batches
 from relmask.data.reading import Intensity
 from relmask.inference.segmentation import SegmentationModel
 from relmask.models.bundle import Input
@@ -17,7 +18,7 @@ from relmask.models.zoo import find
 from relmask.progress import Progress
 from relmask.training.classifier import auroc, sampling_weights
 from relmask.training.loop import History, Schedule, optimise
-from relmask.training.pixel_dataset import VOID, Mapped
+from relmask.training.pixel_dataset import VOID, PixelDataset
 
 STEPS = 50
 """Batches in an epoch."""
@@ -80,8 +81,8 @@ def new_segmentation_model(
 
 def fit_segmenter(
     model: SegmentationModel,
-    training: Mapped,
-    validation: Mapped,
+    training: PixelDataset,
+    validation: PixelDataset,
     fabric: Fabric,
     folder: Path | None,
     *,
@@ -130,7 +131,7 @@ class _Maps:
     """Maps of classes, see `Objective`."""
 
     def __init__(
-        self, model: SegmentationModel, training: Mapped, validation: Mapped, batch_size: int
+        self, model: SegmentationModel, training: PixelDataset, validation: PixelDataset, batch_size: int
     ) -> None:
         self.chances = sampling_weights(training.targets)
         self._model = model
@@ -176,7 +177,7 @@ def as_targets(maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     A class that the labels do not name is nowhere in the picture, so it is known even where the map is void.
 
     Args:
-        maps: (N, H, W), see `Mapped`.
+        maps: (N, H, W), see `PixelDataset`.
         labels: (N, K), 1 where the labels name the class.
     """
     values = torch.arange(1, labels.shape[1] + 1, device=maps.device).view(1, -1, 1, 1)
@@ -217,13 +218,12 @@ def dice_loss(met: Tensor, said: Tensor, there: Tensor) -> Tensor:
     return (losses * present).sum() / present.sum().clamp(min=1)
 
 
-def _batches(mapped: Mapped, size: int) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+def _batches(dataset: PixelDataset, size: int) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
     """Indices, images in [0, 1] and maps of pictures of one size each, as they are."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
-    for index, values in enumerate(mapped.maps):
-        by_shape.setdefault(tuple(values.shape), []).append(index)
+    for index in range(len(dataset)):
+        by_shape.setdefault(tuple(dataset.maps[index].shape), []).append(index)
     for same in by_shape.values():
-        for start in range(0, len(same), size):
-            chosen = same[start : start + size]
-            images = torch.stack([mapped.images[index] for index in chosen]).float() / 255
-            yield chosen, images, torch.stack([mapped.maps[index] for index in chosen])
+        for chosen in batches(same, size):
+            images = torch.stack([dataset.images[index] for index in chosen]).float() / 255
+            yield chosen, images, torch.stack([dataset.maps[index] for index in chosen])

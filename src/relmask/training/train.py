@@ -29,7 +29,7 @@ from relmask.progress import Progress, silent
 from relmask.training.classifier import fitter_of
 from relmask.training.folder import CHECK, CHECKPOINTS, prepare
 from relmask.training.plan import Plan, Settings, plan
-from relmask.training.report import judge, write_history, write_story
+from relmask.training.report import judge, write_history, write_training_report
 from relmask.training.thresholds import thresholds_of
 
 CHECKED = 4
@@ -126,7 +126,7 @@ def train(
     run = Run(out, metadata, fitter.model)
     _check(run, (*validation.samples, *training.samples), progress)
     judged = judge(validation.samples, logits[1].double().numpy(), calibration)
-    write_story(run, split, history, judged, out / "report.html", progress)
+    write_training_report(run, split, history, judged, out / "report.html", progress)
     return run
 
 
