@@ -38,7 +38,7 @@ def novelty(run: Run, samples: Sequence[Sample]) -> np.ndarray:
     """Of each picture (N,)."""
     found = []
     for sample in samples:
-        _, values = run.model.look(run.model.cut(run.read(sample.path))[0])
+        values = run.model.predict(run.model.cut(run.read(sample.path))[0]).image_novelty
         assert values is not None, "the run has no memory"
         found.append(float(values.max()))
     return np.array(found)

@@ -50,7 +50,7 @@ html_theme_options = {
     "logo": {"text": "relmask"},
     "navbar_end": ["theme-switcher"],
     "navbar_align": "left",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 8,
     "navigation_with_keys": False,
     "show_prev_next": True,
     "show_toc_level": 2,

@@ -1,13 +1,17 @@
 """The code in docs runs as it stands there, and what the pages show was made by it."""
 
+import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from make_pages import MADE, Page, pages
+from make_pages import DOCS, MADE, Page, pages
 
 import relmask
+from relmask import calibration, masks
 from relmask.lrp.operators import OPERATORS
 from relmask.synthetic import surfaces, worlds
 from relmask.training import plan
@@ -72,3 +76,51 @@ def test_pictures_and_prints_are_small_and_all_shown() -> None:
     kept = {path.name for path in MADE.iterdir()} - {"made.json"}
     assert kept == {name for page in PAGES for name in page.shows}
     assert all((MADE / name).stat().st_size < 300_000 for name in kept)
+
+
+def test_the_architecture_names_every_room_and_files_that_are_there() -> None:
+    source, rooms = DOCS.parent / "src" / "relmask", set()
+    for line in (DOCS / "architecture.md").read_text(encoding="utf-8").splitlines():
+        if room := re.match(r"\| `(\w+)/` \|", line):
+            rooms.add(room[1])
+        for name in re.findall(r"`((?:\w+/)*\w+\.py)`", line):
+            folder = DOCS.parent if name.startswith("tests/") else source / room[1] if room else source
+            assert (folder / name).is_file(), f"{name} is not in {folder}"
+    assert rooms == {path.parent.name for path in source.glob("*/__init__.py")}
+
+
+def test_decisions_state_the_values_that_the_code_has() -> None:
+    stated = constants_of(DOCS / "decisions.md")
+    have = {name: in_words(value_of(name)) for name in stated}
+    assert stated == have
+
+
+def test_every_number_of_the_mask_stage_has_a_decision() -> None:
+    numbers = set()
+    for room in (masks, calibration):
+        for path in Path(room.__path__[0]).glob("*.py"):
+            for constant in re.findall(r"(?m)^([A-Z_]+) = ", path.read_text(encoding="utf-8")):
+                name = f"{room.__name__.removeprefix('relmask.')}.{path.stem}.{constant}"
+                if np.ndim(value_of(name)) < 2 and not isinstance(value_of(name), str):
+                    numbers.add(name)
+    assert "masks.growth.SURE" in numbers
+    assert numbers - set(constants_of(DOCS / "decisions.md")) == set()
+
+
+def constants_of(page: Path) -> dict[str, str]:
+    """Constants that a page states, in rows that begin with `module.NAME` | value."""
+    rows = re.findall(r"(?m)^\| `([\w.]+\.[A-Z_]+)` \| ([^|]+) \|", page.read_text(encoding="utf-8"))
+    return dict(rows)
+
+
+def value_of(name: str) -> Any:  # noqa: ANN401
+    module, _, constant = name.rpartition(".")
+    return getattr(import_module(f"relmask.{module}"), constant)
+
+
+def in_words(value: Any) -> str:  # noqa: ANN401
+    """As the page states a number, a few of them, or a range."""
+    many = np.atleast_1d(value)
+    if len(many) > 3:
+        return f"{many[0]:g} to {many[-1]:g} in {len(many)} steps"
+    return ", ".join(f"{number:g}" for number in many)

@@ -55,4 +55,4 @@ def test_csv_cells_survive_commas_quotes_and_new_lines(tmp_path: Path) -> None:
     row = ["a,b", 'say "c"', "two\nlines", "ü"]
     write_csv(tmp_path / "a.csv", list("wxyz"), [row])
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
-        assert list(csv.model(file)) == [list("wxyz"), row]
+        assert list(csv.reader(file)) == [list("wxyz"), row]

@@ -2,7 +2,7 @@
 
     run = relmask.train("parts/", out="run")          # or relmask.load("run")
     result = run.segment("new/001.png")               # .mask .relevance .scores .label .components
-    relmask.explain(model, images, composite="epsilon_plus", target=3)
+    explanation = relmask.explain(model, images, target=3)  # .logits .relevance .conserved
 
 Names load on first use, so that importing relmask costs nothing.
 """
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from relmask import lrp
+    from relmask.calibration.calibrate import calibrate
+    from relmask.calibration.heatmaps import HeatmapThresholds, calibrate_heatmaps
     from relmask.inference.run import Run, load
     from relmask.inference.segmenter import Segmentation, Segmenter
     from relmask.jobs import Converted, Explained, Outcome, convert_files, explain_files, segment_files
-    from relmask.lrp.once import explain
+    from relmask.lrp.explain import explain
     from relmask.training.distil import distil
     from relmask.training.train import train
 
@@ -24,13 +26,16 @@ __version__ = "0.1.0"
 _HOMES = {
     "Converted": "relmask.jobs",
     "Explained": "relmask.jobs",
+    "HeatmapThresholds": "relmask.calibration.heatmaps",
     "Outcome": "relmask.jobs",
     "Run": "relmask.inference.run",
     "Segmentation": "relmask.inference.segmenter",
     "Segmenter": "relmask.inference.segmenter",
+    "calibrate": "relmask.calibration.calibrate",
+    "calibrate_heatmaps": "relmask.calibration.heatmaps",
     "convert_files": "relmask.jobs",
     "distil": "relmask.training.distil",
-    "explain": "relmask.lrp.once",
+    "explain": "relmask.lrp.explain",
     "explain_files": "relmask.jobs",
     "load": "relmask.inference.run",
     "segment_files": "relmask.jobs",
@@ -40,11 +45,14 @@ _HOMES = {
 __all__ = [
     "Converted",
     "Explained",
+    "HeatmapThresholds",
     "Outcome",
     "Run",
     "Segmentation",
     "Segmenter",
     "__version__",
+    "calibrate",
+    "calibrate_heatmaps",
     "convert_files",
     "distil",
     "explain",

@@ -4,6 +4,8 @@ A name tells the type of the values only: a `FloatArray` may be an image (H, W, 
 (H, W) in logits, a `ByteArray` an 8-bit image or a map of classes (0 = background).
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,9 @@ IntArray = NDArray[np.int64]
 
 IntegerArray = NDArray[np.integer]
 """Integers of any size, for what is given by others."""
+
+AnyArray = NDArray[Any]
+"""Whatever a file or a caller gave; what it may be is checked next."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 """An image as its file holds it: (H, W) or (H, W, 3), 0..255, 0..65535 or any float."""

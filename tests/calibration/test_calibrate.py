@@ -2,14 +2,17 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import relmask
 from relmask.calibration.calibrate import calibrate
 from relmask.data.index import read_index
+from relmask.data.patches import cut_patches
 from relmask.errors import DataError, UsageError
 from relmask.files import write_csv
+from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
 from tests.formats.masks import exported
 
@@ -42,18 +45,18 @@ def test_pictures_that_the_run_remembers_are_not_taken_for_cleaner_than_others(
     write_csv(run.path / "split.csv", ("name", "labels", "group", "split"), rows)
     honest = calibrate(run, parts, false_alarms=0.3)
     monkeypatch.setattr(
-        "relmask.calibration.calibrate.as_if_unseen", lambda model, source, part: torch.zeros(len(lines), 1)
+        ExplainedClassifier, "as_if_unseen", lambda model, images, groups, clean: torch.zeros(len(groups), 1)
     )
     naive = calibrate(run, parts, false_alarms=0.3)
     assert honest.negatives == naive.negatives == sum(not sample.labels for sample in lines)
     for name, found in honest.classes.items():
-        assert found.usual > naive.classes[name].usual + 0.5
+        assert found.clean_median > naive.classes[name].clean_median + 0.5
 
 
 def test_without_a_new_share_the_runs_own_holds_and_too_few_clean_pictures_are_told(
     run: Run, parts: Path
 ) -> None:
-    with pytest.warns(UserWarning, match=r"3 groups of pictures without a defect cannot show.* 30.0%"):
+    with pytest.warns(UserWarning, match=r"Only 3 groups of clean images.* 30.0%"):
         assert calibrate(run, parts).false_alarms == 0.3
 
 
@@ -71,7 +74,7 @@ def test_a_few_masks_may_say_how_far_masks_reach(run: Run, parts: Path) -> None:
     assert found.saw_masks
     assert run.metadata.calibration == found
     for name, thresholds in found.classes.items():
-        assert (thresholds.gate, thresholds.seed) == (plain.classes[name].gate, plain.classes[name].seed)
+        assert thresholds.gate == plain.classes[name].gate
 
 
 def test_masks_alone_leave_the_gates_that_the_run_has(run: Run, parts: Path) -> None:
@@ -86,7 +89,7 @@ def test_masks_alone_leave_the_gates_that_the_run_has(run: Run, parts: Path) -> 
     assert any(found.classes[name].level != before.classes[name].level for name in before.classes)
 
 
-def test_an_extent_in_logits_a_pixel_stays_one(run: Run, parts: Path) -> None:
+def test_an_absolute_level_stays_absolute(run: Run, parts: Path) -> None:
     before = run.metadata.calibration
     assert before is not None
     levels = {
@@ -141,3 +144,25 @@ def test_masks_that_a_tool_exported_count_like_those_of_data(
     own = calibrate(run, parts, false_alarms=0.45, masks=parts)
     path = exported(tmp_path / name, name, read_index(parts))
     assert calibrate(run, parts, false_alarms=0.45, masks=path) == own
+
+
+@pytest.fixture
+def patch_run(parts: Path, tmp_path: Path) -> Run:
+    cut_patches(parts, tmp_path / "patches", 32, stride=32)
+    return relmask.train(
+        tmp_path / "patches", tmp_path / "patch-run", backbone="vgg-narrow", epochs=1, false_alarms=0.3
+    )
+
+
+def test_a_run_on_patches_scores_whole_pictures_by_their_windows(
+    patch_run: Run, parts: Path, tmp_path: Path
+) -> None:
+    index = read_index(parts)
+    rows = [(s.path, "|".join(sorted(s.labels)) or "ok", f"new-{s.group}") for s in index.samples[::3]]
+    write_csv(tmp_path / "new.csv", ("image", "label", "group"), rows)
+    found = calibrate(patch_run, tmp_path / "new.csv", false_alarms=0.0)
+    clean = [patch_run.read(path) for path, label, _ in rows if label == "ok"]
+    highest = [patch_run.model.logits(patch_run.model.cut(picture)[0]).amax(0) for picture in clean]
+    standardised = found.standardised(torch.stack(highest).double().numpy())
+    gates = found.standardised(np.array([[of.gate for of in found.classes.values()]]))
+    assert gates == pytest.approx(standardised.max())  # no clean picture passes, the highest just so

@@ -8,7 +8,14 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from relmask.calibration.gates import logistic_fit, sigmoid, threshold_for_false_alarms
+from relmask.calibration.gates import (
+    Scores,
+    choose_gates,
+    logistic_fit,
+    probabilities,
+    threshold_for_false_alarms,
+)
+from relmask.masks.thresholds import sigmoid
 
 Array = NDArray[np.float64]
 PEAKS = arrays(np.float64, st.integers(1, 99), elements=st.floats(-9, 9))
@@ -107,3 +114,68 @@ def test_one_kind_alone_leaves_the_logit_as_it_is(positive: bool) -> None:
 @given(st.floats(-1e6, 1e6))
 def test_the_sigmoid_is_that_of_scipy(value: float) -> None:
     assert sigmoid(value) == pytest.approx(float(expit(value)), abs=1e-12)
+
+
+@given(arrays(np.float64, 8, elements=st.floats(-9, 9)))
+def test_scores_that_speak_against_the_class_say_nothing_of_it(scores: Array) -> None:
+    ordered = np.sort(scores)
+    positive = np.arange(8) < 4  # the lower half has the class
+    assert logistic_fit(ordered, positive) == pytest.approx((0, 0), abs=1e-9)
+
+
+@st.composite
+def judged(draw: st.DrawFn) -> Scores:
+    count, classes = draw(st.integers(2, 40)), draw(st.integers(1, 4))
+    logits = draw(arrays(np.float64, (count, classes), elements=st.floats(-9, 9)))
+    targets = draw(arrays(np.bool_, (count, classes)))
+    groups = draw(st.lists(st.integers(0, 20), min_size=count, max_size=count))
+    return Scores(logits, targets, groups)
+
+
+def alarms(scores: Scores, passes: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> float:
+    """Share of the groups of the chosen images that pass, an image counting by its share of the group."""
+    members: dict[object, list[bool]] = {}
+    for group, is_in, alarm in zip(scores.groups, chosen, passes, strict=True):
+        if is_in:
+            members.setdefault(group, []).append(bool(alarm))
+    return float(np.mean([np.mean(found) for found in members.values()])) if members else 0.0
+
+
+@given(judged(), st.floats(0, 0.9))
+def test_no_more_clean_images_pass_a_gate_than_allowed(scores: Scores, rate: float) -> None:
+    gates = choose_gates(scores, rate)
+    assert np.isfinite(gates.logits).all()
+    above = scores.logits > gates.logits + 1e-9
+    clean: NDArray[np.bool_] = ~np.any(scores.targets, axis=1)
+    if clean.any():
+        assert alarms(scores, np.any(above, axis=1), clean) <= rate + 1e-6
+        return
+    for k in range(scores.logits.shape[1]):
+        assert alarms(scores, above[:, k], ~scores.targets[:, k]) <= rate + 1e-6
+
+
+def test_classes_whose_logits_have_other_scales_share_the_alarms_alike() -> None:
+    rng = np.random.default_rng(0)
+    small, large = rng.normal(-1, 0.1, 2000), rng.normal(-9, 5.0, 2000)
+    scores = Scores(np.stack([small, large], 1), np.zeros((2000, 2), bool), list(range(2000)))
+    passes = (scores.logits > choose_gates(scores, 0.1).logits).sum(axis=0)
+    assert 0.6 < passes[0] / passes[1] < 1.6
+
+
+def test_without_clean_images_a_class_is_judged_by_the_images_that_lack_it() -> None:
+    logits = np.array([[5.0, 0.0], [6, 1], [1, 8], [2, 9]])
+    targets = np.array([[True, False], [True, False], [False, True], [False, True]])
+    gates = choose_gates(Scores(logits, targets, [0, 1, 2, 3]), 0.0)
+    assert gates.logits == pytest.approx([2, 1])
+
+
+def test_scores_that_part_the_classes_become_probabilities_that_do() -> None:
+    logits = np.array([[0.0, 7], [1, 8], [9, 0], [10, 1], [0, 0], [1, 1]])
+    targets = np.array([[0, 1], [0, 1], [1, 0], [1, 0], [0, 0], [0, 0]], bool)
+    scores = Scores(logits, targets, list(range(6)))
+    gates = choose_gates(scores, 0.0)
+    per_class, (slope, offset) = probabilities(scores, gates)
+    for k, (own_slope, own_offset) in enumerate(per_class):
+        assert ((own_slope * logits[:, k] + own_offset > 0) == targets[:, k]).all()
+    highest = ((logits - gates.clean_median) / gates.clean_spread).max(axis=1)
+    assert ((slope * highest + offset > 0) == targets.any(axis=1)).all()

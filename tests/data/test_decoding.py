@@ -1,5 +1,6 @@
 import io
 import struct
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from relmask.data.decoding import SUFFIXES, image_size, is_deep, pixels_to_decode, read_pixels
+from relmask.data.decoding import SUFFIXES, decode, image_size, is_deep, pixels_to_decode, read_pixels
 from relmask.errors import ImageError
 from tests.data.pictures import write_png16
 
@@ -73,9 +74,43 @@ def test_16_bit_png_keeps_all_its_bits(tmp_path: Path, channels: int) -> None:
     assert is_deep(tmp_path / "a.png")
 
 
-def test_16_bit_grey_with_transparency_is_read_with_8_bits(tmp_path: Path) -> None:
+def test_16_bit_grey_with_transparency_keeps_all_its_bits(tmp_path: Path) -> None:
     write_png16(tmp_path / "a.png", DEEP[..., :2])
-    np.testing.assert_array_equal(read_pixels(tmp_path / "a.png")[..., 0], DEEP[..., 0] >> 8)
+    found = decode(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.pixels(), DEEP[..., 0])
+    np.testing.assert_array_equal(found.alpha, DEEP[..., 1])
+    assert is_deep(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "f4"])
+def test_grey_that_counts_from_white_is_turned_round(
+    tmp_path: Path, byteorder: Literal["<", ">"], dtype: str
+) -> None:
+    black = np.iinfo(dtype).max if dtype[0] == "u" else 1
+    values = np.array(GREY, dtype)
+    photometric: dict[str, Any] = {"photometric": "miniswhite", "byteorder": byteorder}
+    tifffile.imwrite(tmp_path / "a.tif", (black - values).astype(dtype), **photometric)
+    np.testing.assert_allclose(read_pixels(tmp_path / "a.tif"), values, atol=256 if dtype == "u4" else 0)
+
+
+def test_inks_of_16_bits_become_colours(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.dstack([65535 - DEEP, DEEP[..., :1] * 0]), photometric="separated"
+    )
+    np.testing.assert_array_equal(read_pixels(tmp_path / "a.tif"), DEEP)
+
+
+def test_premultiplied_grey_is_read(tmp_path: Path) -> None:
+    values = np.dstack([GREY, GREY | 255])
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        values,
+        photometric="minisblack",
+        extrasamples=["assocalpha"],
+        planarconfig="contig",
+    )
+    np.testing.assert_array_equal(read_pixels(tmp_path / "a.tif")[..., 0], GREY)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
@@ -197,6 +232,19 @@ def test_decompression_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(ImageError, match="MAX_IMAGE_PIXELS"):
         read_pixels(tmp_path / "a.png")
+
+
+def test_line_scan_pictures_are_large_on_purpose_and_nobody_elses_warnings_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # of 35: Pillow would warn, and warnings are errors
+    before = list(warnings.filters)
+    np.testing.assert_array_equal(read_pixels(tmp_path / "a.png"), GREY)
+    assert image_size(tmp_path / "a.png") == GREY.shape
+    assert warnings.filters == before
+    with pytest.raises(Image.DecompressionBombWarning):
+        Image.open(tmp_path / "a.png")
 
 
 def _encoded(name: str) -> bytes:

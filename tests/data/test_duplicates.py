@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from relmask.data.decoding import Pixels
+from relmask.arrays import Pixels
 from relmask.data.duplicates import fingerprint, look_alikes
 
 

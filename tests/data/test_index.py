@@ -1,8 +1,10 @@
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from unicodedata import normalize
 
 import pytest
 
-from relmask.data.index import Index, Sample, label_text, read_index, require_trainable
+from relmask.data.index import Index, Sample, label_text, name_of, read_index, require_trainable
+from relmask.data.truth import has_truth
 from relmask.errors import DataError
 from tests.data.pictures import labelled, table, touched
 
@@ -122,7 +124,7 @@ def test_several_sets_in_mvtecs_layout_ask_for_one(tmp_path: Path) -> None:
 
 def test_a_folder_a_class_is_read_with_its_sub_folders(tmp_path: Path) -> None:
     touched(tmp_path, "OK/1.PNG", "OK/deep/2.jpeg", "scratch/1.tif", "scratch/._1.tif", "scratch/notes.txt")
-    touched(tmp_path, "empty/readme.md", ".git/x.png", "readme.txt")
+    touched(tmp_path, ".git/x.png", "readme.txt")
     index = read_index(tmp_path)
     assert index.clean == "OK"
     assert labels_by_name(index) == {"OK/1.PNG": set(), "OK/deep/2.jpeg": set(), "scratch/1.tif": {"scratch"}}
@@ -229,10 +231,139 @@ def test_a_broken_classes_csv_is_refused(tmp_path: Path, text: str, said: str) -
         read_index(tmp_path)
 
 
-def test_file_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
-    touched(tmp_path, "ok/1.png", "pit/b\udcff.png")
-    with pytest.raises(DataError, match="no table can hold"):
+def test_pictures_in_folders_whose_names_are_no_text_are_left_out_alone(tmp_path: Path) -> None:
+    touched(tmp_path, "ok/1.png", "pit/b\udcff.png", "pit/2.png", "a\nb/3.png")
+    with pytest.warns(UserWarning, match=r"(?s)no table can hold.*\(2\):\n  'a\\nb/3.png'\n.*b\\udcff"):
+        index = read_index(tmp_path)
+    assert labels_by_name(index) == {"ok/1.png": set(), "pit/2.png": {"pit"}}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('"a\nb.png",pit,', r"line 3: the image 'a\\nb.png' has a line break"),
+        ('a.png,"pi\nt",', r"line 3: the label 'pi\\nt' has a line break"),
+        ('a.png,pit,"tile\n7"', r"line 3: the group 'tile\\n7' has a line break"),
+    ],
+)
+def test_a_cell_of_several_lines_is_named_with_its_column(tmp_path: Path, row: str, said: str) -> None:
+    touched(tmp_path, "a.png", "a\nb.png")
+    (tmp_path / "index.csv").write_text(f"image,label,group\n{row}\n")
+    with pytest.raises(DataError, match=said):
         read_index(tmp_path)
+
+
+def linked(place: Path, target: Path) -> None:
+    try:
+        place.symlink_to(target, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system has no links")
+
+
+def test_class_folders_that_are_links_are_followed(tmp_path: Path) -> None:
+    touched(tmp_path, "data/ok/1.png", "elsewhere/deep/2.png")
+    linked(tmp_path / "data" / "pit", tmp_path / "elsewhere")
+    assert labels_by_name(read_index(tmp_path / "data")) == {"ok/1.png": set(), "pit/deep/2.png": {"pit"}}
+
+
+def test_links_in_circles_end_and_are_said(tmp_path: Path) -> None:
+    touched(tmp_path, "data/ok/1.png", "data/pit/2.png")
+    linked(tmp_path / "data" / "pit" / "all", tmp_path / "data")
+    linked(tmp_path / "data" / "ok" / "above", tmp_path)
+    linked(tmp_path / "data" / "ok" / "other", tmp_path / "data" / "pit")
+    linked(tmp_path / "data" / "pit" / "other", tmp_path / "data" / "ok")
+    with pytest.warns(UserWarning, match=r"(?s)lead back to a folder.*ok/above.*pit/all"):
+        index = read_index(tmp_path / "data")
+    assert set(labels_by_name(index)) == {"ok/1.png", "ok/other/2.png", "pit/2.png", "pit/other/1.png"}
+
+
+def test_folders_without_pictures_are_said(tmp_path: Path) -> None:
+    touched(tmp_path, "ok/1.png", "scratch/1.png", "crack/1.heic", "crack/2.HEIC", "crack/notes.txt")
+    for empty in ("pit", "pit/deeper", "gone", ".hidden"):
+        (tmp_path / empty).mkdir()
+    linked(tmp_path / "gone" / "x", tmp_path / "nowhere")
+    expected = r"\(3\):\n  crack: 2 \.heic, 1 \.txt\n  gone: 1 links that lead nowhere\n  pit: empty\nAdd"
+    with pytest.warns(UserWarning, match=expected):
+        index = read_index(tmp_path)
+    assert index.classes == ("scratch",)
+    assert len(index.left_out) == 1
+
+
+def test_files_of_kinds_that_are_not_read_are_said(tmp_path: Path) -> None:
+    touched(tmp_path, "ok/1.png", "ok/2.cr2", "ok/3", "pit/1.png", "pit/1.json", "pit/Thumbs.db", "4.svg")
+    with pytest.warns(
+        UserWarning, match=r"(?s)leaves out:\n  \.: 1 \.svg\n  ok: 1 \.cr2, 1 without suffix\nSave"
+    ):
+        read_index(tmp_path)
+
+
+def test_an_empty_split_or_class_of_a_split_is_said(tmp_path: Path) -> None:
+    touched(tmp_path, "train/ok/1.png", "train/pit/2.png", "test/ok/3.png")
+    (tmp_path / "val").mkdir()
+    (tmp_path / "test" / "pit").mkdir()
+    with pytest.warns(UserWarning, match=r"(?s)\(2\):\n  test/pit: empty\n  val: empty\n"):
+        index = read_index(tmp_path)
+    assert {sample.split for sample in index.samples} == {"train", "test"}
+
+
+def test_a_folder_of_unread_files_alone_says_what_they_are(tmp_path: Path) -> None:
+    touched(tmp_path, "ok/1.heic", "pit/2.heic")
+    with pytest.raises(DataError, match=r"(?s)ok: 1 \.heic.*No pictures in"):
+        read_index(tmp_path)
+
+
+def test_of_mvtecs_layout_nothing_is_left_out_without_a_word(tmp_path: Path) -> None:
+    touched(tmp_path, "train/good/0.png", "validation/good/1.png", "test/hole/2.png", "test/3.png")
+    touched(tmp_path, "ground_truth/hole/2_mask.png", "ground_truth/cut/9_mask.png")
+    (tmp_path / "test" / "cut").mkdir()
+    index = read_index(tmp_path, warn=False)
+    assert set(labels_by_name(index)) == {"train/good/0.png", "validation/good/1.png", "test/hole/2.png"}
+    said = "\n".join(index.left_out)
+    assert all(part in said for part in ("test/cut: empty", "test/3.png", "ground_truth/cut/9_mask.png"))
+
+
+def test_names_of_a_table_are_found_in_another_unicode_form(tmp_path: Path) -> None:
+    image, mask = "Prüfteile/é.png", "Masken/ä.png"
+    decomposed, composed = ([normalize(form, name) for name in (image, mask)] for form in ("NFD", "NFC"))
+    for number, (on_disk, cells) in enumerate(((decomposed, composed), (composed, decomposed))):
+        folder = touched(tmp_path / str(number), *on_disk, "b.png")
+        text = f"image,label,mask\n{','.join((cells[0], 'pit', cells[1]))}\nb.png,ok,\n"
+        (folder / "index.csv").write_text(text, encoding="utf-8")
+        _, sample = read_index(folder).samples
+        assert sample.path.is_file()
+        assert has_truth(sample)
+
+
+def test_classes_are_named_in_any_unicode_form(tmp_path: Path) -> None:
+    touched(tmp_path, normalize("NFD", "schön/1.png"), normalize("NFD", "Blüte/2.png"))
+    (tmp_path / "classes.csv").write_text(normalize("NFC", "value,label\n7,Blüte\n"), encoding="utf-8")
+    index = read_index(tmp_path, clean=normalize("NFC", "schön"))
+    assert index.clean == normalize("NFD", "schön")
+    assert index.mask_values == {7: normalize("NFD", "Blüte")}
+
+
+def test_the_same_path_in_and_outside_of_data_is_refused(tmp_path: Path) -> None:
+    outside = touched(tmp_path, "a.png") / "a.png"
+    inside = touched(tmp_path / "data", outside.as_posix().lstrip("/"))
+    (inside / "index.csv").write_text(f"image,label\n{outside},pit\n{outside.as_posix().lstrip('/')},ok\n")
+    with pytest.raises(DataError, match="in and outside of"):
+        read_index(inside)
+
+
+def test_pictures_of_two_drives_have_names_of_their_own() -> None:
+    root = PureWindowsPath("C:/data")
+    names = [name_of(PureWindowsPath(path), root) for path in ("C:/a/1.png", "D:/a/1.png", "C:/data/a/1.png")]
+    assert names == ["C/a/1.png", "D/a/1.png", "a/1.png"]
+    assert name_of(PureWindowsPath("//server/share/a/1.png"), root) == "server/share/a/1.png"
+
+
+def test_a_name_that_is_too_long_is_a_problem_of_its_line(tmp_path: Path) -> None:
+    touched(tmp_path, "a.png", "b.png")
+    (tmp_path / "index.csv").write_text(f"image,label,mask\n{'x' * 300}.png,pit,\n")
+    with pytest.raises(DataError, match=r"line 2: x+\.png: a name that is too long"):
+        read_index(tmp_path)
+    (tmp_path / "index.csv").write_text(f"image,label,mask\na.png,pit,{'x' * 300}.png\nb.png,ok,\n")
+    assert not has_truth(read_index(tmp_path).samples[0])
 
 
 def test_a_data_set_with_nothing_to_learn_is_readable_but_not_trainable(tmp_path: Path) -> None:

@@ -150,8 +150,12 @@ def test_other_peoples_files_are_never_overwritten(data: Path, tmp_path: Path) -
         cut_patches(data, data, SIDE, overwrite=True)
     assert files(data) == before
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutError):
+    with pytest.raises(OutError, match=r"Cannot use .*file for patches: Not a directory"):
         cut_patches(data, tmp_path / "file", SIDE)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "patches.json").write_text("{")
+    with pytest.raises(OutError, match=r"patches\.json is damaged"):
+        cut_patches(data, tmp_path / "damaged", SIDE)
 
 
 def test_what_cannot_be_cut_is_listed(data: Path, tmp_path: Path) -> None:
@@ -209,6 +213,35 @@ def test_without_masks_or_large_enough_pictures_nothing_can_be_cut(data: Path, t
     (data / "index.csv").write_text("image,label\na.png,crack\nb.png,ok\n")
     with pytest.raises(DataError, match=r"No defective picture .* has a mask"):
         cut_patches(data, tmp_path / "2", SIDE)
+
+
+def test_masks_that_are_named_and_not_there_are_said(data: Path, tmp_path: Path) -> None:
+    with (data / "index.csv").open("a") as file:
+        file.write("b.png,crack,,test,gone.png\n".replace("b.png", "c.png"))
+    Image.fromarray(pixels(4)).save(data / "c.png")
+    with pytest.warns(UserWarning, match=r"not there \(1\):\n.*gone\.png: no such file \(mask of c\.png\)"):
+        assert cut_patches(data, tmp_path / "1", SIDE).unmasked == ("c.png",)
+    (data / "index.csv").write_text("image,label,mask\na.png,crack,gone.png\nb.png,ok,\n")
+    with pytest.raises(DataError, match=r"(?s)No defective picture .* has a mask.*gone\.png: no such file"):
+        cut_patches(data, tmp_path / "2", SIDE)
+
+
+def test_a_name_too_long_for_patches_fails_alone(data: Path, tmp_path: Path) -> None:
+    name = "\N{GRINNING FACE}" * 60 + ".png"
+    Image.fromarray(pixels(4)).save(data / name)
+    with (data / "index.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{name},ok,,test,\n")
+    cut = cut_patches(data, tmp_path / "out", SIDE)
+    assert list(cut.failed) == [name]
+    assert "too long" in cut.failed[name]
+    assert cut.labels == {"crack": 1, "ok": 10}
+
+
+def test_where_no_mask_can_be_used_each_says_why(data: Path, tmp_path: Path) -> None:
+    (data / "index.csv").write_text("image,label,mask\na.png,crack,m.png\n")
+    (data / "m.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"(?s)cannot be used \(1\):\n.*m\.png: is no picture"):
+        cut_patches(data, tmp_path / "out", SIDE)
 
 
 def test_real_cracks_give_patches_of_both_kinds(shared_data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -68,6 +70,21 @@ def test_pictures_belong_where_the_run_put_them_or_their_patches() -> None:
     }
     assert placed(samples, lines, "test") == ["train", "test", "val", "train", "test"]
     assert placed(samples, {}, "val") == ["test", "test", "val", "val", "val"]
+
+
+def test_a_run_knows_its_pictures_in_any_unicode_form() -> None:
+    samples = index_of([("ok", "g", None)]).samples
+    sample = replace(samples[0], name=normalize("NFD", "Prüfteil.png"))
+    lines = {normalize("NFC", "Prüfteil.png"): SplitLine(frozenset(), "other", "val")}
+    assert placed([sample], lines, "test") == ["val"]
+
+
+def test_classes_that_look_the_same_are_warned_of() -> None:
+    names = [normalize(form, "Blüte") for form in ("NFC", "NFD")]
+    index = index_of([(name, f"{name}{n}", None) for name in (*names, "ok") for n in range(3)])
+    index = replace(index, classes=tuple(sorted(names)))
+    (said,) = [line for line in assign(index).warnings if "count as" in line]
+    assert "count as 2 classes, since some letters are in different Unicode forms" in said
 
 
 many = st.lists(st.tuples(st.sampled_from(["ok", *CLASSES]), st.integers(1, 4)), min_size=1, max_size=60).map(

@@ -76,6 +76,17 @@ def test_what_cannot_be_promised_is_warned_of(data: Path) -> None:
     assert "2 pairs of pictures in different splits look the same" in warnings
 
 
+def test_what_is_left_out_or_missing_is_warned_of(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "m5.png").unlink()
+    (said,) = [line for line in survey(data).warnings if "not there" in line]
+    assert "m5.png: no such file (mask of 5.png)" in said
+    folders = tmp_path / "folders"
+    picture(folders / "ok" / "1.png")
+    picture(folders / "pit" / "2.png")
+    (folders / "dent").mkdir()
+    assert any("dent: empty" in line for line in survey(folders).warnings)
+
+
 def test_a_survey_is_plain_json(data: Path) -> None:
     text = json.loads(json.dumps(survey(data).as_dict(), allow_nan=False))
     assert text["classes"][0]["label"] == "ok"

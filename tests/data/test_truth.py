@@ -9,7 +9,7 @@ from PIL import Image
 import relmask
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.reading import read_image
-from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
+from relmask.data.truth import has_truth, legible, missing_masks, read_truth, truth_fingerprint
 from relmask.errors import ImageError
 from tests.data.pictures import picture
 
@@ -52,11 +52,13 @@ def test_colours_count_and_transparency_does_not(tmp_path: Path, mode: str) -> N
     np.testing.assert_array_equal(read_truth(sample, index), INSIDE * 2)
 
 
-def test_palette_masks_count_by_index(tmp_path: Path) -> None:
-    mask = Image.fromarray(INSIDE)
+def test_of_a_palette_the_colours_count_and_with_classes_csv_the_indices(tmp_path: Path) -> None:
+    mask = Image.fromarray(1 - INSIDE)
     mask.putpalette([255, 255, 255, 0, 0, 0])
     sample, index = world(tmp_path, mask)
     np.testing.assert_array_equal(read_truth(sample, index), INSIDE * 2)
+    sample, index = world(tmp_path, mask, values="1,pit")
+    np.testing.assert_array_equal(read_truth(sample, index), (1 - INSIDE) * 2)
 
 
 def test_classes_csv_says_what_values_mean(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_jpeg_masks_count_from_half_on(tmp_path: Path) -> None:
     Image.fromarray(big).save(tmp_path / "m.png", format="JPEG", quality=60)
     np.testing.assert_array_equal(read_truth(sample, index), (big > 0) * 2)
     (tmp_path / "classes.csv").write_text("value,label\n255,pit\n")
-    with pytest.raises(ImageError, match="JPEG does not keep"):
+    with pytest.raises(ImageError, match="JPEG, does not keep"):
         read_truth(sample, read_index(tmp_path))
 
 
@@ -116,7 +118,7 @@ def test_what_a_mask_cannot_tell_is_an_image_error(tmp_path: Path) -> None:
         read_truth(sample, index)
     sample, index = world(tmp_path, INSIDE)
     (tmp_path / "m.png").write_bytes(b"broken")
-    with pytest.raises(ImageError, match=r"m.png: the mask cannot be read"):
+    with pytest.raises(ImageError, match=r"m.png: is no picture"):
         read_truth(sample, index)
 
 
@@ -138,6 +140,14 @@ def test_masks_that_cannot_be_read_are_left_out_and_named(tmp_path: Path) -> Non
     _, index = world(tmp_path, np.zeros((3, 3), np.uint8))
     with pytest.warns(UserWarning, match=r"1 masks cannot be read:\n.*m\.png: the mask has 3x3"):
         assert legible(index.samples, index) == list(index.samples[1:])
+
+
+def test_masks_that_are_not_there_are_named(tmp_path: Path) -> None:
+    _, index = world(tmp_path, INSIDE)
+    (tmp_path / "m.png").unlink()
+    assert missing_masks(index.samples[1:]) == []
+    with pytest.warns(UserWarning, match=r"not there \(1\):\n.*m\.png: no such file \(mask of a\.png\)"):
+        assert legible(index.samples, index) == list(index.samples)
 
 
 def test_the_fingerprint_changes_with_what_masks_say(tmp_path: Path) -> None:

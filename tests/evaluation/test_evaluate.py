@@ -84,6 +84,20 @@ def fake_run(folder: Path, drawn: str = "given") -> Run:
     )
 
 
+def test_masks_that_training_saw_are_told_though_thresholds_come_from_labels(tmp_path: Path) -> None:
+    write_surfaces(tmp_path / "data", images=48, size=64)
+    index = read_index(tmp_path / "data")
+    write_split(assign(index), tmp_path / "run" / "split.csv")
+    run = fake_run(tmp_path / "run")
+    run.metadata = run.metadata.model_copy(update={"trained_on_masks": True})
+    metrics = evaluate(run, index, "test", tmp_path / "out", controls=CONTROLS)
+    assert metrics.threshold.saw_masks
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "True masks helped to train this run" in page
+    assert '<th scope="row">relmask</th><td>saw true masks</td>' in page
+    assert "from labels alone" not in page
+
+
 @pytest.fixture
 def evaluated(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     write_surfaces(tmp_path / "data", images=48, size=64)
@@ -107,7 +121,7 @@ def test_metrics_json_keeps_its_contract(evaluated: tuple[Path, dict[str, Any]])
     assert set(metrics["ci95"]) >= {"iou", "f1", "f1_tol2", "mean_iou", "auroc", "empty_share"}
     assert set(metrics["clean"]) == {"images", "empty_share"}
     assert {"auroc", "accuracy"} <= set(metrics["image"])
-    assert set(metrics["threshold"]) == {"seed", "level", "saw_masks"}
+    assert set(metrics["threshold"]) == {"level", "saw_masks"}
     assert (metrics["split"], metrics["grouped"]) == ("test", True)
 
 

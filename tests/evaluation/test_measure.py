@@ -21,7 +21,7 @@ from relmask.inference.segmenter import Segmentation
 from relmask.synthetic.surfaces import write_surfaces
 
 CLASSES = ("pit", "crack", "patch")  # not the order of the index
-THRESHOLD = ThresholdScores(seed={"pit": 0.1}, level={"pit": 0.05}, saw_masks=False)
+THRESHOLD = ThresholdScores(level={"pit": 0.05}, saw_masks=False)
 
 
 @pytest.fixture(scope="module")

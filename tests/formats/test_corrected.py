@@ -12,6 +12,7 @@ from relmask.errors import DataError, ImageError
 from relmask.formats import FORMATS, Picture
 from relmask.formats.corrected import corrected
 from tests.data.pictures import picture
+from tests.formats.exports import as_json
 
 SIZE = 12, 16
 PIT = np.zeros(SIZE, np.uint8)
@@ -110,3 +111,19 @@ def test_pictures_of_other_data_are_told(index: Index, tmp_path: Path) -> None:
         corrected(index, path)
     with pytest.raises(DataError, match="No picture that is annotated"):
         corrected(index, exported(tmp_path / "yolo", "yolo", other_7=PIT))
+
+
+def test_shapes_without_area_are_no_classes_that_data_lacks(index: Index, tmp_path: Path) -> None:
+    """A person notes things with points, and marks what counts neither way."""
+    shapes = [
+        {"label": "pit", "points": [[1, 1], [5, 1], [5, 5]], "shape_type": "polygon"},
+        {"label": "note", "points": [[2, 2]], "shape_type": "point"},
+        {"label": "__ignore__", "points": [[0, 0], [16, 2]], "shape_type": "rectangle"},
+    ]
+    content = {"shapes": shapes, "imagePath": "0.png", "imageHeight": SIZE[0], "imageWidth": SIZE[1]}
+    as_json(tmp_path / "labels/pit/0.json", content)
+    with pytest.warns(UserWarning, match=r"Left out of .*labels: points \(1\)\."):
+        found = corrected(index, tmp_path / "labels")
+    sample = next(sample for sample in found.samples if sample.name == "pit/0.png")
+    assert np.unique(read_truth(sample, found)).tolist() == [0, 2]
+    assert not read_truth(sample, found)[:2].any()

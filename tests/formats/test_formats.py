@@ -1,5 +1,6 @@
 """What holds for every format."""
 
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -8,11 +9,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
+from PIL import Image
 
 from relmask.errors import DataError, ImageError, OutError, UsageError
 from relmask.files import printable
-from relmask.formats import FORMATS, Annotation, Annotations, Picture, find_formats, format_of, read
-from relmask.formats.annotation import Region, parts
+from relmask.formats import FORMATS, Annotation, Annotations, Picture, distinct, find_formats, format_of, read
+from relmask.formats.annotation import BACKGROUND, Region, parts
 from relmask.formats.matching import match
 from tests.formats.masks import CLASSES, RING, Mask, masks, picture
 
@@ -153,12 +155,15 @@ def test_later_regions_cover_earlier_ones_and_what_reaches_outside_is_cut_off() 
     ones = np.ones((3, 3), bool)
     mask = drawn(Region("x", ones, -1, -1), Region("y", ones, 1, 2)).draw(("x", "y"))
     assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 2, 2], [0, 0, 2, 2], [0, 0, 2, 2]]
-    assert not drawn(Region("x", ones, 9, 9), Region("x", ones, -5, 0)).draw(("x",)).any()
+    assert drawn(Region("x", ones, 9, 9), Region("x", ones, -1, 3)).draw(("x",)).sum() == 2
+    assert not drawn(Region("x", ones), Region(BACKGROUND, ones)).draw(("x",)).any()
 
 
 def test_what_cannot_be_drawn_is_an_image_error() -> None:
     with pytest.raises(ImageError, match="none of the classes x"):
         drawn(Region("z", np.ones((1, 1), bool))).draw(("x",))
+    with pytest.raises(ImageError, match=r"a\.png: x is annotated, but not on a single pixel of 4x4"):
+        drawn(Region("x", np.ones((3, 3), bool), 9, 9), Region("x", np.zeros((2, 0), bool))).draw(("x",))
     with pytest.raises(ImageError, match=r"annotated at 4x4 pixels, but has 5x4"):
         drawn().draw(("x",), (4, 5))
     for size in (None, (0, 5), (-3, -3), (2**20, 2**20)):
@@ -175,3 +180,32 @@ def test_the_smallest_parts_of_a_class_become_one_where_there_are_too_many() -> 
     assert [region.label for region in regions] == ["x", "x", "x", "y"]
     np.testing.assert_array_equal(Annotation("", lambda size: regions, lambda: (9, 9)).draw(("x", "y")), mask)
     assert len(list(parts(mask, ("x", "y")))) == 23
+
+
+def test_the_size_is_that_of_the_picture_where_it_is_known(tmp_path: Path) -> None:
+    Image.new("L", (5, 4)).save(tmp_path / "a.png")
+    corner = Region("x", np.ones((1, 1), bool))
+    with_file = dataclasses.replace(drawn(corner, size=None), file=tmp_path / "a.png")
+    assert with_file.draw(("x",)).shape == (4, 5)
+    with pytest.raises(ImageError, match=r"annotated at 4x4 pixels, but has 5x4"):
+        dataclasses.replace(drawn(corner), file=tmp_path / "a.png").draw(("x",))
+
+
+def test_a_picture_that_is_there_twice_is_refused() -> None:
+    assert distinct(["a/b.png", "a/b.jpg", "c.png"]) == ["a/b.png", "a/b.jpg", "c"]
+    with pytest.raises(DataError, match=r"there twice \(1\):\n  a\.png"):
+        distinct(["a.png", "b.png", "a.png"])
+
+
+def test_links_to_folders_are_followed_each_once(tmp_path: Path) -> None:
+    written("labelme", tmp_path / "theirs", picture(RING, "a.png"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/link").symlink_to(tmp_path / "theirs")
+    (tmp_path / "theirs/back").symlink_to(tmp_path / "mine")
+    assert len(read(tmp_path / "mine").pictures) == 1
+
+
+def test_classes_are_the_same_however_their_accents_are_composed() -> None:
+    one, other = "O\u0308lfleck", "\u00d6lfleck"
+    assert drawn(Region(one, np.ones((4, 4), bool))).draw((other,)).all()
+    assert drawn(Region(other, np.ones((4, 4), bool))).draw((one,)).all()

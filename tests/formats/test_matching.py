@@ -39,3 +39,25 @@ def test_what_may_mean_several_pictures_is_refused() -> None:
 def test_a_picture_that_is_meant_twice_is_refused() -> None:
     with pytest.raises(DataError, match="annotated twice"):
         match(["crack/000.png", "parts/crack/000.png"], NAMES)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("my_part.png", "my part.png"),
+        ("my_part_1.png", "a/my part (1).png"),
+        ("images/0a1b2c3d-my_part", "my part.png"),
+        ("0a1b2c3d-a.png", "crack/a.png"),
+        ("Pru\u0308fteil.png", "Pr\u00fcfteil.png"),
+        ("Pr\u00fcfteil.png", "a/Pru\u0308fteil.png"),
+    ],
+)
+def test_names_that_uploads_and_macs_change_are_found(wanted: str, name: str) -> None:
+    assert match([wanted], [name, "other.png"]) == {name: 0}
+
+
+def test_a_changed_name_that_may_be_another_s_is_not_found() -> None:
+    assert match(["my_part.png"], ["my part.png", "my_part!.png"]) == {}
+    assert match(["0a1b2c3d-a.png", "0b1b2c3d-a.png"], ["a.png"]) == {}
+    assert match(["my_part.png"], ["my part.png", "my_part.png"]) == {"my_part.png": 0}
+    assert match(["a b.png", "a_b.png"], ["a b.png"]) == {"a b.png": 0}

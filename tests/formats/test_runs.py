@@ -16,7 +16,7 @@ def test_run_lengths_along_columns_are_those_of_the_coco_api(inside: Inside) -> 
     code = coco.encode(np.asfortranarray(inside.astype(np.uint8)))
     lengths = counts(inside.T, inside.T.shape)
     assert to_text(lengths).encode() == code["counts"]
-    np.testing.assert_array_equal(from_text(code["counts"]), lengths)
+    np.testing.assert_array_equal(from_text(code["counts"].decode()), lengths)
 
 
 @given(binary, st.integers(0, 5), st.integers(0, 5), st.integers(0, 5), st.integers(0, 5))

@@ -54,7 +54,7 @@ def test_a_device_that_is_not_there_is_a_usage_error(name: str) -> None:
 
 
 class Bright(ExplainedClassifier):
-    """A defect is bright and strange wherever it is, and relevant in its first four columns."""
+    """A defect is bright and novel wherever it is, and relevant in its first four columns."""
 
     def __init__(self, windows: bool = False, sigma: float = 0.0) -> None:
         parts = Architecture(backbone="vgg-narrow", taps=(2,), margin=0, stride=4, hidden=4, novelty_groups=1)
@@ -65,7 +65,7 @@ class Bright(ExplainedClassifier):
         columns = torch.arange(SIZE) < 6
         return (images[:, 0] > 0.5).float() * columns
 
-    def strangeness(self, images: Tensor, targets: Tensor) -> NDArray[np.float32] | None:
+    def novelty_map(self, images: Tensor, targets: Tensor) -> NDArray[np.float32] | None:
         return None if self.spec.windows else 5 * (images[:, 0] > 0.5).float().numpy()
 
 
@@ -75,32 +75,31 @@ def bright(columns: slice) -> Tensor:
     return images
 
 
-def test_relevance_of_a_whole_picture_grows_over_what_stays_strange() -> None:
+def test_relevance_of_a_whole_picture_grows_over_what_stays_anomalous() -> None:
     image, target = bright(slice(2, 14)), torch.tensor([0])
-    reader = Bright()
-    drawn = reader.drawn(image, target)
-    assert np.array_equal(drawn[0], reader.relevance(image, target)[0].numpy())
-    found = reader.grown(image, target, drawn, 3.0)[0]
+    model = Bright()
+    drawn = model.refined(image, target)
+    assert np.array_equal(drawn[0], model.relevance(image, target)[0].numpy())
+    found = model.grown(image, target, drawn, 3.0)[0]
     assert np.array_equal(found > 0, bright(slice(2, 14))[0, 0].numpy() > 0)
     assert set(np.unique(found).tolist()) == {0.0, np.float32(SURE), 1.0}
     alone = bright(slice(2, 6))
-    assert np.array_equal(reader.grown(alone, target, reader.drawn(alone, target), 3.0)[0], drawn[0])
+    assert np.array_equal(model.grown(alone, target, model.refined(alone, target), 3.0)[0], drawn[0])
     picture, passing = image[0].permute(1, 2, 0).numpy(), np.array([[True]])
-    spread = reader.spread(image, drawn)[0]
-    whole = reader.completed(image, target, drawn, 3.0)[0]
-    assert np.array_equal(whole, reader.spread(image, [found])[0])
-    assert np.array_equal(reader.completed(image, target, drawn, None)[0], spread)
-    assert not np.array_equal(spread, drawn[0])
-    for large, expected in (({}, drawn[0]), ({0: 3.0}, whole), ({0: None}, spread)):
-        assert np.array_equal(reader.maps(picture, image, [], passing, large)[0], expected)
+    propagated = model.completed(image, target, drawn, None)[0]
+    whole = model.completed(image, target, drawn, 3.0)[0]
+    assert np.array_equal(whole, model.completed(image, target, [found], None)[0])
+    assert not np.array_equal(propagated, drawn[0])
+    for large, expected in (({}, drawn[0]), ({0: 3.0}, whole), ({0: None}, propagated)):
+        assert np.array_equal(model.maps(picture, image, [], passing, large)[0], expected)
 
 
 def test_of_windows_it_is_smoothed_only() -> None:
     image, target = bright(slice(2, 14)), torch.tensor([0])
-    reader = Bright(windows=True)
-    drawn = reader.drawn(image, target)
-    assert np.array_equal(drawn[0], reader.relevance(image, target)[0].numpy())
-    assert np.array_equal(reader.grown(image, target, drawn, 3.0)[0], drawn[0])
-    assert np.array_equal(reader.spread(image, drawn)[0], drawn[0])
-    smoothed = Bright(windows=True, sigma=2.0).drawn(image, target)[0]
+    model = Bright(windows=True)
+    drawn = model.refined(image, target)
+    assert np.array_equal(drawn[0], model.relevance(image, target)[0].numpy())
+    assert np.array_equal(model.grown(image, target, drawn, 3.0)[0], drawn[0])
+    assert np.array_equal(model.completed(image, target, drawn, None)[0], drawn[0])
+    smoothed = Bright(windows=True, sigma=2.0).refined(image, target)[0]
     assert smoothed.max() < 0.8

@@ -1,21 +1,14 @@
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-import relmask
-from relmask.data.index import read_index
-from relmask.data.reading import Intensity, read_image
-from relmask.errors import ImageError, RunError
+from relmask.data.reading import Intensity
 from relmask.inference.explained import ExplainedClassifier
-from relmask.inference.run import Run
-from relmask.inference.segmenter import Segmentation, Segmenter
+from relmask.inference.segmenter import Segmenter
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.models.bundle import Input
 
@@ -68,8 +61,8 @@ def segmenter(
         cross_fitted=False,
     )
     smoothed = spec(windows).model_copy(update={"sigma": sigma})
-    reader = ExplainedClassifier(Colours(), smoothed, "epsilon_plus", CPU, batch_size)
-    return Segmenter(reader, ("red", "green"), calibration)
+    explained = ExplainedClassifier(Colours(), smoothed, "epsilon_plus", CPU, batch_size)
+    return Segmenter(explained, ("red", "green"), calibration)
 
 
 def picture(
@@ -111,23 +104,23 @@ def test_the_mirror_of_a_picture_has_the_mirror_of_its_relevance(
 ) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 1, 3), nn.Flatten())
     model.append(nn.Linear(25, 1))
-    reader = ExplainedClassifier(model, spec(), "epsilon_plus", CPU)
+    explained = ExplainedClassifier(model, spec(), "epsilon_plus", CPU)
     images, target = torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, dtype=torch.long)
-    found = reader.relevance(images, target)
-    flipped = reader.relevance(images.flip([dim + 1 for dim in dims]), target)
+    found = explained.relevance(images, target)
+    flipped = explained.relevance(images.flip([dim + 1 for dim in dims]), target)
     torch.testing.assert_close(flipped, found.flip(dims))
-    alone = reader.explainer(reader.normalise(images), target)[1].sum(1)
+    alone = explained.explainer(explained.normalise(images), target)[1].sum(1)
     assert not torch.allclose(found, alone)
 
 
-def test_a_levelled_run_gives_the_same_in_other_light() -> None:
+def test_a_standardised_run_gives_the_same_in_other_light() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 1))
-    reader = ExplainedClassifier(
+    explained = ExplainedClassifier(
         model, spec().model_copy(update={"standardised": True}), "epsilon_gamma_box", CPU
     )
     images, target = 0.5 * torch.rand(2, 3, SIZE, SIZE), torch.zeros(2, dtype=torch.long)
-    torch.testing.assert_close(reader.normalise(images + 0.3), reader.normalise(images))
-    found, brighter = reader.relevance(images, target), reader.relevance(images + 0.3, target)
+    torch.testing.assert_close(explained.normalise(images + 0.3), explained.normalise(images))
+    found, brighter = explained.relevance(images, target), explained.relevance(images + 0.3, target)
     torch.testing.assert_close(brighter, found, atol=1e-4, rtol=1e-3)
 
 
@@ -166,7 +159,8 @@ def test_windows_find_a_spot_that_resizing_would_lose() -> None:
     small = picture(160, 120, spots={1: (slice(77, 81), slice(51, 55))})
     found = segmenter(windows=True).segment_images([small])[0]
     assert np.array_equal(found.mask, 2 * (small[..., 1] > 0))
-    logits = segmenter(windows=True).model.evidence(small, []).logits
+    model = segmenter(windows=True).model
+    logits = model.logits(model.cut(small)[0]).amax(0)
     assert logits.tolist() == pytest.approx([0, 16 * 0.9])  # of the window that holds all of it
     assert not segmenter().segment_images([small])[0].mask.any()
 
@@ -201,65 +195,3 @@ def test_smoothing_rounds_the_relevance_before_it_is_thresholded() -> None:
     assert smooth is not None
     assert smooth.max() < sharp.max()
     assert smooth.sum() == pytest.approx(sharp.sum(), rel=0.1)
-
-
-@pytest.fixture(scope="module")
-def judged(trained: Run, parts: Path) -> dict[str, tuple[frozenset[str], Segmentation]]:
-    return {
-        sample.name: (sample.labels, trained.segment(sample.path)) for sample in read_index(parts).samples
-    }
-
-
-def test_a_trained_run_masks_defects_and_leaves_clean_pictures_empty(
-    judged: dict[str, tuple[frozenset[str], Segmentation]],
-) -> None:
-    defective = [found.label == "defect" for labels, found in judged.values() if labels]
-    clean = [found.label == "defect" for labels, found in judged.values() if not labels]
-    assert np.mean(defective) > np.mean(clean) + 0.15
-    for _, found in judged.values():
-        assert found.mask.shape == (64, 64)
-        assert set(found.scores) == {"crack", "patch", "pit"}
-        assert all(0 <= score <= 1 for score in (found.score, *found.scores.values()))
-        assert (found.label == "defect") == found.mask.any()
-        assert sum(part.area for part in found.components) == np.count_nonzero(found.mask)
-        if found.relevance is None:
-            assert not found.mask.any()
-        else:
-            assert np.isfinite(found.relevance).all()
-
-
-def test_a_run_that_was_moved_gives_the_same_masks(
-    trained: Run,
-    parts: Path,
-    tmp_path: Path,
-    judged: dict[str, tuple[frozenset[str], Segmentation]],
-) -> None:
-    shutil.copytree(trained.path, tmp_path / "elsewhere")
-    moved = relmask.load(tmp_path / "elsewhere")
-    assert moved.metadata == trained.metadata
-    for name in [name for name, (_, found) in judged.items() if found.label == "defect"][:3]:
-        found, before = moved.segment(parts / name), judged[name][1]
-        assert np.array_equal(found.mask, before.mask)
-        assert found.scores == before.scores
-        array = read_image(parts / name, moved.metadata.input.intensity)
-        assert np.array_equal(moved.segment(array).mask, before.mask)
-
-
-def test_a_run_without_thresholds_says_how_to_get_them(trained: Run) -> None:
-    bare = Run(trained.path, trained.metadata.model_copy(update={"calibration": None}), trained.model)
-    with pytest.raises(RunError, match=r"has no thresholds.*relmask calibrate"):
-        _ = bare.segmenter
-
-
-def test_a_run_reads_pictures_on_its_own_scale(trained: Run, tmp_path: Path) -> None:
-    spec = trained.metadata.input.model_copy(update={"intensity": Intensity(low=100, high=300)})
-    run = Run(trained.path, trained.metadata.model_copy(update={"input": spec}), trained.model)
-    Image.fromarray(np.full((4, 4), 200, np.uint16)).save(tmp_path / "deep.png")
-    assert run.read(tmp_path / "deep.png").mean() == pytest.approx(0.5)
-    with pytest.raises(ImageError):
-        run.read(tmp_path / "absent.png")
-
-
-def test_what_is_no_run_cannot_be_loaded(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is not a run"):
-        relmask.load(tmp_path)

@@ -20,8 +20,8 @@ class FakeSegmentation:
     score: float
     label: str
     components: tuple[object, ...]
-    novelty: float | None = None
-    unsure: str = ""
+    image_novelty: float | None = None
+    warning: str = ""
 
 
 @dataclass

@@ -179,3 +179,71 @@ def test_progress_is_told(run: FakeRun, tmp_path: Path) -> None:
 
     convert_files(tmp_path / "out", ["coco", "cvat"], tmp_path / "out", progress=note)
     assert steps == [("export", 1, 3), ("export", 2, 3), ("export", 3, 3)]
+
+
+SQUARE = [2, 2, 6, 2, 6, 6, 2, 6]
+
+
+def coco(path: Path, *names: str, size: tuple[int, int] = (10, 20), **more: object) -> Path:
+    """A file with a square of `pit` in each picture of this height and width."""
+    told = {"width": size[1], "height": size[0]}
+    content = {
+        "images": [{"id": k, "file_name": name, **told} for k, name in enumerate(names)],
+        "categories": [{"id": 0, "name": "pit"}],
+        "annotations": [
+            {"image_id": k, "category_id": 0, "segmentation": [SQUARE]} for k in range(len(names))
+        ],
+    }
+    path.write_text(json.dumps({**content, **more}))
+    return path
+
+
+def test_an_annotation_of_another_size_than_its_picture_fails(tmp_path: Path) -> None:
+    picture(tmp_path / "in/a.png", size=(20, 10))
+    picture(tmp_path / "in/b.png", size=(10, 20))
+    masks = coco(tmp_path / "a.json", "a.png", "b.png", size=(10, 20))
+    converted = convert_files(masks, ["png"], tmp_path / "out", images=tmp_path / "in")
+    assert [name for name, _ in converted.failed] == ["b.png"]
+    assert "annotated at 20x10 pixels, but has 10x20" in converted.failed[0][1]
+    assert [path.name for path in (tmp_path / "out/masks").glob("*.png")] == ["a.png"]
+
+
+def test_names_that_meet_no_picture_are_told(tmp_path: Path) -> None:
+    picture(tmp_path / "in/a.png", size=(20, 10))
+    masks = coco(tmp_path / "a.json", "a.png", "A-17")
+    with pytest.warns(UserWarning, match=r"^1 of 2 annotated pictures are not in .*in:\n  A-17$"):
+        convert_files(masks, ["png"], tmp_path / "out", images=tmp_path / "in")
+    with pytest.raises(DataError, match=r"the names differ, such as A-17 and a\.png"):
+        convert_files(coco(tmp_path / "a.json", "A-17"), ["png"], tmp_path / "no", images=tmp_path / "in")
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_has_no_area_is_counted(tmp_path: Path) -> None:
+    masks = coco(tmp_path / "a.json", "a.png")
+    content = json.loads(masks.read_text())
+    content["annotations"].append({"image_id": 0, "category_id": 0, "bbox": [1, 1, 2, 2]})
+    masks.write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match=r"Left out of .*a\.json: boxes without a mask \(1\)\."):
+        converted = convert_files(masks, ["png"], tmp_path / "out")
+    assert converted.left_out == {"boxes without a mask": 1}
+
+
+@pytest.mark.parametrize("name", ["../../a.png", "/a.png", "C:\\parts\\a.png", "x\0/a.png", "", ".."])
+def test_masks_are_written_below_out_whatever_pictures_are_called(tmp_path: Path, name: str) -> None:
+    masks = coco(tmp_path / "a.json", name or "https://", "b.png")
+    converted = convert_files(masks, list(FORMATS), tmp_path / "x/out")
+    assert converted.failed == ()
+    assert len(list((tmp_path / "x/out/masks").rglob("*.png"))) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "x"}
+    assert {path.name for path in (tmp_path / "x").iterdir()} == {"out"}
+
+
+def test_a_picture_that_is_annotated_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there twice \(1\):\n  a\.png"):
+        convert_files(coco(tmp_path / "a.json", "a.png", "/a.png"), ["png"], tmp_path / "out")
+
+
+def test_more_classes_than_a_mask_holds_are_refused(tmp_path: Path) -> None:
+    categories = [{"id": k, "name": f"class {k}"} for k in range(256)]
+    with pytest.raises(DataError, match="256 classes, and a mask at most 255"):
+        convert_files(coco(tmp_path / "a.json", "a.png", categories=categories), ["png"], tmp_path / "out")

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from relmask.lrp.affine import PLAIN, Layer
-from relmask.lrp.linear import Convolution, Linear, Matrix, TransposedConvolution
+from relmask.lrp.instructions import ApplyLayer, Tape
+from relmask.lrp.linear_maps import Convolution, LinearMap, Matrix, TransposedConvolution
 from relmask.lrp.rules import Rule
-from relmask.lrp.steps import Apply, Tape
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Case:
     """A layer, as relmask sees it and as torch computes it."""
 
     name: str
-    linear: Linear
+    linear: LinearMap
     weight: Tensor
     bias: Tensor | None
     shape: tuple[int, ...]
@@ -39,20 +39,20 @@ class Case:
     def passed_back(
         self, rule: Rule, x: Tensor, relevance: Tensor, *, signed: bool, silent: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Output and the input's relevance, as a compiled step gives them."""
+        """Output and the input's relevance, as a compiled instruction gives them."""
         layer = Layer(
             self.linear,
             self.weight,
             self.bias,
-            tuple(dict.fromkeys((PLAIN, *rule.output, *rule.parts))),
-            halves=rule.non_negative and signed,
+            tuple(dict.fromkeys((PLAIN, *rule.output_parts, *rule.parts))),
+            signed=rule.non_negative and signed,
             silent=silent,
             bias_shares=rule.bias_shares,
         )
-        step = Apply("layer", "x", self.pads, layer, rule)
+        instruction = ApplyLayer("layer", "x", self.pads, layer, rule)
         tape = Tape({"x": x})
-        output = step.run(tape)
-        ((_, passed),) = step.back(tape, relevance)
+        output = instruction.run(tape)
+        ((_, passed),) = instruction.back(tape, relevance)
         return output, passed
 
 
@@ -103,10 +103,10 @@ def _transposed(
         channels[0], channels[1] // groups, *[kernel] * axes, generator=made, dtype=torch.float64
     )
     offset = torch.randn(channels[1], generator=made, dtype=torch.float64) if bias else None
-    spread = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[axes - 1]
+    convolve = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[axes - 1]
 
     def function(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return spread(x, weight, bias, stride, padding, rest, groups, dilation)
+        return convolve(x, weight, bias, stride, padding, rest, groups, dilation)
 
     options = ((stride,) * axes, (padding,) * axes, (dilation,) * axes, groups, (rest,) * axes)
     return Case(name, TransposedConvolution(*options), weight, offset, (2, channels[0], *size), function)

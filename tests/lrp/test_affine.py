@@ -30,13 +30,13 @@ def test_back_is_the_transposed_matrix(case: Case) -> None:
     affine = Affine(layer, x, case.pads)
     s = torch.randn_like(affine.total(PLAIN))
     expected = s.flatten(1) @ case.matrix()
-    torch.testing.assert_close(affine.back(PLAIN, s), expected.view_as(x))
+    torch.testing.assert_close(affine.transposed(PLAIN, s), expected.view_as(x))
 
 
 @each_case
 def test_a_signed_input_is_two_non_negative_ones(case: Case) -> None:
     x = torch.randn(case.shape, dtype=torch.float64)
-    layer = Layer(case.linear, case.weight, case.bias, (PLAIN, POSITIVE, NEGATIVE), halves=True)
+    layer = Layer(case.linear, case.weight, case.bias, (PLAIN, POSITIVE, NEGATIVE), signed=True)
     affine = Affine(layer, x, case.pads)
     halves = affine.inputs(POSITIVE)
     assert not (halves < 0).any()

@@ -8,7 +8,7 @@ from relmask.lrp import AlphaBeta, Composite, Epsilon, Flat, Gamma, Rule, WSquar
 from relmask.lrp.composites import first_layer
 from relmask.lrp.graph import capture
 from relmask.lrp.program import Program
-from relmask.lrp.targets import start
+from relmask.lrp.targets import starting_relevance
 from tests.lrp import oracle
 from tests.lrp.architectures import NETWORKS, Attention, example, network
 
@@ -36,7 +36,7 @@ def composite(rule: Rule, first: Rule | None = None) -> Composite:
 def relevance(program: Program, images: Tensor, target: int) -> Tensor:
     with torch.inference_mode():
         logits, tape = program(images)
-        return program.back(tape, start(logits, target))
+        return program.back(tape, starting_relevance(logits, target))
 
 
 @each_network

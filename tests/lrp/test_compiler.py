@@ -1,4 +1,6 @@
 import copy
+import io
+import pickle
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,6 +22,7 @@ from relmask.lrp import (
     kind,
     module,
 )
+from relmask.lrp.operators import OPERATORS
 
 
 class Network(nn.Module):
@@ -206,6 +209,46 @@ def test_a_classifier_with_one_logit_works(composite: str, images: Tensor) -> No
     torch.testing.assert_close(relevance, explainer(images, 0)[1])
 
 
+def saved_and_loaded(explainer: Explainer) -> Explainer:
+    file = io.BytesIO()
+    torch.save(explainer, file)
+    file.seek(0)
+    loaded: Explainer = torch.load(file, weights_only=False)
+    return loaded
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [lambda made: pickle.loads(pickle.dumps(made)), saved_and_loaded, copy.deepcopy],
+    ids=["pickled", "saved", "copied"],
+)
+def test_an_explainer_can_be_kept(
+    explainer: Explainer, images: Tensor, copied: Callable[[Explainer], Explainer]
+) -> None:
+    other = copied(explainer)
+    for got, wanted in zip(other(images, 1), explainer(images, 1), strict=True):
+        assert torch.equal(got, wanted)
+    assert str(other) == str(explainer)
+    assert other.double()(images.double(), 1)[1].dtype == torch.float64, "its parts are one module still"
+    assert explainer(images, 1)[1].dtype == torch.float32
+
+
+def test_a_kept_explainer_compiles_other_sizes(model: Network) -> None:
+    fixed = compile(model, torch.rand(2, 3, 8, 8), sizes=False)
+    images = torch.rand(2, 3, 9, 9)
+    torch.testing.assert_close(pickle.loads(pickle.dumps(fixed))(images, 1), fixed(images, 1))
+
+
+def test_loading_an_explainer_wants_the_rules_that_it_was_made_with(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relu = torch.ops.aten.relu.default
+    kept = pickle.dumps(compile(Network(), images))
+    monkeypatch.delitem(OPERATORS, relu)
+    with pytest.raises(UnsupportedOperator, match=r"rule for aten.relu.default. Add it with"):
+        pickle.loads(kept)
+
+
 class Sized(nn.Module):
     """A model that one size fits: its linear layer counts places."""
 
@@ -271,6 +314,8 @@ def test_errors_name_the_model_and_what_to_do(images: Tensor) -> None:
         compile(Erf(), images)
     with pytest.raises(UsageError, match="No composite named 'lrp'"):
         compile(Erf(), images, "lrp")
+    with pytest.raises(UsageError, match=r"Composite or one of the names .*; got ZPlus\(bias=True\)"):
+        compile(Erf(), images, ZPlus())  # type: ignore[arg-type]
 
 
 class Several(nn.Module):
@@ -312,6 +357,8 @@ def test_of_several_outputs_one_must_be_chosen(images: Tensor) -> None:
         compile(model, images, output="logit")
     with pytest.raises(UsageError, match="no output 2; it returns 2 outputs: choose output=0 to 1"):
         compile(Several(lambda a, b: (a, b)), images, output=2)
+    with pytest.raises(UsageError, match="no output 0; it returns one tensor"):
+        compile(Network(), images, output=0)
 
 
 def test_a_model_that_returns_one_number_per_image_has_one_logit(images: Tensor) -> None:

@@ -98,6 +98,23 @@ def test_rules_that_cannot_apply_are_refused(where: object, rule: Rule | Sharing
         Composite("wrong", ((where, rule),))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("line", [("convolution", ZPlus()), (kind("convolution"), "zplus")], ids=str)
+def test_lines_that_are_none_are_refused(line: object) -> None:
+    with pytest.raises(UsageError, match=r"mine: a line of a composite is \(where, rule\)"):
+        Composite("mine", (line,))  # type: ignore[arg-type]
+
+
+def test_a_kind_that_no_layer_has_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no kind 'conv' .* convolution, linear, add, average"):
+        kind("conv")
+
+
+def test_lines_may_come_in_a_list() -> None:
+    composite = Composite("mine", [(kind("convolution"), ZPlus())])  # type: ignore[arg-type]
+    assert (composite + named("epsilon_plus")).rule(CONVOLUTION) == ZPlus()
+    assert composite == Composite("mine", ((kind("convolution"), ZPlus()),))
+
+
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(UsageError, match="epsilon_alpha2_beta1, epsilon_alpha2_beta1_flat, epsilon_plus"):
         named("epsilon_minus")

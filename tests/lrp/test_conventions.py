@@ -6,7 +6,7 @@ import torch
 from relmask.lrp.composites import Composite, epsilon_gamma_box, named
 from relmask.lrp.graph import capture
 from relmask.lrp.program import Program
-from relmask.lrp.targets import start
+from relmask.lrp.targets import starting_relevance
 from tests.lrp import oracle
 from tests.lrp.architectures import example, network
 
@@ -26,6 +26,6 @@ def test_a_preset_gives_the_map_of_its_namesake(name: str) -> None:
     for composite, rule, first in PRESETS.values():
         program = Program(captured, composite)
         logits, tape = program(images)
-        relevance = program.back(tape, start(logits, 2))
+        relevance = program.back(tape, starting_relevance(logits, 2))
         wanted = oracle.relevance_of(model, images, 2, rule, first)
         torch.testing.assert_close(relevance, wanted, rtol=1e-5, atol=1e-9 * float(wanted.abs().max()))

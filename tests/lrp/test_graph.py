@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from relmask.errors import UnsupportedModel
 from relmask.lrp.graph import capture
-from relmask.lrp.places import path
+from relmask.lrp.module_paths import module_path
 
 
 class Positions(nn.Module):
@@ -28,29 +28,29 @@ class Branching(nn.Module):
 
 def test_sizes_stay_open_where_the_model_allows() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    fit = capture(model, torch.randn(2, 3, 8, 8), (0, 2, 3)).fit
-    assert fit.sizes == (None, 3, None, None)
-    assert fit(torch.empty(1, 3, 50, 21))
-    assert not fit(torch.empty(1, 4, 8, 8))
-    assert not fit(torch.empty(3, 8, 8))
+    fits = capture(model, torch.randn(2, 3, 8, 8), (0, 2, 3)).fits
+    assert fits.sizes == (None, 3, None, None)
+    assert fits(torch.empty(1, 3, 50, 21))
+    assert not fits(torch.empty(1, 4, 8, 8))
+    assert not fits(torch.empty(3, 8, 8))
 
 
 def test_sizes_that_the_model_needs_are_kept() -> None:
-    fit = capture(Positions(), torch.randn(2, 3, 8, 8), (0, 2, 3)).fit
-    assert fit(torch.empty(5, 3, 8, 8))
-    assert not fit(torch.empty(5, 3, 9, 8))
+    fits = capture(Positions(), torch.randn(2, 3, 8, 8), (0, 2, 3)).fits
+    assert fits(torch.empty(5, 3, 8, 8))
+    assert not fits(torch.empty(5, 3, 9, 8))
 
 
 def test_a_branch_on_the_size_is_only_taken_where_it_is_right() -> None:
-    fit = capture(Branching(), torch.randn(2, 3, 8, 8), (0, 2, 3)).fit
-    assert fit(torch.empty(2, 3, 12, 30))
-    assert not fit(torch.empty(2, 3, 17, 30))
+    fits = capture(Branching(), torch.randn(2, 3, 8, 8), (0, 2, 3)).fits
+    assert fits(torch.empty(2, 3, 12, 30))
+    assert not fits(torch.empty(2, 3, 17, 30))
 
 
 def test_nodes_know_their_module() -> None:
     model = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3)), nn.Flatten())
     graph = capture(model, torch.randn(2, 3, 4, 4), ()).graph
-    assert [path(node) for node in graph.nodes if node.op == "call_function"] == ["0.0", "1"]
+    assert [module_path(node) for node in graph.nodes if node.op == "call_function"] == ["0.0", "1"]
 
 
 class Returning(nn.Module):

@@ -1,4 +1,4 @@
-"""Relevance at inner layers, layer by layer, of several targets, and as captum would give it."""
+"""Relevance at inner layers, layer by layer, and of several targets."""
 
 import math
 import re
@@ -6,17 +6,13 @@ import warnings
 
 import pytest
 import torch
-from captum.attr import LRP as Captum
-from captum.attr._utils.lrp_rules import EpsilonRule
 from torch import Tensor, nn
 
 from relmask.errors import UsageError
-from relmask.lrp import LRP, Composite, Contrast, Epsilon, Explainer, Target, compile, kind, strongest
+from relmask.lrp import Contrast, Explainer, Target, compile, strongest
 from relmask.lrp.neurons import Neuron
 from tests.lrp.architectures import example, network
 from tests.lrp.test_program import Convolutions
-
-EPSILON = Composite("epsilon", ((kind("convolution"), Epsilon(1e-9)), (kind("linear"), Epsilon(1e-9))))
 
 
 def explained(name: str, *, biases: bool = True) -> tuple[nn.Module, Tensor, Explainer]:
@@ -86,6 +82,26 @@ def test_the_strongest_neurons_and_channels_are_listed() -> None:
     tokens = torch.tensor([[[1.0, -2.0, 3.0], [1.0, 4.0, -3.0]]])
     assert strongest(tokens, 2, channels=-1) == [[Neuron((0,), 2.0), Neuron((1,), 2.0)]]
     assert strongest(torch.tensor([[1.0, 5.0]]), 9) == [[Neuron((1,), 5.0), Neuron((0,), 1.0)]]
+    assert strongest(relevance[:0]) == []
+    assert strongest(relevance, 0) == [[]] * len(relevance)
+
+
+@pytest.mark.parametrize(
+    ("relevance", "count", "channels", "reason"),
+    [
+        (torch.rand(3), 1, None, "two axes or more"),
+        ([[1.0, 2.0]], 1, None, "two axes or more"),
+        (torch.rand(2, 3, 4), -1, 1, "negative, got -1"),
+        (torch.rand(2, 3, 4), 1, 3, r"\(2, 3, 4\) has no axis 3"),
+        (torch.rand(2, 3, 4), 1, 0, "no axis 0"),
+        (torch.rand(2, 3, 4), 1, -3, "no axis -3"),
+    ],
+)
+def test_neurons_that_cannot_be_listed_are_refused(
+    relevance: Tensor, count: int, channels: int | None, reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        strongest(relevance, count, channels=channels)
 
 
 @pytest.mark.parametrize("name", ["resnet", "efficientnet", "vision transformer", "u-net"])
@@ -139,7 +155,34 @@ def test_many_targets_share_one_forward_pass(name: str) -> None:
     torch.testing.assert_close(logits, explainer(images)[0])
 
 
-def test_stopping_early_spreads_what_arrived_over_the_pixels() -> None:
+@pytest.mark.parametrize("targets", [[], 1, None, ["crack"], [0, 9]], ids=str)
+def test_targets_that_cannot_be_explained_together_are_refused(targets: list[Target]) -> None:
+    _, images, explainer = explained("vgg")
+    with pytest.raises(UsageError, match=r"one target or more|target is a class|numbered 0 to 2"):
+        explainer.each(images, targets)
+
+
+def test_stopping_early_is_the_same_for_one_target_and_for_many() -> None:
+    model, images, _ = explained("resnet")
+    stopped = compile(model, images, "epsilon_plus", sizes=False, stop="1")
+    logits, relevance = stopped.each(images, [0, Contrast(2)])
+    for target, got in zip((0, Contrast(2)), relevance, strict=True):
+        torch.testing.assert_close(got, stopped(images, target)[1])
+    torch.testing.assert_close(logits, stopped(images)[0])
+
+
+def test_stopping_early_ends_the_ledger_where_relevance_ends() -> None:
+    model, images, whole = explained("vgg")
+    stopped = compile(model, images, "epsilon_plus", sizes=False, stop="3")
+    ledger = stopped.ledger(images, 1)
+    logits, relevance = stopped(images, 1)
+    assert ledger.conserved == pytest.approx(float(relevance.sum() / logits[:, 1].sum()))
+    entries = whole.ledger(images, 1).entries
+    assert ledger.entries == entries[-len(ledger.entries) :]
+    assert "0.0" in {entry.layer for entry in entries} - {entry.layer for entry in ledger.entries}
+
+
+def test_stopping_early_interpolates_what_arrived_to_the_pixels() -> None:
     model, images, _ = explained("resnet")
     stopped = compile(model, images, "epsilon_plus", sizes=False, stop="1")
     _, relevance = stopped(images, 0)
@@ -150,20 +193,5 @@ def test_stopping_early_spreads_what_arrived_over_the_pixels() -> None:
     assert torch.corrcoef(torch.stack((pooled.flatten(), inner.sum(1).flatten())))[0, 1] > 0.9
     with pytest.raises(UsageError, match="output of '9'"):
         compile(model, images, "epsilon_plus", sizes=False, stop="9")
-    with pytest.raises(UsageError, match="no places"):
+    with pytest.raises(UsageError, match="no locations"):
         compile(model, images, "epsilon_plus", sizes=False, stop="5")(images)
-
-
-def test_attribute_is_what_captum_gives() -> None:
-    layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3)]
-    model = nn.Sequential(*layers).double()
-    images, target = torch.rand(2, 3, 8, 8, dtype=torch.float64), [0, 2]
-    got, delta = LRP(model, EPSILON).attribute(images, target, return_convergence_delta=True)
-    torch.testing.assert_close(LRP(model, EPSILON).attribute(images, torch.tensor(target)), got)
-    for layer in layers:
-        layer.rule = EpsilonRule()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        wanted, theirs = Captum(model).attribute(images, torch.tensor(target), return_convergence_delta=True)
-    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(delta.abs(), theirs.abs(), rtol=1e-4, atol=1e-6)

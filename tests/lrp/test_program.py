@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,70 @@ def test_a_convolution_with_computed_weights_is_unsupported() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return F.conv2d(x, x[:1].mean((2, 3), keepdim=True)).flatten(1)
 
-    with pytest.raises(UnsupportedOperator, match="conv2d"):
+    with pytest.raises(UnsupportedOperator, match=r"conv2d.default \(its weights are computed"):
         program(Dynamic())
+
+
+class Normed(nn.Module):
+    """A norm written as a function, and behind it an operator that has to be opened up first, or none."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, norm: Callable[[Tensor, Tensor, Tensor], Tensor], opened: bool) -> None:
+        super().__init__()
+        self.norm, self.opened = norm, opened
+        self.register_buffer("mean", torch.full((3,), 0.5))
+        self.register_buffer("variance", torch.full((3,), 4.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x, self.mean, self.variance)
+        return (y.logit(0.1) if self.opened else y).mean((2, 3))
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["as it is", "opened up"])
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda x, mean, variance: F.batch_norm(x, None, None, training=True),
+        lambda x, mean, variance: F.batch_norm(x, mean, variance, training=True),
+    ],
+    ids=["without statistics", "with statistics that it ignores"],
+)
+def test_batch_norm_by_the_batch_itself_is_refused(
+    norm: Callable[[Tensor, Tensor, Tensor], Tensor], opened: bool
+) -> None:
+    with pytest.raises(UnsupportedModel, match=r"\(\(model\): aten\.\w*batch_norm.* Use running statistics"):
+        program(Normed(norm, opened))
+
+
+def test_the_module_of_a_batch_norm_without_statistics_is_named() -> None:
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(norm), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(UnsupportedModel, match=r"1\.0: aten\.batch_norm\.default"):
+        program(model)
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["as it is", "opened up"])
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda x, mean, variance: F.batch_norm(x, mean, variance),
+        lambda x, mean, variance: F.instance_norm(x, mean, variance),
+        lambda x, mean, variance: F.group_norm(x, 3),
+        lambda x, mean, variance: (
+            x * F.batch_norm(mean.view(1, 1, 3), None, None, training=True).view(3, 1, 1)
+        ),
+    ],
+    ids=["running statistics", "instance norm", "group norm", "of weights"],
+)
+def test_norms_that_keep_images_apart_are_explained(
+    norm: Callable[[Tensor, Tensor, Tensor], Tensor], opened: bool
+) -> None:
+    model, images = Normed(norm, opened), torch.rand(2, 3, 8, 8)
+    logits, tape = (compiled := program(model))(images)
+    torch.testing.assert_close(logits, model(images))
+    assert compiled.back(tape, logits).isfinite().all()
 
 
 PROBABILITIES = {

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from relmask.errors import UsageError
 from relmask.lrp import AlphaBeta, Epsilon, Flat, Gamma, Magnitude, Ratio, Rule, WSquare, ZBox, ZPlus
 from tests.lrp.dense import CASES, Case
 
@@ -166,8 +167,21 @@ def test_ratio_keeps_signs_and_magnitude_does_not() -> None:
         lambda: ZBox(1.0, 1.0),
         lambda: ZBox((0.0, 1.0), (1.0, 0.5)),
         lambda: ZBox((0.0, 0.0), (1.0, 1.0, 1.0)),
+        lambda: ZBox(0.0, float("inf")),
+        lambda: Epsilon(float("nan")),
+        lambda: Gamma(float("inf")),
+        lambda: Gamma("strong"),  # type: ignore[arg-type]
+        lambda: AlphaBeta(float("nan"), 1),
     ],
 )
 def test_impossible_parameters_are_refused(make: Callable[[], Rule]) -> None:
-    with pytest.raises(ValueError, match=r"must|per channel"):
+    with pytest.raises(UsageError, match=r"must|per channel"):
         make()
+
+
+def test_a_box_of_other_channels_than_the_image_is_refused() -> None:
+    case = CASES[1]
+    x = torch.zeros(case.shape, dtype=torch.float64)
+    relevance = case.function(x, case.weight, None)
+    with pytest.raises(UsageError, match="the box has 2 channels, the layer's input 3"):
+        case.passed_back(ZBox((0.0, 0.0), (1.0, 1.0)), x, relevance, signed=False)

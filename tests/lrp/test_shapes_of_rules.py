@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from relmask.lrp import Rule, ZBox
-from relmask.lrp.linear import CONVOLVE, SPREAD, Convolution, Matrix, TransposedConvolution
+from relmask.lrp.linear_maps import CONVOLVE, CONVOLVE_TRANSPOSED, Convolution, Matrix, TransposedConvolution
 from tests.lrp.dense import Case
 from tests.lrp.test_rules import RULES, shared
 
@@ -60,7 +60,7 @@ def transposed_convolutions(draw: st.DrawFn) -> Case:
     bias = drawn(draw, outputs * groups) if draw(st.booleans()) else None
 
     def function(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return SPREAD[axes - 1](x, weight, bias, stride, padding, rest, groups, dilation)
+        return CONVOLVE_TRANSPOSED[axes - 1](x, weight, bias, stride, padding, rest, groups, dilation)
 
     shape = (2, inputs * groups, *(draw(st.integers(1, 3)) for _ in range(axes)))
     linear = TransposedConvolution(stride, padding, dilation, groups, rest)

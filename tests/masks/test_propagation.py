@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from relmask.masks.propagation import walk
+from relmask.masks.propagation import propagate, walk
 
 Map = NDArray[np.float32]
 GRID = (12, 16)

@@ -1,4 +1,4 @@
-"""A run that sees red and green: relevance is the colour itself, so that every mask is known beforehand."""
+"""Runs that see red and green: relevance is the colour itself, so that every mask is known beforehand."""
 
 import io
 import threading
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -13,13 +14,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor, nn
 
 import relmask
 from relmask.data.reading import Intensity
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
+from relmask.inference.segmentation import SegmentationModel
 from relmask.masks.thresholds import Calibration, ClassThresholds
-from relmask.models.bundle import Input, Metadata, save_metadata
+from relmask.models.bundle import Input, Metadata, UNetArchitecture, save_metadata
 from relmask.serve import Server, Settings
 from tests.inference.test_segmenter import Colours
 
@@ -33,20 +36,57 @@ def colours(tmp_path: Path) -> Run:
     return seeing_colours(tmp_path / "run", windows=True)
 
 
+@pytest.fixture
+def student(tmp_path: Path) -> Run:
+    """A student that learned from corrected masks: a pixel of more than half a colour shows its class."""
+    spec = _input(windows=True)
+    thresholds = ClassThresholds(
+        clean_median=-9, clean_spread=1, gate=0, level=0.5, level_of="absolute", slope=1, offset=0
+    )
+    metadata = _metadata(
+        spec,
+        thresholds,
+        architecture=UNetArchitecture(backbone="vgg-narrow"),
+        composite="",
+        trained_on_masks=True,
+    )
+    save_metadata(tmp_path / "student", metadata)
+    return Run(tmp_path / "student", metadata, SegmentationModel(ColourMaps(), spec, torch.device("cpu"), 4))
+
+
+class ColourMaps(nn.Module):
+    """Logits of red and green: 9 in full colour, -9 in none."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images[:, :2] * 18 - 9
+
+
 def seeing_colours(run: Path, *, windows: bool) -> Run:
     """Make such a run; `windows` or not, one pixel of full colour has a relevance of 1."""
-    spec = Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    spec = _input(windows=windows)
     thresholds = ClassThresholds(
         clean_median=0, clean_spread=1, gate=4, level=0.3, level_of="absolute", slope=1, offset=-4
     )
-    metadata = Metadata(
-        relmask=relmask.__version__,
-        architecture=None,
-        classes=CLASSES,
-        clean="ok",
-        input=spec,
-        composite="epsilon_plus",
-        calibration=Calibration(
+    metadata = _metadata(spec, thresholds)
+    save_metadata(run, metadata)
+    return Run(
+        run, metadata, ExplainedClassifier(Colours(), spec, "epsilon_plus", torch.device("cpu"), batch_size=4)
+    )
+
+
+def _input(windows: bool) -> Input:
+    return Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+
+
+def _metadata(spec: Input, thresholds: ClassThresholds, **changes: Any) -> Metadata:  # noqa: ANN401
+    usual: dict[str, Any] = {
+        "relmask": relmask.__version__,
+        "architecture": None,
+        "classes": CLASSES,
+        "clean": "ok",
+        "input": spec,
+        "composite": "epsilon_plus",
+        "calibration": Calibration(
             classes=dict.fromkeys(CLASSES, thresholds),
             false_alarms=0.01,
             slope=1,
@@ -56,16 +96,13 @@ def seeing_colours(run: Path, *, windows: bool) -> Run:
             groups=9,
             cross_fitted=False,
         ),
-        split="grouped",
-        data="parts",
-        fingerprint="0",
-        settings={},
-        command="relmask train parts",
-    )
-    save_metadata(run, metadata)
-    return Run(
-        run, metadata, ExplainedClassifier(Colours(), spec, "epsilon_plus", torch.device("cpu"), batch_size=4)
-    )
+        "split": "grouped",
+        "data": "parts",
+        "fingerprint": "0",
+        "settings": {},
+        "command": "relmask train parts",
+    }
+    return Metadata(**(usual | changes))
 
 
 def picture(

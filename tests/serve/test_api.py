@@ -1,9 +1,13 @@
 import base64
+import errno
 import io
 import json
+import os
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +20,9 @@ from PIL import Image
 import relmask
 from relmask.formats.runs import drawn, from_text
 from relmask.inference.run import Run
-from relmask.models.bundle import read_metadata
+from relmask.models.bundle import read_metadata, save_metadata
 from relmask.serve import Limits, Settings
-from tests.serve.conftest import CLASSES, GREEN, RED, picture, sent, serving
+from tests.serve.conftest import CLASSES, GREEN, RED, picture, png, sent, serving
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def test_the_answer_is_what_the_library_says(trained: Run, parts: Path) -> None:
         assert np.array_equal(mask, expected.mask)
         assert entry["name"] == path.name
         assert (entry["height"], entry["width"]) == mask.shape
-        assert entry["label"] == expected.label
+        assert entry["status"] == expected.label
         assert entry["score"] == pytest.approx(expected.score, abs=1e-5)
         assert entry["scores"] == pytest.approx(dict(expected.scores), abs=1e-5)
         assert [part["area"] for part in entry["components"]] == [c.area for c in expected.components]
@@ -85,7 +89,7 @@ def test_masks_lie_where_the_colours_are(client: httpx.Client) -> None:
 
 def test_a_clean_picture_has_an_empty_mask_and_no_relevance(client: httpx.Client) -> None:
     entry = only(client.post("/segment", files=sent(picture()), data={"relevance": "true"}))
-    assert entry["label"] == "clean"
+    assert entry["status"] == "clean"
     assert entry["components"] == []
     assert entry["relevance"] is None
     assert not np.asarray(Image.open(io.BytesIO(base64.b64decode(entry["png"])))).any()
@@ -99,6 +103,65 @@ def test_large_relevance_comes_smaller_if_asked(client: httpx.Client) -> None:
     assert (relevance["height"], relevance["width"]) == (24, 40)
     values = np.frombuffer(base64.b64decode(relevance["classes"]["red stain"]), "<f4").reshape(24, 40)
     assert values[1, 1] > 0.4 > 0.1 > abs(values[12:, 12:]).max()
+
+
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "options"),
+    [
+        ("CMYK", "cmyk.jpg", {"quality": 95}),
+        ("RGB", "turned.jpg", {"quality": 95, "exif": TURNED}),
+        ("RGB", "turned.png", {"exif": TURNED}),
+        ("P", "palette.png", {}),
+        ("RGBA", "transparent.png", {}),
+        ("RGB", "tiled.tif", {"compression": "tiff_lzw"}),
+        ("RGB", "first of several.gif", {}),
+    ],
+)
+def test_pictures_of_every_kind_are_read_as_the_library_reads_them(
+    client: httpx.Client, colours: Run, tmp_path: Path, mode: str, name: str, options: dict[str, Any]
+) -> None:
+    Image.fromarray(picture(RED, 40, 70)).convert(mode).save(tmp_path / name, **options)
+    expected = colours.segment(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    entry = only(client.post("/segment", files=[("images", (name, content))], data={"mask": "rle"}))
+    assert (entry["height"], entry["width"]) == expected.mask.shape
+    assert [part["area"] for part in entry["components"]] == [part.area for part in expected.components]
+    assert np.array_equal(decoded(entry["rle"][0]), expected.mask > 0)
+
+
+def test_values_of_16_bits_are_on_the_run_s_scale(client: httpx.Client, colours: Run, tmp_path: Path) -> None:
+    deep = np.zeros((32, 32), np.uint16)
+    deep[4:10, 4:10] = 40_000  # of 65535, more than the level of 0.3; its low byte alone would be dark
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    entry = only(client.post("/segment", files=sent((tmp_path / "deep.png").read_bytes())))
+    assert [part["area"] for part in entry["components"]] == [36]
+    assert entry["scores"] == pytest.approx(dict(colours.segment(tmp_path / "deep.png").scores))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../outside.png", "/outside.png", "C:\\outside.png", "..", "a" * 900 + ".png", "ü\u202e.png"]
+)
+def test_a_name_leads_nowhere(
+    client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    before = sorted(tmp_path.rglob("*"))
+    entry = only(client.post("/segment", files=[("images", (name, png(picture(RED))))]))
+    assert entry["name"] == name.rpartition("\\")[2]  # python-multipart cuts what old browsers sent
+    assert entry["status"] == "defect"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_field_without_a_file_name_is_named(client: httpx.Client) -> None:
+    answer = client.post("/segment", files=[("images", ("", png(picture(RED))))])
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("images.0: ")
+    assert len(answer.text) < 200  # the bytes of the picture are not sent back
 
 
 @pytest.mark.parametrize(
@@ -132,8 +195,8 @@ def test_a_broken_picture_among_others_does_not_spoil_them(client: httpx.Client)
     answer = client.post("/segment", files=sent(picture(RED), b"broken", picture()))
     assert answer.status_code == 200
     red, broken, clean = answer.json()["images"]
-    assert (red["label"], clean["label"]) == ("defect", "clean")
-    assert (broken["name"], broken["status"]) == ("1.png", 422)
+    assert (red["status"], clean["status"]) == ("defect", "clean")
+    assert (broken["name"], broken["status"], broken["code"]) == ("1.png", "failed", 422)
     assert "no picture" in broken["error"]
 
 
@@ -189,10 +252,12 @@ def test_too_many_pictures_are_refused(colours: Run) -> None:
     [
         ({"mask": "jpg"}, "mask"),
         ({"side": "0"}, "side"),
+        ({"side": "9" * 400}, "side"),
+        ({"preview": "70000"}, "preview"),
         ({"relevance": "perhaps"}, "relevance"),
         ({"thresholds": "{"}, "thresholds"),
-        ({"thresholds": '{"green": {"level": 0.1}}'}, "thresholds"),
-        ({"thresholds": '{"green": {"level": 0.1}}'}, "thresholds"),
+        ({"thresholds": '{"green": {"min_area": 9}}'}, "thresholds"),
+        ({"thresholds": '{"green": {"level": 0.1, "extent": 0.1}}'}, "thresholds"),
         ({"thresholds": '{"blue": {"level": 0.1}}'}, "blue"),
     ],
 )
@@ -213,12 +278,12 @@ def test_a_request_without_pictures_is_refused(client: httpx.Client) -> None:
 
 def test_thresholds_can_be_tried_without_saving_them(client: httpx.Client) -> None:
     image = picture(RED | GREEN)
-    high = {"red stain": {"level": 0.3}, "green": {"level": 0.3, "min_area": 16}}
+    high = {"red stain": {"level": 1.5}, "green": {"level": 0.3, "min_area": 16}}
     tried = only(client.post("/segment", files=sent(image), data={"thresholds": json.dumps(high)}))
     assert [part["label"] for part in tried["components"]] == ["green"]
     high["green"]["min_area"] = 17
     tried = only(client.post("/segment", files=sent(image), data={"thresholds": json.dumps(high)}))
-    assert tried["label"] == "clean"
+    assert tried["status"] == "clean"
     assert len(only(client.post("/segment", files=sent(image)))["components"]) == 2
 
 
@@ -235,35 +300,80 @@ def test_saved_thresholds_are_in_the_run_and_in_use(client: httpx.Client, colour
     assert written.by_hand
     assert not written.saw_masks
     green = written.classes["green"]
-    assert (green.seed, green.level, green.min_area, green.gate) == (0.25, 0.5, 40, 4)
-    assert written.classes["red stain"].seed == 0.5
-    assert only(client.post("/segment", files=sent(picture(GREEN))))["label"] == "clean"
+    assert (green.level, green.min_area, green.gate) == (0.5, 40, 4)
+    assert written.classes["red stain"].level == 0.3
+    assert only(client.post("/segment", files=sent(picture(GREEN))))["status"] == "clean"
 
 
-def test_thresholds_that_make_no_sense_are_not_saved(client: httpx.Client, colours: Run) -> None:
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('{"blue": {"level": 1}}', "no class blue"),
+        ('{"gr\\ud800n": {"level": 1}}', "no class gr"),
+        ('{"green": {"level": 0}}', "green.level: Input should be greater than 0"),
+        ('{"green": {"level": NaN}}', "green.level: Input should be a finite number"),
+        ('{"green": {"level": 1e999}}', "green.level: Input should be a finite number"),
+        ('{"green": {"level": "\\ud800"}}', "green.level"),
+        ('{"green": {"level": 1, "min_area": 1e30}}', "green.min_area"),
+        ("[]", "body: Input should be a valid dictionary"),
+        ('{"green"', "not JSON"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_not_saved(
+    client: httpx.Client, colours: Run, body: str, reason: str
+) -> None:
     before = (colours.path / "relmask.json").read_bytes()
-    senseless: list[Any] = [
-        {"blue": {"level": 1}},
-        {"green": {"level": 0}},
-        [],
-        "text",
-    ]
-    for chosen in senseless:
-        assert client.put("/thresholds", json=chosen).status_code == 422
+    answer = client.put("/thresholds", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert reason in answer.json()["detail"]
     assert (colours.path / "relmask.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
 def test_a_run_that_cannot_be_written_says_so(
-    client: httpx.Client, colours: Run, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, colours: Run, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(Path, "replace", refuse)
     answer = client.put("/thresholds", json={"green": {"level": 1}})
     assert answer.status_code == 507
-    assert "disk is full" in answer.json()["detail"]
-    assert client.get("/run").json()["classes"][1]["thresholds"]["seed"] == 0.5
+    told = answer.json()["detail"]
+    assert told.startswith(f"The thresholds are not saved: {colours.path} cannot be written ")
+    assert os.strerror(number) in told
+    assert client.get("/run").json()["classes"][1]["thresholds"]["level"] == 0.3
+
+
+def test_a_run_that_another_program_changed_is_not_overwritten(client: httpx.Client, colours: Run) -> None:
+    save_metadata(colours.path, colours.metadata.model_copy(update={"command": "relmask calibrate"}))
+    written = (colours.path / "relmask.json").read_bytes()
+    answer = client.put("/thresholds", json={"green": {"level": 1}})
+    assert answer.status_code == 409
+    assert "another program changed" in answer.json()["detail"]
+    assert (colours.path / "relmask.json").read_bytes() == written
+
+
+def test_a_run_that_is_gone_is_not_half_written(client: httpx.Client, colours: Run) -> None:
+    shutil.rmtree(colours.path)
+    assert client.put("/thresholds", json={"green": {"level": 1}}).status_code == 409
+    assert not colours.path.exists()
+
+
+def test_thresholds_that_are_saved_at_once_are_all_kept(client: httpx.Client, colours: Run) -> None:
+    for number in range(1, 6):
+        chosen = [{name: {"level": number / 10, "min_area": number}} for name in CLASSES]
+        with ThreadPoolExecutor(2) as two:
+            answers = list(two.map(lambda one: client.put("/thresholds", json=one), chosen))
+        assert [answer.status_code for answer in answers] == [200, 200]
+        written = read_metadata(colours.path).calibration
+        assert written is not None
+        assert [of.min_area for of in written.classes.values()] == [number, number]
+
+
+def test_thresholds_that_did_not_move_are_not_called_moved_by_hand(client: httpx.Client) -> None:
+    assert not client.put("/thresholds", json={"green": {"level": 0.3}}).json()["by_hand"]
+    assert client.put("/thresholds", json={"green": {"level": 0.4}}).json()["by_hand"]
 
 
 def test_health_and_openapi_tell_what_there_is(client: httpx.Client) -> None:

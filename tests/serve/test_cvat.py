@@ -113,6 +113,12 @@ def test_masks_reach_the_task_with_its_labels_and_the_score(server: Server, colo
     np.testing.assert_array_equal(found, mask)
 
 
+def test_masks_of_a_student_reach_the_task(server: Server, student: Run) -> None:
+    shapes = annotate(server, student)
+    assert [shape.label_id for shape in shapes].count(RED_ID) == 1
+    assert [shape.label_id for shape in shapes].count(GREEN_ID) == 2
+
+
 def test_polygons_where_cvat_asks_for_them(server: Server, colours: Run) -> None:
     shapes = annotate(server, colours, conv_mask_to_poly=True)
     assert {shape.type.value for shape in shapes} == {"polygon"}

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class Studio:
     url: str
     files: dict[str, bytes]
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    fresh: bytes = b'{"access": "fresh"}'
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def studio() -> Iterator[Studio]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             fresh = self.path == "/api/token/refresh" and body == {"refresh": PERSONAL}
-            self._answer(b'{"access": "fresh"}' if fresh else None)
+            self._answer(found.fresh if fresh else None)
 
         def _answer(self, content: bytes | None) -> None:
             self.send_response(200 if content is not None else 404)
@@ -68,6 +70,7 @@ def studio() -> Iterator[Studio]:
                 "/data/upload/1/0a1b2c3d-red.png": png(picture(RED)),
                 "/data/local-files/?d=parts/both.png": png(picture(RED | GREEN)),
                 "/data/upload/1/clean.png": png(picture()),
+                "/data/local-files/?d=ein%20Teil%20%C3%BC.png": png(picture(RED)),
                 "/data/upload/1/broken.png": b"broken",
             },
         )
@@ -89,7 +92,7 @@ def asks(client: httpx.Client, *addresses: object, config: str = CONFIG) -> http
         "label_config": config,
         "params": {"login": None, "password": None, "context": None},
     }
-    return client.post("/predict", json=request)
+    return client.post("/predict", content=json.dumps(request), headers={"content-type": "application/json"})
 
 
 @pytest.mark.parametrize("key", ["legacy", PERSONAL])
@@ -161,6 +164,10 @@ def test_setup_says_whether_the_labelling_interface_fits(colours: Run) -> None:
         ("/data/upload/1/broken.png", "no picture"),
         ("data:image/png;base64,###", "damaged"),
         ("data:image/png,abc", "base64"),
+        ("data:image/png;base64,\u00fc", "damaged"),
+        ("http://[x", "no address"),
+        ("/data/a\nb.png", "no address"),
+        ("\ud800.png", "no address"),
         (None, "no picture"),
         ({"a": 1}, "no picture"),
     ],
@@ -177,6 +184,31 @@ def test_pictures_come_from_label_studio_alone(
     assert reason in mixed[0]["error"]
     assert mixed[0]["result"] == []
     assert len(mixed[1]["result"]) == 1
+
+
+def test_names_that_no_address_holds_are_fetched_all_the_same(colours: Run, studio: Studio) -> None:
+    settings = Settings(port=0, label_studio=studio.url, label_studio_key="legacy")
+    with serving(colours, settings) as client:
+        [found] = asks(client, "/data/local-files/?d=ein Teil \u00fc.png").json()["results"]
+    assert len(found["result"]) == 1
+
+
+@pytest.mark.parametrize("answer", [b"no JSON", b"{}", b"[]"])
+def test_a_server_that_is_no_label_studio_is_told(colours: Run, studio: Studio, answer: bytes) -> None:
+    studio.fresh = answer
+    settings = Settings(port=0, label_studio=studio.url, label_studio_key=PERSONAL)
+    with serving(colours, settings) as client:
+        refused = asks(client, "/data/upload/1/0a1b2c3d-red.png")
+    assert refused.status_code == 422
+    assert "did not renew the access token" in refused.json()["detail"]
+
+
+def test_a_label_studio_that_is_gone_is_told(colours: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with serving(colours, Settings(port=0, label_studio=url)) as client:
+        refused = asks(client, "/data/upload/1/a.png")
+    assert refused.json()["detail"] == "Label Studio does not give /data/upload/1/a.png: Connection refused."
 
 
 def test_nothing_is_fetched_without_an_address_and_inline_pictures_still_work(colours: Run) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from relmask.inference.run import Run
 from relmask.inference.segmenter import Segmentation, Segmenter
 from relmask.serve import Limits, Settings
-from tests.serve.conftest import RED, eventually, picture, sent, serving
+from tests.serve.conftest import RED, SIZE, eventually, picture, sent, serving
 
 
 @pytest.fixture
@@ -151,6 +151,55 @@ def test_a_client_that_goes_away_frees_its_place(colours: Run) -> None:
         with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as gone:
             gone.sendall(b"POST /segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n--")
         eventually(lambda: client.post("/segment", files=sent(picture())).status_code == 200)
+
+
+def test_pictures_of_a_client_that_has_gone_are_not_segmented(
+    colours: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = threading.Event()
+    read: list[int] = []
+    segmented: list[int] = []
+    segment, original = Segmenter.segment_images, Run.read
+
+    def reading(self: Run, path: Path) -> NDArray[np.float32]:
+        image = original(self, path)
+        read.append(image.shape[1])
+        return image
+
+    def waiting(self: Segmenter, images: Sequence[NDArray[np.float32]]) -> list[Segmentation]:
+        segmented.extend(image.shape[1] for image in images)
+        assert opened.wait(60)
+        return segment(self, images)
+
+    monkeypatch.setattr(Run, "read", reading)
+    monkeypatch.setattr(Segmenter, "segment_images", waiting)
+    settings = Settings(port=0, limits=Limits(requests=2))
+    with serving(colours, settings) as client, ThreadPoolExecutor(2) as two:
+        staying = two.submit(client.post, "/segment", files=sent(picture(RED)))
+        eventually(lambda: segmented == [SIZE])
+        with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as gone:
+            gone.sendall(raw(client, sent(*[picture(width=77)] * 5)))
+            eventually(lambda: read == [SIZE, *[77] * 5])
+        following = two.submit(until_accepted, client)
+        eventually(lambda: len(read) == 7)  # the place is free before anything else is segmented
+        opened.set()
+        assert staying.result().json()["images"][0]["status"] == "defect"
+        assert following.result().status_code == 200
+    assert segmented == [SIZE, SIZE]
+
+
+def raw(client: httpx.Client, files: list[tuple[str, tuple[str, bytes]]]) -> bytes:
+    """A whole request of pictures, byte by byte."""
+    request = client.build_request("POST", "/segment", files=files)
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    return f"POST /segment HTTP/1.1\r\n{head}\r\n".encode() + request.read()
+
+
+def until_accepted(client: httpx.Client) -> httpx.Response:
+    """The first answer that is not "busy"."""
+    while (answer := client.post("/segment", files=sent(picture()))).status_code == 503:
+        time.sleep(0.01)
+    return answer
 
 
 def test_refusals_can_be_read_by_clients_that_are_still_sending(colours: Run) -> None:

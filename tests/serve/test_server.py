@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from relmask.errors import UsageError
-from relmask.inference.segmenter import Run, Segmenter
+from relmask.errors import RunError, UsageError
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmenter
 from relmask.serve import Server, Settings, serve
 from tests.serve.conftest import RED, eventually, picture, png, sent
 
@@ -21,6 +22,18 @@ def test_a_port_that_is_taken_is_told(colours: Run) -> None:
         Server(colours, Settings(port=taken.getsockname()[1]))
     with pytest.raises(UsageError, match="Cannot listen on nosuchhost"):
         Server(colours, Settings(host="nosuchhost.invalid", token="t"))
+
+
+def test_a_run_that_cannot_be_served_says_so_before_it_is(colours: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    broken = Run(colours.path, colours.metadata, colours.classifier.with_composite("nonsense"))
+    with pytest.raises(UsageError, match="nonsense"):
+        Server(broken, Settings(port=port))
+    untold = colours.metadata.model_copy(update={"calibration": None})
+    with pytest.raises(RunError, match="has no thresholds"):
+        Server(Run(colours.path, untold, colours.model), Settings(port=port))
+    socket.create_server(("127.0.0.1", port)).close()  # the port was given back
 
 
 def test_it_listens_on_ipv6_too(colours: Run) -> None:
@@ -54,7 +67,7 @@ def test_requests_at_work_are_answered_before_it_stops(colours: Run, monkeypatch
         server.should_exit = True
         eventually(lambda: not _answers(server.url))
         opened.set()
-        assert answer.result().json()["images"][0]["label"] == "defect"
+        assert answer.result().json()["images"][0]["status"] == "defect"
     thread.join(60)
     assert not thread.is_alive()
 

@@ -19,5 +19,13 @@ def test_others_need_a_token_or_to_be_told_twice(host: str) -> None:
 
 @pytest.mark.parametrize("token", ["", "  ", "two words", "schlüssel", "a\nb", " a"])
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
-    with pytest.raises(UsageError, match="ASCII"):
+    with pytest.raises(UsageError, match="--token must be ASCII"):
         Settings(token=token)
+    with pytest.raises(UsageError, match="--label-studio-key must be ASCII"):
+        Settings(label_studio_key=token)
+
+
+@pytest.mark.parametrize("address", ["localhost:8080", "ftp://localhost", "http://", "http://[x"])
+def test_an_address_of_label_studio_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="no address of Label Studio"):
+        Settings(label_studio=address)

@@ -150,3 +150,48 @@ def test_what_was_submitted_is_finished_when_it_stops() -> None:
     worker.stop()
     assert all(one.future.result(0) == "done" for one in works)
     assert sum(segmenter.batches) == 9
+
+
+def test_what_is_given_up_before_it_is_segmented_is_passed_over(worker: Worker) -> None:
+    segmenter = Recording()
+    first = work(segmenter, pixels=50)
+    worker.submit(first)
+    while not segmenter.batches:
+        pass
+    read = threading.Event()
+
+    def reading() -> Picture:
+        read.set()
+        return np.zeros((1, 1, 3), np.float32)
+
+    decoded, waiting = work(segmenter, pixels=50, read=reading), work(segmenter, pixels=100)
+    for one in (decoded, waiting):
+        worker.submit(one)
+    assert read.wait(30)
+    assert decoded.future.cancel()
+    assert waiting.future.cancel()
+    segmenter.gate.set()
+    following = work(segmenter, pixels=100, answer="following")  # its room was given back
+    worker.submit(following)
+    assert following.future.result(30) == "following"
+    assert segmenter.batches == [1, 1]
+
+
+def test_what_is_given_up_while_it_cannot_be_read_holds_up_nothing(worker: Worker) -> None:
+    segmenter = Recording()
+    segmenter.gate.set()
+    begun, gone = threading.Event(), threading.Event()
+
+    def fails() -> Picture:
+        begun.set()
+        assert gone.wait(30)
+        raise OSError("gone")
+
+    given_up = work(segmenter, pixels=100, read=fails)
+    worker.submit(given_up)
+    assert begun.wait(30)
+    assert given_up.future.cancel()
+    gone.set()
+    following = work(segmenter, pixels=100)
+    worker.submit(following)
+    assert following.future.result(30) == "done"

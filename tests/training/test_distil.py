@@ -54,7 +54,7 @@ def test_a_student_is_a_run_like_any_other(student: Run, parts: Path) -> None:
 def test_a_student_says_who_taught_it_and_that_no_mask_was_seen(student: Run, trained: Run) -> None:
     said = json.loads((student.path / "relmask.json").read_text())
     assert said["settings"]["teacher"] == str(trained.path.resolve())
-    assert not said["saw_masks"]
+    assert not said["trained_on_masks"]
     assert not said["calibration"]["saw_masks"]
 
 
@@ -85,10 +85,20 @@ def test_masks_that_a_person_corrected_are_learned_from_and_it_is_said(
     trained: Run, parts: Path, tmp_path: Path
 ) -> None:
     run = small(trained, parts, tmp_path, masks=parts)
+    assert run.metadata.trained_on_masks
     assert run.metadata.saw_masks
+    assert run.metadata.calibration is not None
+    assert not run.metadata.calibration.saw_masks  # its thresholds come from labels
     trained_on = [s for s in read_index(parts).part("train") if s.mask]
     assert run.metadata.settings["corrected"] == len(trained_on)
     assert not small(trained, parts, tmp_path / "none").metadata.saw_masks
+
+
+def test_a_student_learns_in_inference_mode(trained: Run, parts: Path, tmp_path: Path) -> None:
+    with torch.inference_mode():
+        teacher = relmask.load(trained.path)
+        student = distil(teacher, parts, tmp_path / "student", epochs=1, precision="32-true")
+    assert student.metadata.calibration is not None
 
 
 def test_a_stopped_student_goes_on(trained: Run, parts: Path, tmp_path: Path) -> None:

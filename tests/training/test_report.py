@@ -10,7 +10,8 @@ from relmask.data.index import Sample
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.training.folder import CHECK
-from relmask.training.report import check_verdict, judge, threshold_table
+from relmask.training.report import check_verdict, judge, run_facts
+from tests.jobs.fakes import METADATA
 
 
 def calibration(saw_masks: bool = False) -> Calibration:
@@ -51,12 +52,22 @@ def test_a_gate_of_all_classes_has_one_score() -> None:
     assert calibration().model_copy(update={"classes": apart}).gate_score is None
 
 
-def test_the_page_says_whether_the_thresholds_saw_masks() -> None:
-    assert (
-        "<dt>Saw true masks</dt><dd>no: they come from labels alone</dd>"
-        in threshold_table(calibration()).html
-    )
-    assert "<dt>Saw true masks</dt><dd>yes</dd>" in threshold_table(calibration(saw_masks=True)).html
+@pytest.mark.parametrize(
+    ("trained", "tuned", "said"),
+    [
+        (False, False, "no: the run comes from labels alone"),
+        (True, False, "yes, by training"),
+        (False, True, "yes, by the choice of thresholds"),
+        (True, True, "yes, by training and by the choice of thresholds"),
+    ],
+)
+def test_the_page_says_whether_training_or_thresholds_saw_masks(
+    trained: bool, tuned: bool, said: str
+) -> None:
+    changed = {"trained_on_masks": trained, "calibration": calibration(saw_masks=tuned)}
+    metadata = METADATA.model_copy(update=changed)
+    assert metadata.saw_masks == (trained or tuned)
+    assert f"<dt>Saw true masks</dt><dd>{said}</dd>" in run_facts(metadata).html
 
 
 def test_the_page_of_a_training_shows_split_scores_confusion_and_pictures(trained: Run) -> None:

@@ -3,6 +3,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,18 @@ def test_training_leaves_the_random_numbers_of_its_caller_alone(small: Trainer) 
     assert torch.equal(torch.rand(1), after)
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["relmask's", "own"])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_on_in_training_whatever_the_caller_chose(
+    small: Trainer, mode: Callable[[], AbstractContextManager[None]], own: bool
+) -> None:
+    one, other = (module(), module()) if own else (None, None)
+    with mode():
+        inside = small("inside", model=one)
+        assert not torch.is_grad_enabled()
+    assert weights_of(inside) == weights_of(small("outside", model=other))
+
+
 def test_a_module_of_ones_own_is_trained_in_place_and_comes_back(
     small: Trainer, parts: Path, tmp_path: Path
 ) -> None:
@@ -176,6 +189,10 @@ def test_modules_that_cannot_be_explained_are_refused_before_anything_is_written
         small(model=module(classes=4))
     with pytest.raises(UsageError, match="nothing to train"):
         small(model=module().requires_grad_(False))
+    with torch.inference_mode():
+        inside = module()
+    with pytest.raises(UsageError, match=r"made under torch.inference_mode and cannot be trained"):
+        small(model=inside)
     assert not (tmp_path / "run").exists()
 
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import relmask
@@ -30,7 +31,8 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_a_run_that_says_it_saw_masks(parts: Path, tmp_path: Path) -> None:
-    run = fit_unet(parts, tmp_path / "run", **SMALL)
+    with torch.no_grad():  # gradients are on in training, whatever the caller chose
+        run = fit_unet(parts, tmp_path / "run", **SMALL)
     sample = read_index(parts).samples[0]
     loaded = relmask.load(run.path)
     assert loaded.metadata.saw_masks

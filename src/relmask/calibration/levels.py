@@ -3,28 +3,26 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-FloatArray = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from relmask.arrays import FloatArray, Mask
 
 LEVELS = np.geomspace(0.01, 0.64, 13)
-"""Shares of the peak that are tried, a factor of the square root of 2 apart."""
+"""Levels that are tried, as shares of the peak, a factor of the square root of 2 apart."""
 ENOUGH = 0.8
-"""Of the images that masks at the best level clean."""
+"""A level suffices if it cleans this fraction of the images that the best level cleans."""
 TOLD = 0.5
-"""Share of the images that some masks have to clean: else painting over tells nothing."""
+"""Fraction of the images that the best level must clean, or inpainting tells nothing."""
 MARGINS = np.geomspace(0.5, 1, 5)
-"""Of the highest level that suffices: what is left of a defect there goes unseen by the model."""
+"""Multiples of the highest level that suffices, among which appearance decides."""
 ABOVE = np.geomspace(1, 3, 7)
-"""Of Otsu's threshold of spread relevance, which takes in much that is only a bit alike."""
+"""Multiples of Otsu's threshold of propagated relevance, among which appearance decides."""
 LARGE = 0.15
-"""Share of the peak below which masks of large defects have to reach."""
+"""Level, as a share of the peak, below which a class counts as one of large defects."""
 CLEARLY = 1.5
-"""Times as much as of completed masks that their look has to explain of plain ones, to keep these."""
+"""Keep the plain masks only if their R² is at least this many times that of the completed masks."""
 FALLBACK = 0.3
-"""Share of the peak where nothing is relevant."""
+"""Level, as a share of the peak, of a class without any relevance."""
 TINY = 1e-12
 
 
@@ -32,7 +30,7 @@ def otsu_level(maps: Sequence[FloatArray]) -> float:
     """Relevance above which pixels belong to the mask, by Otsu's threshold of its square roots.
 
     For a picture that is seen through windows, whose peak is the highest of many windows' and says little
-    about the others; and for relevance that was spread, which is high inside of a defect and low outside.
+    about the others; and for propagated relevance, which is high inside of a defect and low outside.
 
     Args:
         maps: relevance (H, W) of images that have the class, in logits a pixel or as a share of its peak.
@@ -55,17 +53,16 @@ def choose_level(
     pixels around the peak; of a large patch all has to go. So the masks of all images of the class are
     narrowed together until too few are cleaned, and no image gets a threshold of its own. Between half of
     that level, as a classifier misses what little is left of a defect, and the level itself the share is
-    taken whose pixels look most alike; anywhere, where painting over tells nothing.
+    taken whose masks appearance explains best; anywhere on the grid, where inpainting tells nothing.
 
     Args:
         maps: relevance (H, W) of images that have the class.
-        cleaned: of a mask (H, W) for each of them, what share of the images is judged clean once the masks
-            are painted over.
-        alike: of such masks, how much of them the look of their pixels explains.
+        cleaned: of a mask (H, W) for each of them, the share of the images that is judged clean once the
+            masks are inpainted.
+        alike: of such masks, the R² of a fit to the appearance of their pixels.
 
     Returns:
-        The share, from 0.005 to 0.64, and how much the look of the pixels explains there; `FALLBACK` and 0
-        where nothing is relevant.
+        The share, from 0.005 to 0.64, and the R² there; `FALLBACK` and 0 where nothing is relevant.
     """
     if not any((values > 0).any() for values in maps):
         return FALLBACK, 0.0
@@ -82,7 +79,7 @@ def choose_level(
 def choose_propagated_level(
     maps: Sequence[FloatArray], alike: Callable[[list[Mask]], float]
 ) -> tuple[float, float]:
-    """The same for relevance that was spread: Otsu's threshold of all, or what is more alike above it."""
+    """The same for propagated relevance: Otsu's threshold of all maps, or a multiple of it."""
     otsu = otsu_level([values / max(float(values.max()), TINY) for values in maps])
     return _most_alike(maps, np.minimum(otsu * ABOVE, 1 - TINY), alike)
 

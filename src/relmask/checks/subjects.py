@@ -11,7 +11,8 @@ from torch import Tensor
 
 from relmask.inference.explained import ExplainedClassifier, composite_of
 from relmask.inference.run import Run
-from relmask.lrp.cascade import Cascade, Seen
+from relmask.lrp import Explanation
+from relmask.lrp.randomise import Cascade
 from relmask.masks.refinement import smooth
 
 Image = NDArray[np.float32]
@@ -56,16 +57,16 @@ class RunMasks:
     def map(self, image: Image, k: int, forgotten: int, seed: int, *, through: bool = False) -> Map:
         """Relevance, smoothed as masks are; of the image alone, without its mirrors and its edges."""
         explain = self.cascade.explain_through if through else self.cascade.explain
-        seen = explain(self._normalised(image), k, forgotten, seed)
-        return smooth(_signed(seen, k).cpu().numpy(), self.model.spec.sigma)
+        explanation = explain(self._normalised(image), k, forgotten, seed)
+        return smooth(_signed(explanation, k).cpu().numpy(), self.model.spec.sigma)
 
     def conserved(self, image: Image, k: int) -> float:
         """Share of the evidence that arrives at the pixels."""
-        return self.cascade.explain(self._normalised(image), k).conserved
+        return float(self.cascade.explain(self._normalised(image), k).conserved)
 
     def _normalised(self, image: Image) -> Tensor:
         channels = torch.from_numpy(image.transpose(2, 0, 1).copy())
-        return self.model.normalise(channels[None].to(self.model.device))[0]
+        return self.model.normalise(channels[None].to(self.model.device))
 
 
 class DrawnMasks:
@@ -97,6 +98,7 @@ def cascade_of(model: ExplainedClassifier) -> Cascade:
     return Cascade(model.explained_head, model.example(), composite_of(model.composite, model.spec))
 
 
-def _signed(seen: Seen, k: int) -> Tensor:
-    """Relevance that speaks for the class: where the logit is negative, it sums to something negative."""
-    return seen.relevance if seen.outputs[k] >= 0 else -seen.relevance
+def _signed(explanation: Explanation, k: int) -> Tensor:
+    """Relevance (S, S) that speaks for the class; as it is, it is negative where the logit is."""
+    relevance = explanation.relevance[0].sum(0)
+    return relevance if explanation.logits[0, k] >= 0 else -relevance

@@ -119,5 +119,5 @@ def _lines(rows: Sequence["Row"]) -> Iterator[str]:
     for row in rows:
         scores = (row.pixel.iou, row.mean_iou, row.pixel.f1, row.pixel.f1_tol2)
         figures = (*scores, row.image.auroc, row.clean.empty_share)
-        cells = "  ".join(f"{'-' if value is None else f'{value:.3f}':>6}" for value in figures)
-        yield f"{row.method:{width}}  {row.threshold:10}  {cells}"
+        runs = "  ".join(f"{'-' if value is None else f'{value:.3f}':>6}" for value in figures)
+        yield f"{row.method:{width}}  {row.threshold:10}  {runs}"

@@ -1,4 +1,4 @@
-"""`relmask serve`: a run behind HTTP, with a page to review pictures."""
+"""`relmask serve`: a run behind HTTP, with a page to review images."""
 
 from typing import Annotated
 
@@ -14,13 +14,15 @@ def serve(
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; the default is this machine alone.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="RELMASK_TOKEN",
             metavar="TOKEN",
-            help="That requests must bring. Needed to listen on other addresses.",
+            help="Token that clients must send; needed to listen on other addresses.",
         ),
     ] = None,
     insecure: Annotated[
@@ -31,19 +33,19 @@ def serve(
         typer.Option(
             envvar="LABEL_STUDIO_URL",
             metavar="URL",
-            help="Of the Label Studio that tasks' pictures come from.",
+            help="Address of the Label Studio that images of tasks come from.",
         ),
     ] = None,
     label_studio_key: Annotated[
         str | None,
-        typer.Option(envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token for it."),
+        typer.Option(
+            envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token of that Label Studio."
+        ),
     ] = None,
     max_mb: Annotated[float, typer.Option(metavar="N", min=0.01, help="Largest request, in megabytes.")] = 64,
-    max_mp: Annotated[
-        float, typer.Option(metavar="N", min=0.01, help="Largest picture, in megapixels.")
-    ] = 64,
+    max_mp: Annotated[float, typer.Option(metavar="N", min=0.01, help="Largest image, in megapixels.")] = 64,
     max_requests: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Requests at a time; further ones get 503.")
+        int, typer.Option(metavar="N", min=1, help="Requests at a time; further ones are answered 503.")
     ] = 32,
     timeout: Annotated[
         float, typer.Option(metavar="N", min=0.1, help="Seconds that a request may take.")
@@ -51,7 +53,7 @@ def serve(
     device: Device = "auto",
     batch_size: BatchSize = 8,
 ) -> None:
-    """Serve a run: a web page to review pictures, and an HTTP API.
+    """Serve a run: a web page to review images, and an HTTP API.
 
     When stopped: requests that are at work are still answered; nothing else is kept.
 

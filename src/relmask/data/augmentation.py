@@ -19,8 +19,8 @@ class Augmentation:
         contrast: scale the distance to the picture's mean by a factor from 1 - contrast to 1 + contrast.
         brightness: add at most this.
         noise: largest standard deviation of Gaussian noise.
-        angle: of pictures with maps, turn by up to this many degrees more.
-        scale: of pictures with maps, scale by a factor from exp(-scale) to exp(scale).
+        angle: degrees by which pictures with maps are turned at most, either way.
+        scale: pictures with maps are scaled by a factor from exp(-scale) to exp(scale).
     """
 
     turns: bool = True

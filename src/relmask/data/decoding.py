@@ -1,26 +1,33 @@
 """From a picture file to its pixels, whatever a camera, a scanner or a colleague made of it."""
 
-import lzma
-import math
+import os
+import struct
 import sys
-import warnings
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from relmask.arrays import Pixels
+from relmask.data.decoded import Decoded
+from relmask.data.tiff import (
+    ORIENTATION,
+    decode_tiff,
+    from_white,
+    ignored_channels,
+    is_deep_tiff,
+    is_lossy_tiff,
+    is_tiff,
+    pages_of,
+    tiff_pixels,
+    white_is_zero,
+)
 from relmask.errors import ImageError
-
-Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
-
-# Line-scan pictures are large on purpose. Pillow still refuses what has twice its limit, 179 megapixels.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 # EPS and the like would start other programs.
 _WANTED = ("JPEG", "PNG", "TIFF", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "AVIF")
@@ -29,11 +36,9 @@ SUFFIXES = frozenset(
     suffix for suffix, name in Image.registered_extensions().items() if name in (*_WANTED, "MPO")
 )
 _FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
-_GREY = ("1", "L")
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
-_LOSSY = ("JPEG", "MPO")
-_ORIENTATION = 0x0112
-_BITS_PER_SAMPLE = 258
+_GREY = ("1", "L", *_DEEP_GREY)
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # the last two have an exact kind that their headers do not tell
 # Pillow keeps the high byte of 16-bit colours. Read in the other byte order, the file yields the low one.
 _OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 _LOW_BYTE = {
@@ -41,42 +46,48 @@ _LOW_BYTE = {
     for mode in ("RGB", "RGBA", "RGBX")
     for order, other in _OTHER_ORDER.items()
 }
+_DEEP_GREY_ALPHA = "LA;16B"
 
 
 def read_pixels(path: Path) -> Pixels:
     """Pixels as the file holds them: (H, W) or (H, W, 3), uint8, uint16 or float32 (everything else).
 
     They are turned as the EXIF orientation says; of several pages or frames, the first is read. Palettes,
-    CMYK, YCbCr and Lab become RGB; transparency and channels past the third are dropped. Colours of 16 bits
-    are kept whole in PNG and TIFF, but not with CMYK or grey with transparency, which come as uint8.
+    CMYK, YCbCr and Lab become RGB; transparency and channels past the third are dropped.
 
     Raises:
         ImageError: the file is no picture, is damaged or too large, or may not be read.
     """
-    try:
-        pixels = _decode(path)
-    except ImageError:
-        raise
-    except Exception as error:  # decoders raise whatever a damaged file leads them to
-        raise ImageError(f"{path}: {_reason(error)}") from error
-    if not pixels.size:
-        raise ImageError(f"{path}: has no pixels.")
-    return pixels
+    return decode(path).pixels()
 
 
-def read_values(path: Path) -> tuple[NDArray[np.integer], bool]:
-    """Values (H, W) of a mask's file, turned by EXIF orientation, and whether it is compressed with loss.
+def decode(path: Path) -> Decoded:
+    """All that a file says about its pixels; of several pages or frames, the first.
 
-    Palettes give their indices, colours the highest of red, green and blue; transparency is dropped. Raises
-    whatever a damaged file leads a decoder to.
+    Raises:
+        ImageError: the file is no picture, is damaged or too large, or may not be read.
     """
-    with opened(path) as image:
-        lossy = image.format in _LOSSY
-        array = np.asarray(_plain(turned(image)))
-    if array.ndim == 3:
-        different = not lossy and (array != array[:, :, :1]).any()
-        array = array.max(axis=2) if different else array[:, :, 0]
-    return array if array.dtype == np.uint8 else array.astype(np.int64), lossy
+    with _explained(path):
+        decoded = _decode(path)
+    if not decoded.values.size:
+        raise ImageError(f"{path}: has no pixels.")
+    return decoded
+
+
+def frames(path: Path) -> int:
+    """How many pages or frames a file has; smaller copies of the first page do not count.
+
+    Raises:
+        ImageError: as `read_pixels`.
+    """
+    with _explained(path):
+        try:
+            with opened(path) as image:
+                # what follows the first picture of a JPEG is a preview, or made for other screens
+                count = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+                return pages_of(path) if image.format == "TIFF" and count > 1 else count
+        except UnidentifiedImageError:
+            return pages_of(path)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -90,9 +101,7 @@ def image_size(path: Path) -> tuple[int, int]:
             width, height = image.size
             if image.format == "TIFF":  # Pillow gives the size of the turned picture
                 return height, width
-            return (
-                (width, height) if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
-            )
+            return (width, height) if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
     except Exception:
         height, width = read_pixels(path).shape[:2]
         return height, width
@@ -107,28 +116,29 @@ def pixels_to_decode(path: Path) -> int:
     Raises:
         ImageError: the file is no picture, or a TIFF whose compressed data hold more than its header says.
     """
-    try:
+    with _explained(path):
         try:
             with opened(path) as image:
-                if not _is_deep_tiff(image):
+                if not is_deep_tiff(image):
                     return image.width * image.height
         except UnidentifiedImageError:
-            if not _is_tiff(path):
+            if not is_tiff(path):
                 raise
-        return _tiff_pixels(path)
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(f"{path}: {_reason(error)}") from error
+        return tiff_pixels(path)
 
 
 def is_deep(path: Path) -> bool:
     """Whether the file's header says that it may hold more than 8 bits a value."""
     try:
         with opened(path) as image:
-            return image.mode in _DEEP_GREY or _is_deep_tiff(image) or _is_deep_colour(image)
+            return (
+                image.mode in _DEEP_GREY
+                or is_deep_tiff(image)
+                or _is_deep_colour(image)
+                or _raw_modes(image) == {_DEEP_GREY_ALPHA}
+            )
     except Exception:
-        return _is_tiff(path)
+        return is_tiff(path)
 
 
 def turned(image: Image.Image) -> Image.Image:
@@ -147,150 +157,151 @@ def opened(path: Path) -> Iterator[Image.Image]:
     Pillow gets the open file and not its name: with the name it would map a plain TIFF into memory, and
     garble one that has to be turned (seen in 13.0).
     """
-    with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
+    with path.open("rb") as file, _identified(file) as image:
         yield image
 
 
-def _decode(path: Path) -> Pixels:
+def _identified(file: IO[bytes]) -> Image.Image:
+    """As `Image.open`, which warns of pictures over 89 megapixels: line-scan pictures are that on purpose.
+
+    A filter of warnings would hold for the whole process, and for all threads. What has twice the limit is
+    refused, as Pillow does.
+    """
+    start = file.read(16)
+    for name in _FORMATS:
+        factory, accept = Image.OPEN[name]
+        try:
+            accepted = accept is None or accept(start)
+            if isinstance(accepted, str) or not accepted:  # text says why not
+                continue
+            file.seek(0)
+            image = factory(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue
+        if Image.MAX_IMAGE_PIXELS and image.width * image.height > 2 * Image.MAX_IMAGE_PIXELS:
+            raise Image.DecompressionBombError(f"{image.width}x{image.height}")
+        return image
+    raise UnidentifiedImageError
+
+
+def _decode(path: Path) -> Decoded:
     try:
         with opened(path) as image:
-            if _is_deep_tiff(image):
-                return _decode_tiff(path)
+            if is_deep_tiff(image):
+                try:
+                    return decode_tiff(path)
+                except (KeyError, ValueError):  # a compression that tifffile leaves to imagecodecs
+                    pass
+            lossy = _is_lossy(image, path)
             if _is_deep_colour(image):
-                return _decode_both_bytes(path)
-            return pixels_of(image)
+                return _with_both_bytes(path, lossy)
+            if _raw_modes(image) == {_DEEP_GREY_ALPHA}:
+                return _deep_grey_with_alpha(image)
+            return _decoded(image, lossy)
     except UnidentifiedImageError:
-        if _is_tiff(path):
-            return _decode_tiff(path)
+        if is_tiff(path):
+            return decode_tiff(path)
         raise
 
 
 def pixels_of(image: Image.Image) -> Pixels:
     """What `read_pixels` gives of a picture that Pillow has opened, colours of more than 8 bits cut to 8."""
-    return _array(turned(image))
+    return _decoded(image, lossy=False).pixels()
 
 
-def _array(image: Image.Image) -> Pixels:
+def _decoded(image: Image.Image, lossy: bool) -> Decoded:
+    inverted = image.mode in _DEEP_GREY and white_is_zero(image)  # Pillow inverts the others
+    ignored = ignored_channels(image)
+    image = turned(image)
     if image.mode in _GREY:
-        return np.asarray(image.convert("L"))
-    if image.mode in _DEEP_GREY:
-        return _narrowed(np.asarray(image))
-    if image.mode in ("P", "PA", "La", "RGBa"):
-        image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB"))
+        values = np.asarray(image)
+        key = image.info.get("transparency")  # the one value that is not to be seen
+        alpha = None if key is None else values != values.dtype.type(key)
+        values = from_white(values, 16) if inverted else values
+        return Decoded(values, alpha, lossy=lossy, ignored=ignored)
+    indices = np.asarray(image) if image.mode == "P" else None
+    if not image.has_transparency_data:
+        return Decoded(np.asarray(image.convert("RGB")), None, indices, lossy, ignored)
+    image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    return Decoded(
+        np.asarray(image.convert("RGB")), np.asarray(image.getchannel("A")), indices, lossy, ignored
+    )
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """Palette masks keep their indices; colours and grey with transparency lose the latter."""
-    if image.mode in ("1", "L", "P", *_DEEP_GREY):
-        return image
-    return image.convert("L" if image.mode in ("LA", "La") else "RGB")
+def _is_lossy(image: Image.Image, path: Path) -> bool:
+    if image.format == "WEBP":
+        with path.open("rb") as file:
+            return _is_lossy_webp(file)
+    return image.format in _LOSSY or is_lossy_tiff(image)
 
 
-def _is_tiff(path: Path) -> bool:
-    return path.suffix.lower() in (".tif", ".tiff")
-
-
-def _is_deep_tiff(image: Image.Image) -> bool:
-    bits: Any = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
-    return len(bits) > 1 and max(bits) > 8
+def _is_lossy_webp(file: IO[bytes]) -> bool:
+    """Whether the first of its chunks that holds pixels is not of the exact kind."""
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        kind, length = struct.unpack("<4sI", head)
+        if kind in (b"VP8 ", b"VP8L"):
+            return bool(kind == b"VP8 ")
+        file.seek(16 if kind == b"ANMF" else length + length % 2, 1)  # a frame holds chunks itself
+    return True
 
 
 def _is_deep_colour(image: Image.Image) -> bool:
-    tiles: Any = getattr(image, "tile", None)
-    return bool(tiles) and all(_raw_mode(tile) in _LOW_BYTE for tile in tiles)
+    modes = _raw_modes(image)
+    return bool(modes) and modes <= _LOW_BYTE.keys()
+
+
+def _raw_modes(image: Image.Image) -> set[str]:
+    tiles: Any = getattr(image, "tile", None) or ()
+    return {_raw_mode(tile) for tile in tiles}
 
 
 def _raw_mode(tile: Any) -> str:  # noqa: ANN401 - Pillow's tile
-    return str(tile.args if isinstance(tile.args, str) else tile.args[0])
+    return str(tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0])
 
 
-def _decode_both_bytes(path: Path) -> Pixels:
+def _with_both_bytes(path: Path, lossy: bool) -> Decoded:
     with opened(path) as image:
-        high = np.asarray(turned(image).convert("RGB")).astype(np.uint16)
+        key = image.info.get("transparency")
+        high = np.asarray(turned(image)).astype(np.uint16)
     with opened(path) as image:
-        source: Any = image
-        source.tile = [_with_low_byte(tile) for tile in source.tile]
-        low = np.asarray(turned(image).convert("RGB"))
-    pixels: NDArray[np.uint16] = high << 8 | low
-    return pixels
+        _read_as(image, _LOW_BYTE)
+        low = np.asarray(turned(image))
+    channels: NDArray[np.uint16] = high << 8 | low
+    colours = channels[:, :, :3]
+    alpha = channels[:, :, 3] if channels.shape[2] == 4 else None
+    return Decoded(colours, alpha if key is None else (colours != key).any(axis=2), lossy=lossy)
 
 
-def _with_low_byte(tile: Any) -> Any:  # noqa: ANN401 - Pillow's tile
-    mode = _LOW_BYTE[_raw_mode(tile)]
-    return tile._replace(args=mode if isinstance(tile.args, str) else (mode, *tile.args[1:]))
+def _deep_grey_with_alpha(image: Image.Image) -> Decoded:
+    """Grey and alpha of 16 bits, of which Pillow keeps the high bytes: read as four channels of 8 bits."""
+    _read_as(image, {_DEEP_GREY_ALPHA: "RGBA"})
+    parts = np.asarray(turned(image)).astype(np.uint16)
+    return Decoded(parts[:, :, 0] << 8 | parts[:, :, 1], parts[:, :, 2] << 8 | parts[:, :, 3])
 
 
-def _decode_tiff(path: Path) -> Pixels:
-    """First page of a TIFF that Pillow cannot open or would cut to 8 bits."""
-    with tifffile.TiffFile(path) as file:
-        page: Any = file.pages[0]
-        tag, axes = page.tags.get(_ORIENTATION), page.axes
-        try:
-            pixels = page.asarray()
-        except (KeyError, ValueError):  # a compression that tifffile leaves to imagecodecs
-            return _decode_both_bytes(path)
-    if axes == "SYX":
-        pixels, axes = np.moveaxis(pixels, 0, -1), "YXS"
-    if axes not in ("YX", "YXS") or pixels.dtype.kind not in "buif":
-        raise ImageError(f"{path}: holds {pixels.dtype} values along {axes}. Save it as a grey or RGB TIFF.")
-    if pixels.ndim == 3:
-        pixels = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, 0]
-    return _narrowed(_turned(pixels, int(tag.value) if tag is not None else 1))
+def _read_as(image: Image.Image, modes: Mapping[str, str]) -> None:
+    """Have a picture that is not decoded yet decoded by other raw modes."""
+    source: Any = image
+    for number, tile in enumerate(source.tile):
+        mode = modes[_raw_mode(tile)]
+        args = mode if isinstance(tile.args, str) else (mode, *tile.args[1:])
+        source.tile[number] = tile._replace(args=args)
 
 
-def _tiff_pixels(path: Path) -> int:
-    """Of a TIFF that tifffile will decode, which takes whatever a compressed part of the file swells to."""
-    with tifffile.TiffFile(path) as file:
-        page: Any = file.pages[0]
-        content: Any = file.filehandle
-        values = max(math.prod(page.chunks), math.prod(page.shape))
-        held = max(page.imagewidth * page.imagelength, values // 4)
-        if page.compression in _INFLATED:
-            most = math.prod(page.chunks) * page.dtype.itemsize
-            for data, _ in content.read_segments(page.dataoffsets, page.databytecounts):
-                if data and len(_INFLATED[page.compression](data, most + 1)) > most:
-                    raise ImageError(f"{path}: holds more data than its header says. Save it again.")
-        return int(held)
-
-
-def _inflate(data: bytes, most: int) -> bytes:
-    return zlib.decompressobj().decompress(data, most)
-
-
-def _unpack_lzma(data: bytes, most: int) -> bytes:
-    return lzma.LZMADecompressor().decompress(data, most)
-
-
-_INFLATED: dict[int, Callable[[bytes, int], bytes]] = {
-    8: _inflate,  # Deflate by the names that TIFF has for it
-    32946: _inflate,
-    50013: _inflate,
-    34925: _unpack_lzma,
-}
-
-
-def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
-
-
-def _narrowed(pixels: NDArray[Any]) -> Pixels:
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    if pixels.dtype.kind == "u" and pixels.dtype.itemsize == 2:
-        return pixels.astype(np.uint16)
-    return pixels.astype(np.float32)
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file leads a decoder to raise into an ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{path}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
+    """What a decoder's error means to a user, and what to do."""
     match error:
         case FileNotFoundError():
             return "no such file."
@@ -301,7 +312,12 @@ def _reason(error: Exception) -> str:
         case UnidentifiedImageError() | tifffile.TiffFileError():
             return "is no picture in a known format, or is damaged. Save it again as PNG, JPEG or TIFF."
         case Image.DecompressionBombError():
-            return f"{error} Cut it up; or, if you trust it, raise PIL.Image.MAX_IMAGE_PIXELS."
+            return (
+                "has more than the 179 megapixels that Pillow takes by default. Cut it up; or, if you trust "
+                "it, raise PIL.Image.MAX_IMAGE_PIXELS."
+            )
         case MemoryError():
             return "does not fit into memory. Cut it up."
-    return f"cannot be decoded ({type(error).__name__}: {error}). Save it again as PNG, JPEG or TIFF."
+        case OSError() if error.errno is not None:
+            return f"cannot be read ({os.strerror(error.errno)}). Check the file and its disk."
+    return "is damaged, or of a kind that cannot be decoded. Save it again as PNG, JPEG or TIFF."

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from relmask.data.decoding import Pixels
+from relmask.arrays import FloatArray, Pixels
 
 _SIDE = 32
-_COARSE = 3.0  # in pixels of the thumbnail; what is smoother is light, not structure
-_FLAT = 1e-3  # of the thumbnail's range: less structure than this is noise
+_COARSE = 3.0  # pixels of the thumbnail; changes over more than these are light, not structure
+_FLAT = 1e-3  # share of the thumbnail's range; less structure than this is noise
 _ROWS = 1024
 
 
@@ -24,7 +23,7 @@ class Pair:
     likeness: float
 
 
-def fingerprint(pixels: Pixels) -> NDArray[np.float32]:
+def fingerprint(pixels: Pixels) -> FloatArray:
     """A picture's coarse structure (1024,): unit length, or all zero if it has none.
 
     The grey picture is shrunk to 32x32 and freed from slow changes of light, so that exposure and vignetting
@@ -37,11 +36,11 @@ def fingerprint(pixels: Pixels) -> NDArray[np.float32]:
     length = float(np.linalg.norm(structure))
     if length <= _FLAT * _SIDE * max(float(np.abs(thumbnail).max()), 1e-6):
         return np.zeros(_SIDE * _SIDE, np.float32)
-    direction: NDArray[np.float32] = (structure / length).astype(np.float32).ravel()
+    direction: FloatArray = (structure / length).astype(np.float32).ravel()
     return direction
 
 
-def _shrunk(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+def _shrunk(grey: FloatArray) -> FloatArray:
     """Means of 32 equal bands of rows; a picture with fewer rows repeats some."""
     bounds = np.linspace(0, len(grey), _SIDE + 1)
     starts, stops = np.floor(bounds[:-1]).astype(int), np.ceil(bounds[1:]).astype(int)
@@ -49,7 +48,7 @@ def _shrunk(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def look_alikes(
-    fingerprints: NDArray[np.float32], splits: Sequence[str], groups: Sequence[str], least: float = 0.95
+    fingerprints: FloatArray, splits: Sequence[str], groups: Sequence[str], least: float = 0.95
 ) -> list[Pair]:
     """Pairs in different splits and different groups whose fingerprints agree, most alike first.
 
@@ -58,8 +57,8 @@ def look_alikes(
 
     Args:
         fingerprints: (N, 1024) from `fingerprint`.
-        splits: of each picture.
-        groups: of each picture; what shares a group is known to belong together.
+        splits: the split of each picture.
+        groups: the group of each picture; pictures that share one are known to belong together.
         least: smallest likeness, up to 1.
     """
     split, group = (

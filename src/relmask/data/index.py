@@ -2,17 +2,18 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from itertools import pairwise
+from pathlib import Path, PurePath
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from relmask.arrays import ByteArray
 from relmask.data.layouts import (
     Entry,
+    Found,
     from_csv,
     from_folders,
     from_mvtec,
@@ -20,6 +21,7 @@ from relmask.data.layouts import (
     labels_of,
     mask_values,
 )
+from relmask.data.names import composed
 from relmask.data.problems import refuse
 from relmask.errors import DataError
 
@@ -29,7 +31,7 @@ CLEAN_NAMES = ("ok", "good", "free", "normal", "clean")
 class Drawing(Protocol):
     """A mask that is kept as what was drawn."""
 
-    def draw(self, classes: Sequence[str], size: tuple[int, int]) -> NDArray[np.uint8]:
+    def draw(self, classes: Sequence[str], size: tuple[int, int]) -> ByteArray:
         """(H, W), 0 = background, k = k-th class.
 
         Raises:
@@ -67,7 +69,9 @@ class Index:
         samples: the pictures.
         classes: defect classes, sorted, without the clean one.
         clean: name of the clean class, or None.
-        mask_values: class of each value in a mask, from classes.csv; empty = any non-zero is the one label.
+        mask_values: class of each value in a mask, from classes.csv; empty = all that is not black is the one
+            label.
+        left_out: warnings of files and folders that were left out.
     """
 
     root: Path
@@ -75,9 +79,10 @@ class Index:
     classes: tuple[str, ...]
     clean: str | None
     mask_values: Mapping[int, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def part(self, split: str) -> tuple[Sample, ...]:
-        """The samples of one split."""
+        """The samples of one split, sorted by name."""
         return tuple(sample for sample in self.samples if sample.split == split)
 
     @cached_property
@@ -91,7 +96,7 @@ class Index:
         return digest.hexdigest()
 
 
-def read_index(data: Path, clean: str | None = None, usual: str | None = None) -> Index:
+def read_index(data: Path, clean: str | None = None, usual: str | None = None, *, warn: bool = True) -> Index:
     """Read DATA: a CSV; a folder with index.csv; MVTec's layout; else one sub-folder a class.
 
     No picture is opened; that each exists is checked.
@@ -100,35 +105,46 @@ def read_index(data: Path, clean: str | None = None, usual: str | None = None) -
         data: file or folder.
         clean: name of the class without defects; without it, `usual` if some picture has it, else the one
             present of ok, good, free, normal, clean (in any case).
-        usual: what a run calls it.
+        usual: name that a run has for the clean class.
+        warn: warn of what is left out; `Index.left_out` says it anyway.
 
     Raises:
         DataError: no pictures, or problems with their files, labels or splits, all of one kind named at once.
     """
     data = Path(os.path.abspath(data))  # noqa: PTH100 - drops "..", and follows no links
-    root, entries, values = _entries(data)
+    root, found, values = _found(data)
+    entries = found.entries
     if not entries:
-        raise DataError(
+        advice = (
             f"No pictures in {data}. Give a CSV (image,label), a folder with such an index.csv, "
             "or a folder with one sub-folder of pictures a class."
         )
+        raise DataError("\n".join((*found.left_out, advice)))
+    if warn:
+        for said in found.left_out:
+            warnings.warn(said, stacklevel=2)
     counts = labels_of(entries)
     clean = _clean_name(counts, clean, usual, data)
-    if clean and (both := [_name(e.path, root) for e in entries if clean in e.labels and len(e.labels) > 1]):
+    if clean and (
+        both := [name_of(e.path, root) for e in entries if clean in e.labels and len(e.labels) > 1]
+    ):
         refuse(
             f"Pictures in {data} labelled {clean} and a defect",
             both,
             f"Keep {clean} for pictures without a defect, or name another clean class with --clean.",
         )
     samples = sorted((_sample(entry, root, clean) for entry in entries), key=lambda sample: sample.name)
-    if unsaid := [repr(s.name) for s in samples if not all(map(_is_text, (s.name, s.group, *s.labels)))]:
-        refuse(f"Names in {data} that no table can hold", unsaid, "Rename them in valid UTF-8, on one line.")
+    if same := [one.name for one, two in pairwise(samples) if one.name == two.name]:
+        refuse(f"Pictures in and outside of {root} with the same path below it", same, "Move or rename one.")
     classes = tuple(label for label in counts if label != clean)
+    spelt = {composed(label): label for label in counts}
+    values = {value: spelt.get(composed(label), label) for value, label in values.items()}
     if values.get(0) in classes:
         raise DataError(
             f"{root / 'classes.csv'} names value 0 {values[0]}, but 0 is what has no defect in a mask."
         )
-    return Index(root, tuple(samples), classes, clean, {v: c for v, c in values.items() if v and c != clean})
+    values = {value: label for value, label in values.items() if value and label != clean}
+    return Index(root, tuple(samples), classes, clean, values, found.left_out)
 
 
 def require_trainable(index: Index) -> None:
@@ -149,7 +165,7 @@ def require_trainable(index: Index) -> None:
         )
 
 
-def _entries(data: Path) -> tuple[Path, list[Entry], dict[int, str]]:
+def _found(data: Path) -> tuple[Path, Found, dict[int, str]]:
     try:
         if not data.exists():
             raise DataError(f"{data} does not exist. Give a CSV or a folder with pictures.")
@@ -163,37 +179,39 @@ def _entries(data: Path) -> tuple[Path, list[Entry], dict[int, str]]:
 
 
 def _sample(entry: Entry, root: Path, clean: str | None) -> Sample:
-    name = _name(entry.path, root)
+    name = name_of(entry.path, root)
     labels = entry.labels - {clean} if clean else entry.labels
     return Sample(entry.path, name, labels, entry.group or name, entry.split, entry.mask)
 
 
-def _name(path: Path, root: Path) -> str:
-    relative = path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
-    return relative.as_posix()
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return not set(name) & {"\r", "\n", "\0"}
+def name_of(path: PurePath, root: PurePath) -> str:
+    """What a picture is called: its path below the root, or, if it lies elsewhere, from its anchor on."""
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    drive = path.drive.replace(":", "").replace("\\", "/").strip("/")  # two drives may hold the same path
+    return "/".join(part for part in (drive, path.relative_to(path.anchor).as_posix()) if part)
 
 
 def _clean_name(labels: Collection[str], asked: str | None, usual: str | None, data: Path) -> str | None:
     if asked is not None:
-        if asked not in labels:
+        if (label := _spelt_as(asked, labels)) is None:
             raise DataError(f"No picture in {data} is labelled {asked}. Its labels are {_join(labels)}.")
-        return asked
-    if usual in labels:
-        return usual
+        return label
+    if usual is not None and (label := _spelt_as(usual, labels)) is not None:
+        return label
     present = [label for label in labels if label.casefold() in CLEAN_NAMES]
     if len(present) > 1:
         raise DataError(
             f"{data} has the labels {_join(present)}. Say with --clean which one means no defect."
         )
     return present[0] if present else None
+
+
+def _spelt_as(name: str, labels: Collection[str]) -> str | None:
+    """The label of that name, or the one that differs from it in its Unicode form only."""
+    if name in labels:
+        return name
+    return next((label for label in labels if composed(label) == composed(name)), None)
 
 
 def _join(labels: Collection[str]) -> str:

@@ -1,11 +1,12 @@
 """The ways in which people keep labelled pictures: a CSV, MVTec's folders, a folder a class."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from relmask.data.decoding import SUFFIXES
+from relmask.data.folders import Contents, contents, images, left_out
+from relmask.data.names import Finder, absent, composed, is_text
 from relmask.data.problems import listed, refuse
 from relmask.data.tables import Row, read_table
 from relmask.errors import DataError
@@ -32,25 +33,34 @@ class Entry:
     mask: Path | None = None
 
 
-def from_csv(table: Path) -> list[Entry]:
-    """Entries of a CSV with the columns image,label[,group][,split][,mask]; paths are relative to it.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Pictures of DATA, and warnings of what was left out."""
+
+    entries: tuple[Entry, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def from_csv(table: Path) -> Found:
+    """Pictures of a CSV with the columns image,label[,group][,split][,mask]; paths are relative to it.
 
     Raises:
         DataError: names every kind of problem with its lines: no label, no such file, a picture twice,
-            an unknown split.
+            an unknown split, a cell of several lines.
     """
     entries: list[Entry] = []
     problems: list[str] = []
     first: dict[Path, int] = {}
+    find = Finder()
     rows = read_table(table, ("image", "label"))
     has_splits = any(row["split"] for row in rows)
     for row in rows:
         entry = Entry(
-            path=_located(table.parent, row["image"]),
+            path=_located(table.parent, row["image"], find),
             labels=split_labels(row["label"]),
             group=row["group"],
             split=_SPLITS.get(row["split"].lower()),
-            mask=_located(table.parent, row["mask"]) if row["mask"] else None,
+            mask=_located(table.parent, row["mask"], find) if row["mask"] else None,
         )
         problems += [f"line {row.line}: {problem}" for problem in _wrong(row, entry, has_splits)]
         if entry.path in first and row["image"]:
@@ -64,13 +74,16 @@ def from_csv(table: Path) -> list[Entry]:
             f"Correct the lines. Paths are relative to {table.parent}; a picture has one row, its labels "
             "joined by |; split is train, val or test, for all rows or none.",
         )
-    return entries
+    return Found(tuple(entries))
 
 
 def _wrong(row: Row, entry: Entry, has_splits: bool) -> Iterable[str]:
+    for column in ("image", "label", "group", "mask"):
+        if not is_text(row[column]):
+            yield f"the {column} {row[column][:40]!r} has a line break, or what is no text"
     if not row["image"]:
         yield "no image"
-    elif reason := _absent(entry.path):
+    elif is_text(row["image"]) and (reason := absent(entry.path)):
         yield f"{row['image']}: {reason}"
     if not entry.labels:
         yield "no label"
@@ -80,17 +93,10 @@ def _wrong(row: Row, entry: Entry, has_splits: bool) -> Iterable[str]:
         yield "no split, while other lines have one"
 
 
-def _absent(path: Path) -> str:
-    try:
-        return "" if path.is_file() else "a folder" if path.is_dir() else "no such file"
-    except OSError as error:
-        return error.strerror or str(error)
-
-
-def _located(root: Path, cell: str) -> Path:
-    path = root / cell
-    if "\\" in cell and _absent(path):
-        path = root / cell.replace("\\", "/")
+def _located(root: Path, cell: str, find: Finder) -> Path:
+    path = find(root / cell)
+    if "\\" in cell and absent(path):
+        path = find(root / cell.replace("\\", "/"))
     return Path(os.path.abspath(path))  # noqa: PTH100 - drops "..", and follows no links
 
 
@@ -100,7 +106,7 @@ def split_labels(cell: str) -> frozenset[str]:
 
 
 def mask_values(table: Path) -> dict[int, str]:
-    """What classes.csv (value,label) says about the values in masks; empty where there is no such file.
+    """Label of each value in masks, from a classes.csv (value,label); empty where there is no such file.
 
     Raises:
         DataError: a value that is no number from 0 to 65535 or is named twice, or no label.
@@ -128,39 +134,61 @@ def is_mvtec(folder: Path) -> bool:
     return (folder / "train" / "good").is_dir() and (folder / "test").is_dir()
 
 
-def from_mvtec(folder: Path) -> list[Entry]:
-    """Entries of train/* and test/*, with the masks of ground_truth/*; none has a split.
+def from_mvtec(folder: Path) -> Found:
+    """Pictures of train/*, test/* and, where there is one, validation/*, with the masks of ground_truth/*.
 
-    All defective pictures lie in test, so the split that the folders suggest could train no classifier.
+    None has a split: all defective pictures lie in test, so the split that the folders suggest could train no
+    classifier.
     """
-    masks = {
-        _mask_key(path.relative_to(folder / "ground_truth")): path for path in images(folder / "ground_truth")
-    }
-    entries = []
-    for part in ("train", "test"):
-        for path in images(folder / part):
+    truth = folder / "ground_truth"
+    masks = {_mask_key(path.relative_to(truth)): path for path in images(truth)}
+    entries, warnings, loose, used = [], [], [], set[str]()
+    for part in ("train", "validation", "test"):
+        found = contents(folder / part)
+        for path in found.pictures:
             below = path.relative_to(folder / part)
-            if len(below.parts) > 1:
-                mask = masks.get(below.with_suffix("")) if part == "test" else None
-                entries.append(Entry(path, split_labels(below.parts[0]), mask=mask))
-    return entries
+            if len(below.parts) == 1:
+                loose.append(f"{part}/{below}")
+                continue
+            mask = masks.get(_key(below)) if part == "test" else None
+            if mask:
+                used.add(_key(below))
+            entries.append(Entry(path, split_labels(below.parts[0]), mask=mask))
+        warnings += left_out(folder, found, _bare(folder / part, found, 1))
+    if loose:
+        warnings.append(
+            f"Pictures in {folder} without a class, which are left out ({len(loose)}):\n{listed(loose)}\n"
+            "Move each into the folder of its class."
+        )
+    if unused := [path.relative_to(folder).as_posix() for key, path in masks.items() if key not in used]:
+        warnings.append(
+            f"Masks in {folder} without a picture in test ({len(unused)}):\n{listed(unused)}\n"
+            "Name each as its picture, with or without _mask."
+        )
+    return _legible(folder, entries, warnings)
 
 
-def _mask_key(below: Path) -> Path:
-    return below.with_name(below.stem.removesuffix("_mask"))
+def _key(below: Path) -> str:
+    return composed(below.with_suffix("").as_posix())
 
 
-def from_folders(folder: Path) -> list[Entry]:
-    """Entries of a folder with one sub-folder a class, or with train, val and test folders of such folders.
+def _mask_key(below: Path) -> str:
+    return _key(below.with_name(below.stem.removesuffix("_mask")))
+
+
+def from_folders(folder: Path) -> Found:
+    """Pictures of a folder with one sub-folder a class, or with train, val and test folders of such folders.
 
     Raises:
         DataError: pictures that lie in no class's folder, or folders that look like something else.
     """
-    found = [(path, path.relative_to(folder).parts) for path in images(folder)]
-    tops = {parts[0] for _, parts in found if len(parts) > 1}
-    by_split = len(tops) > 1 and all(top.lower() in _SPLITS for top in tops)
+    found = contents(folder)
+    parts = [path.relative_to(folder).parts for path in found.pictures]
+    tops = {part[0] for part in parts if len(part) > 1}
+    named = {path.name for path in found.folders if path.parent == folder and path.name.lower() in _SPLITS}
+    by_split = len(named) > 1 and tops <= named
     depth = 2 if by_split else 1
-    if loose := ["/".join(parts) for _, parts in found if len(parts) <= depth]:
+    if loose := ["/".join(part) for part in parts if len(part) <= depth]:
         refuse(
             f"Pictures in {folder} without a class",
             loose,
@@ -168,10 +196,37 @@ def from_folders(folder: Path) -> list[Entry]:
         )
     if not by_split:
         _suspect(folder, tops)
-    return [
-        Entry(path, split_labels(parts[depth - 1]), split=_SPLITS[parts[0].lower()] if by_split else None)
-        for path, parts in found
+    entries = [
+        Entry(path, split_labels(part[depth - 1]), split=_SPLITS[part[0].lower()] if by_split else None)
+        for path, part in zip(found.pictures, parts, strict=True)
     ]
+    return _legible(folder, entries, left_out(folder, found, _bare(folder, found, depth)))
+
+
+def _bare(folder: Path, found: Contents, depth: int) -> set[Path]:
+    """Folders down to a depth that ought to hold pictures and hold none; not those inside of others."""
+    parents = {picture.parent for picture in found.pictures}
+    held = {above for parent in parents for above in (parent, *parent.parents)}
+    bare = {
+        path for path in found.folders if len(path.relative_to(folder).parts) <= depth and path not in held
+    }
+    return {path for path in bare if path.parent not in bare}
+
+
+def _legible(folder: Path, entries: Sequence[Entry], warnings: Sequence[str]) -> Found:
+    """All that was found but for pictures whose names no table can hold, which get a warning."""
+    odd = {
+        entry: repr(name)
+        for entry in entries
+        if not is_text(name := entry.path.relative_to(folder).as_posix()) or not entry.labels
+    }
+    if not odd:
+        return Found(tuple(entries), tuple(warnings))
+    said = (
+        f"Names in {folder} that no table can hold; the pictures are left out ({len(odd)}):\n"
+        f"{listed(list(odd.values()))}\nRename them in valid UTF-8, on one line; a class needs a letter."
+    )
+    return Found(tuple(entry for entry in entries if entry not in odd), (*warnings, said))
 
 
 def _suspect(folder: Path, tops: Iterable[str]) -> None:
@@ -185,30 +240,6 @@ def _suspect(folder: Path, tops: Iterable[str]) -> None:
         raise DataError(
             f"{folder} holds several data sets in MVTec's layout. Choose one:\n{listed(categories)}"
         )
-
-
-def images(folder: Path) -> list[Path]:
-    """Picture files anywhere below `folder`, sorted; hidden ones are left out.
-
-    Raises:
-        DataError: a folder may not be read.
-    """
-    refused: list[str] = []
-    found: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=lambda error: refused.append(_refusal(error))):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name)
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]
-    if refused and folder.exists():
-        refuse(f"Folders in {folder} that cannot be read", refused, "Ask for read access, or move them away.")
-    return sorted(found)
-
-
-def _refusal(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}"
 
 
 def labels_of(entries: Iterable[Entry]) -> Mapping[str, int]:

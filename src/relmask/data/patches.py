@@ -1,30 +1,35 @@
 """Labelled windows, cut out of pictures whose masks are known."""
 
 import json
+import os
 import re
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
-from relmask.data.decoding import Pixels, read_pixels
+from relmask.arrays import ByteArray, Pixels
+from relmask.data.decoding import read_pixels
 from relmask.data.index import Index, Sample, label_text, read_index
+from relmask.data.problems import refuse
 from relmask.data.tiles import Window, windows
-from relmask.data.truth import has_truth, read_truth
+from relmask.data.truth import has_truth, missing_masks, read_truth
 from relmask.errors import DataError, ImageError, OutError, UsageError
-from relmask.files import whole, write_csv, write_json
+from relmask.files import reason, whole, write_csv, write_json
 from relmask.progress import Progress, silent
 
 CLEAN = "ok"
 _SETTINGS = "patches.json"
 _PICTURES = "patches"
+_LONGEST_NAME = 255 - len("_y123456_x123456.png")
+"""Bytes of a picture's name, of the 255 that file systems take, that leave room for where a patch lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Patches:
-    """What was cut.
+    """The patches that were cut, and the pictures that gave none.
 
     Attributes:
         out: the folder, usable as DATA.
@@ -109,7 +114,7 @@ def cut_patches(
     as they are, in 8-bit PNG or, where they hold more, in TIFF. What an interrupted cut wrote is used again.
 
     Args:
-        data: as `read_index` takes it, with masks.
+        data: CSV or folder as `read_index` takes it, with masks.
         out: folder for the patches.
         size: side of a patch in pixels.
         stride: step from patch to patch; by default they lie side by side.
@@ -128,10 +133,12 @@ def cut_patches(
     )
     index = read_index(data, clean)
     known = [sample for sample in index.samples if has_truth(sample)]
+    missing = missing_masks(index.samples)
     if not any(sample.labels for sample in known):
-        raise DataError(
-            f"No defective picture in {index.root} has a mask. Name masks in its index.csv, column mask."
-        )
+        advice = "\n".join(missing) or "Name masks in its index.csv, column mask."
+        raise DataError(f"No defective picture in {index.root} has a mask. {advice}")
+    for warning in missing:
+        warnings.warn(warning, stacklevel=2)
     clean = index.clean or CLEAN
     _prepare(out, {**asdict(grid), "clean": clean, "data": index.fingerprint}, overwrite)
     tally = _Tally()
@@ -142,9 +149,16 @@ def cut_patches(
             tally.failed[sample.name] = str(error)
         progress("cutting", done, len(known))
     if not tally.rows:
+        if tally.failed:
+            refuse(
+                f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, and "
+                "others, or their masks, cannot be used",
+                list(tally.failed.values()),
+                "Correct these, or choose a smaller --size.",
+            )
         raise DataError(
-            f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, "
-            f"{len(tally.failed)} cannot be read. Choose a smaller --size."
+            f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, and in "
+            f"{tally.dropped} windows a defect is smaller than --min-defect. Choose smaller ones."
         )
     stated = all(row.split for row in tally.rows)
     columns = _Row._fields if stated else _Row._fields[:-1]
@@ -160,7 +174,7 @@ def cut_patches(
     )
 
 
-def label_window(truth: NDArray[np.uint8], least: int, classes: tuple[str, ...]) -> frozenset[str] | None:
+def label_window(truth: ByteArray, least: int, classes: tuple[str, ...]) -> frozenset[str] | None:
     """Labels of a window of true classes; empty = clean, None = fewer than `least` of a class.
 
     Example:
@@ -183,6 +197,8 @@ def _bases(samples: list[Sample]) -> Iterator[tuple[Sample, str]]:
 
 
 def _cut(sample: Sample, index: Index, grid: Grid, base: str, clean: str, out: Path, tally: _Tally) -> None:
+    if len(os.fsencode(PurePath(base).name)) > _LONGEST_NAME:
+        raise ImageError(f"{sample.path}: its name is too long to become that of a patch. Shorten it.")
     truth = read_truth(sample, index)
     if min(truth.shape) < grid.size:
         tally.small.append(sample.name)
@@ -238,8 +254,10 @@ def _prepare(out: Path, settings: dict[str, object], overwrite: bool) -> None:
                 )
             (out / "index.csv").unlink(missing_ok=True)
             shutil.rmtree(out / _PICTURES, ignore_errors=True)
-    except (OSError, ValueError, AttributeError) as error:
-        raise OutError(f"Cannot use {out} for patches: {error}. Choose another folder.") from error
+    except OSError as error:
+        raise OutError(f"Cannot use {out} for patches: {reason(error)}") from error
+    except (ValueError, AttributeError) as error:
+        raise OutError(f"Cannot use {out} for patches: {path} is damaged. Choose another folder.") from error
     write_json(path, settings)
 
 

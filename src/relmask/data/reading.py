@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from relmask.data.decoding import Pixels, is_deep, read_pixels
+from relmask.arrays import DoubleArray, FloatArray, Pixels
+from relmask.data.decoding import is_deep, read_pixels
 from relmask.errors import ImageError
 
 MOST_PIXELS = 2**24
@@ -43,7 +43,7 @@ class Intensity(BaseModel):
 DEFAULT = Intensity()
 
 
-def read_image(path: Path, intensity: Intensity = DEFAULT) -> NDArray[np.float32]:
+def read_image(path: Path, intensity: Intensity = DEFAULT) -> FloatArray:
     """Picture (H, W, 3) in [0, 1], turned as its EXIF orientation says; grey is repeated.
 
     What formats are read and how is told by `decoding.read_pixels`.
@@ -58,7 +58,7 @@ def read_image(path: Path, intensity: Intensity = DEFAULT) -> NDArray[np.float32
     return scaled(read_pixels(path), intensity)
 
 
-def scaled(pixels: Pixels, intensity: Intensity = DEFAULT) -> NDArray[np.float32]:
+def scaled(pixels: Pixels, intensity: Intensity = DEFAULT) -> FloatArray:
     """Pixels as `read_pixels` gives them, as a picture (H, W, 3) in [0, 1]; see `read_image`."""
     if pixels.dtype == np.uint8:
         values = pixels.astype(np.float32) / np.float32(255)
@@ -73,7 +73,7 @@ def batched(read: Iterable[Read], count: int, pixels: Callable[[Read], int]) -> 
 
     Args:
         read: pictures, with whatever belongs to them.
-        count: in a batch; fewer where they have more than `MOST_PIXELS` together.
+        count: pictures in a batch; fewer where they have more than `MOST_PIXELS` together.
         pixels: how many one has.
     """
     batch: list[Read] = []
@@ -108,7 +108,7 @@ def measure_intensity(paths: Sequence[Path]) -> Intensity:
     return _rounded(float(max(low - margin, values.min())), float(min(high + margin, values.max())))
 
 
-def _sampled(path: Path) -> NDArray[np.float64]:
+def _sampled(path: Path) -> DoubleArray:
     """Some finite values of a high-bit-depth picture; none if it cannot be read, or is not one after all."""
     try:
         pixels = read_pixels(path)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from relmask.arrays import FloatArray
 
-def to_tensor(picture: NDArray[np.float32], size: int | None = None) -> Tensor:
+
+def to_tensor(picture: FloatArray, size: int | None = None) -> Tensor:
     """Picture (H, W, 3) as (3, size, size), or (3, H, W) where size is None; antialiased, range kept."""
     tensor = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
     if size is None or tensor.shape[1:] == (size, size):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from relmask.data.index import Index, Sample, label_text, require_trainable, with_splits
 from relmask.data.layouts import split_labels
+from relmask.data.names import composed
 from relmask.data.problems import listed
 from relmask.data.tables import read_table
 from relmask.errors import DataError
@@ -37,7 +38,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class SplitLine:
-    """What split.csv keeps of a sample."""
+    """Line of split.csv: what a run keeps of a sample."""
 
     labels: frozenset[str]
     group: str
@@ -60,7 +61,7 @@ def assign(
 
     Args:
         index: the samples.
-        seed: of the draw.
+        seed: random seed of the draw.
         resplit: draw anew, whatever DATA states.
         for_labels: refuse labels that nothing can be learned from.
 
@@ -106,7 +107,7 @@ def draw(strata: Mapping[str, Collection[str]], shares: Mapping[str, float], see
     Args:
         strata: labels of each key.
         shares: share of the keys that each split should get.
-        seed: of the order in which keys are drawn.
+        seed: random seed of the order in which keys are drawn.
     """
     order = sorted(strata, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
     members: dict[str, list[str]] = defaultdict(list)
@@ -173,7 +174,7 @@ def write_split(split: Split, path: Path) -> None:
 
 
 def read_split(path: Path) -> dict[str, SplitLine]:
-    """What `write_split` wrote, by name.
+    """Lines that `write_split` wrote, by name of the picture.
 
     Raises:
         DataError: the file is not there, or is not a split.csv.
@@ -188,9 +189,9 @@ def placed(samples: Sequence[Sample], lines: Mapping[str, SplitLine], default: s
     """Where a run's pictures and others belong, so that none is judged by what was learned from it.
 
     Args:
-        samples: of some data.
-        lines: the run's split.csv by name, which decides for a picture that it knows.
-        default: of a picture that nothing places.
+        samples: pictures of any data.
+        lines: the run's split.csv by name, which decides for a picture that it knows, in any Unicode form.
+        default: split of a picture that nothing places.
 
     Returns:
         A split for each sample: the run's, by name; else the data's own; else that of the run's pictures of
@@ -200,9 +201,11 @@ def placed(samples: Sequence[Sample], lines: Mapping[str, SplitLine], default: s
     for line in lines.values():
         groups[line.group].add(line.split)
 
+    by_form = {composed(name): line for name, line in lines.items()}
+
     def place(sample: Sample) -> str:
-        if sample.name in lines:
-            return lines[sample.name].split
+        if line := lines.get(sample.name) or by_form.get(composed(sample.name)):
+            return line.split
         of_group = groups.get(sample.group, set())
         return sample.split or (
             next(iter(of_group)) if len(of_group) == 1 else "train" if of_group else default
@@ -252,11 +255,17 @@ def _thin_classes(index: Index) -> list[str]:
 
 
 def _near_names(classes: Sequence[str]) -> list[str]:
+    """A warning for names that differ in case, spaces or their Unicode form only."""
     spelt: dict[str, list[str]] = {}
     for name in classes:
-        spelt.setdefault("".join(name.casefold().split()), []).append(name)
+        spelt.setdefault("".join(composed(name).casefold().split()), []).append(name)
     return [
-        f"{' and '.join(names)} count as {len(names)} classes. If they mean the same, spell them alike."
+        f"{' and '.join(names)} count as {len(names)} classes"
+        + (
+            ", since some letters are in different Unicode forms"
+            * (len(set(map(composed, names))) < len(names))
+        )
+        + ". If they mean the same, spell them alike."
         for names in spelt.values()
         if len(names) > 1
     ]

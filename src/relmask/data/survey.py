@@ -1,4 +1,4 @@
-"""What `relmask data` tells about DATA before anybody trains on it."""
+"""A survey of DATA before anybody trains on it: the library behind `relmask data`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from relmask.arrays import FloatArray
 from relmask.data.decoding import read_pixels
 from relmask.data.duplicates import fingerprint, look_alikes
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import SPLITS, assign
-from relmask.data.truth import has_truth
+from relmask.data.truth import has_truth, missing_masks
 from relmask.errors import DataError, ImageError
 from relmask.progress import Progress, silent
 
@@ -42,7 +42,7 @@ class LookAlikes:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is in DATA.
+    """Contents of DATA: counts, broken files, look-alikes, warnings.
 
     Attributes:
         data: the folder that names are relative to.
@@ -83,7 +83,7 @@ class Survey:
 class _Look:
     size: str
     kind: str
-    print: NDArray[np.float32]
+    print: FloatArray
 
 
 def survey(
@@ -98,19 +98,19 @@ def survey(
     """Read every picture of DATA and count.
 
     Args:
-        data: as `read_index` takes it.
+        data: CSV or folder as `read_index` takes it.
         clean: name of the clean class.
-        resplit: as `assign` takes it.
-        seed: of the splits, where they have to be drawn.
+        resplit: "grouped" or "random", to draw splits anew as `assign` does.
+        seed: random seed of the splits, where they have to be drawn.
         workers: threads that read pictures.
         progress: told after every picture.
 
     Raises:
         DataError: there is nothing to survey.
     """
-    index = read_index(data, clean)
+    index = read_index(data, clean, warn=False)
     drawn = resplit is not None or not any(sample.split for sample in index.samples)
-    warnings: list[str] = []
+    warnings = [*index.left_out, *missing_masks(index.samples)]
     try:
         split = assign(index, seed=seed, resplit=resplit)
         index = split.index

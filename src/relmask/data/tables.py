@@ -40,7 +40,10 @@ def read_table(path: Path, required: Sequence[str], *, verbatim: bool = False) -
     try:
         rows = [(number, row) for number, row in _parse(lines, required) if any(map(str.strip, row))]
     except csv.Error as error:
-        raise DataError(f"{path} is not a CSV file: {error}. Save it as CSV in UTF-8.") from error
+        raise DataError(
+            f"{path} is not a CSV file: a cell does not end, or holds what is no text. Is a quotation mark "
+            "missing? Save it as CSV in UTF-8."
+        ) from error
     if not rows:
         raise DataError(f"{path} is empty. Its first line must name the columns {', '.join(required)}.")
     columns = [name.strip().lower() for name in rows.pop(0)[1]]

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from relmask.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Blend:
     """Weighted average of overlapping maps; takes the memory of one map, however many windows there are.
 
     Args:
-        shape: of the whole map, (..., H, W).
+        shape: (..., H, W) of the whole map.
         taper: share of a window's side, up to a half, over which its weight falls towards its border,
             where a network sees least; 0 = a plain average.
 

@@ -7,24 +7,41 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from relmask.data.decoding import image_size, read_values
+from relmask.arrays import ByteArray, IntegerArray
+from relmask.data.decoding import image_size
 from relmask.data.index import Drawing, Index, Sample
+from relmask.data.mask_files import read_inside, read_values
+from relmask.data.names import absent
 from relmask.data.problems import listed
 from relmask.errors import ImageError
 
 
 def has_truth(sample: Sample) -> bool:
-    """Whether it is known where the defects are: clean, or with a mask."""
+    """Whether it is known where the defects of a sample are: it is clean, or its mask is there."""
     if isinstance(sample.mask, Path):
-        return not sample.labels or sample.mask.is_file()
+        return not sample.labels or not absent(sample.mask)
     return not sample.labels or sample.mask is not None
 
 
 def has_mask(sample: Sample) -> bool:
-    """Whether a mask is named for it, whatever it says; nothing is opened."""
+    """Whether a mask is named for a sample, whatever it says; nothing is opened."""
     return sample.mask is not None
+
+
+def missing_masks(samples: Iterable[Sample]) -> list[str]:
+    """A warning if masks are named for samples, and are not there."""
+    missing = [
+        f"{sample.mask}: {reason} (mask of {sample.name})"
+        for sample in samples
+        if isinstance(sample.mask, Path) and (reason := absent(sample.mask))
+    ]
+    if not missing:
+        return []
+    return [
+        f"Masks that are named and not there ({len(missing)}):\n{listed(missing)}\n"
+        "Correct the column mask; its paths are relative to the CSV."
+    ]
 
 
 def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
@@ -39,12 +56,12 @@ def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
 
 
 def mask_cell(sample: Sample) -> str:
-    """What the mask column of a CSV says of a sample: the path of its mask; empty where there is no file."""
+    """Cell of the mask column of a CSV: the path of the sample's mask, or empty where there is no file."""
     return str(sample.mask) if isinstance(sample.mask, Path) else ""
 
 
 def legible(samples: Iterable[Sample], index: Index) -> list[Sample]:
-    """The samples but for those whose masks cannot be read; warns of these."""
+    """The samples but for those whose masks cannot be read; warns of these, and of masks that are missing."""
     kept, broken = [], []
     for sample in samples:
         try:
@@ -53,6 +70,8 @@ def legible(samples: Iterable[Sample], index: Index) -> list[Sample]:
             kept.append(sample)
         except ImageError as error:
             broken.append(str(error))
+    for said in missing_masks(kept):
+        warnings.warn(said, stacklevel=2)
     if broken:
         warnings.warn(f"{len(broken)} masks cannot be read:\n{listed(broken)}", stacklevel=2)
     return kept
@@ -71,18 +90,17 @@ def truth_fingerprint(samples: Iterable[Sample], index: Index) -> str:
     return digest.hexdigest()
 
 
-def read_truth(sample: Sample, index: Index) -> NDArray[np.uint8]:
+def read_truth(sample: Sample, index: Index) -> ByteArray:
     """Where the defects are: (H, W), 0 = background, k = k-th of `index.classes` (from 1).
 
-    Where DATA has a classes.csv, it says what a value means; else any non-zero pixel is the sample's one
-    label. A JPEG mask counts as non-zero from half of the range on, since compression leaves traces around
-    edges. A clean sample is all background; its mask file, if it has one, is not opened. What an annotation
-    tool drew tells its classes itself.
+    Where DATA has a classes.csv, it says what a value means (`mask_files.read_values`); else what is not
+    black is the sample's one label (`mask_files.read_inside`). A clean sample is all background; its mask
+    file, if it has one, is not opened. What an annotation tool drew tells its classes itself.
 
     Raises:
-        ImageError: no mask, one that cannot be read, one of another size than the picture (as its EXIF
-            orientation turns it; the mask is turned by its own), a value or several labels that classes.csv
-            does not explain, a defect that was drawn on a clean sample.
+        ImageError: no mask, one that cannot be read or is not clear, one of another size than the picture (as
+            its EXIF orientation turns it; the mask is turned by its own), a value or several labels that
+            classes.csv does not explain, a defect that was drawn on a clean sample.
     """
     size = image_size(sample.path)
     if sample.mask is not None and not isinstance(sample.mask, Path):
@@ -91,17 +109,9 @@ def read_truth(sample: Sample, index: Index) -> NDArray[np.uint8]:
         return np.zeros(size, np.uint8)
     if sample.mask is None:
         raise ImageError(f"{sample.path}: no mask says where its defects are. Name one in the mask column.")
-    values, lossy = _read_values(sample.mask)
-    if values.shape != size:
-        raise ImageError(
-            f"{sample.mask}: the mask has {values.shape[1]}x{values.shape[0]} pixels, but {sample.path} has "
-            f"{size[1]}x{size[0]}. Draw it on the picture as it is shown, at full size."
-        )
     if index.mask_values:
-        if lossy:
-            raise ImageError(
-                f"{sample.mask}: JPEG does not keep the values of classes.csv. Save masks as PNG."
-            )
+        values = read_values(sample.mask, index.mask_values)
+        _require_size(sample.mask, values.shape, sample.path, size)
         return _classes_of(values, index.mask_values, index.classes, sample)
     if len(sample.labels) > 1:
         raise ImageError(
@@ -109,11 +119,20 @@ def read_truth(sample: Sample, index: Index) -> NDArray[np.uint8]:
             "which value of the mask is which. Write a classes.csv (value,label) beside the index."
         )
     (label,) = sample.labels
-    inside = values >= 128 if lossy else values != 0
+    inside = read_inside(sample.mask)
+    _require_size(sample.mask, inside.shape, sample.path, size)
     return inside * np.uint8(index.classes.index(label) + 1)
 
 
-def _drawn(sample: Sample, mask: Drawing, classes: Sequence[str], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _require_size(mask: Path, found: tuple[int, ...], picture: Path, size: tuple[int, int]) -> None:
+    if found != size:
+        raise ImageError(
+            f"{mask}: the mask has {found[1]}x{found[0]} pixels, but {picture} has {size[1]}x{size[0]}. "
+            "Draw it on the picture as it is shown, at full size."
+        )
+
+
+def _drawn(sample: Sample, mask: Drawing, classes: Sequence[str], size: tuple[int, int]) -> ByteArray:
     truth = mask.draw(classes, size)
     if not sample.labels and truth.any():
         names = ", ".join(classes[k - 1] for k in np.unique(truth[truth > 0]).tolist())
@@ -123,16 +142,9 @@ def _drawn(sample: Sample, mask: Drawing, classes: Sequence[str], size: tuple[in
     return truth
 
 
-def _read_values(path: Path) -> tuple[NDArray[np.integer], bool]:
-    try:
-        return read_values(path)
-    except Exception as error:  # decoders raise whatever a damaged file leads them to
-        raise ImageError(f"{path}: the mask cannot be read ({error}). Save it again as PNG.") from error
-
-
 def _classes_of(
-    values: NDArray[np.integer], names: Mapping[int, str], classes: tuple[str, ...], sample: Sample
-) -> NDArray[np.uint8]:
+    values: IntegerArray, names: Mapping[int, str], classes: tuple[str, ...], sample: Sample
+) -> ByteArray:
     truth = np.zeros(values.shape, np.uint8)
     for value in np.unique(values).tolist():
         name = names.get(value, "") if value else ""

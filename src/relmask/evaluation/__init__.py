@@ -2,5 +2,5 @@
 
 `evaluate` runs over a split of the data; `measure` does so for anything that segments; `metrics` is what
 metrics.json holds, `ranking` and `bootstrap` what it is made of; `controls` are scores that know nothing of
-the defect; `results`, `pages` and `cases` are what a person looks at.
+the defect; `results`, `pages` and `cases` are what a person sees.
 """

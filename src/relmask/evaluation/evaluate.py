@@ -53,7 +53,7 @@ def evaluate(
     metrics = measured.metrics(
         split=split,
         grouped=run.metadata.split != "random" and not shared_groups(samples, split, lines),
-        threshold=threshold_scores(segmenter.calibration),
+        threshold=threshold_scores(segmenter.calibration, saw_masks=run.metadata.saw_masks),
     )
     others: dict[str, PixelScores] = {}
     for number, control in enumerate(controls, start=1):
@@ -96,9 +96,9 @@ def shared_groups(samples: Sequence[Sample], split: str, lines: Mapping[str, Spl
     }
 
 
-def threshold_scores(calibration: Calibration) -> ThresholdScores:
-    """What metrics.json says of the thresholds."""
+def threshold_scores(calibration: Calibration, *, saw_masks: bool) -> ThresholdScores:
+    """Levels of the thresholds, and whether a true mask helped to make the run, as metrics.json has them."""
     return ThresholdScores(
         level={name: threshold.level for name, threshold in calibration.classes.items()},
-        saw_masks=calibration.saw_masks,
+        saw_masks=saw_masks,
     )

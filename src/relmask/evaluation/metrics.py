@@ -60,10 +60,10 @@ class ImageScores(_Record):
 
 
 class ThresholdScores(_Record):
-    """The thresholds that made the masks, and whether they ever saw a true mask."""
+    """The thresholds that made the masks, and what the run was made from."""
 
     level: dict[str, float]
-    saw_masks: bool
+    saw_masks: bool = Field(description="Did a true mask help, in training or to choose a threshold?")
 
 
 class Intervals(_Record):

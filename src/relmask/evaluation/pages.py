@@ -57,7 +57,7 @@ def warnings(metrics: Metrics, measured: Measured) -> list[Section]:
             "Leaky: pictures of the same part may lie in training and in this part, every figure is too good."
         )
     if metrics.threshold.saw_masks:
-        found.append("The thresholds saw true masks.")
+        found.append("True masks helped to train this run or to choose its thresholds.")
     if metrics.groups < 10:
         found.append(f"Only {metrics.groups} groups: the figures may be far off, see the intervals.")
     if unmasked := sum(not outcome.masked for outcome in measured.tally.outcomes):
@@ -143,10 +143,8 @@ def pictures(cases: Cases, classes: Sequence[str]) -> list[Section]:
 def controls(metrics: Metrics, others: Mapping[str, PixelScores]) -> Section:
     """Scores that know nothing of the defect, beside those of the run."""
     columns = ("method", "threshold", "F1 2 px", "F1", "IoU", "precision", "recall", "AP")
-    rows = (
-        [("relmask", "from labels alone", *_some(metrics.pixel))] if not metrics.threshold.saw_masks else []
-    )
-    rows = rows or [("relmask", "saw masks", *_some(metrics.pixel))]
+    chosen = "saw true masks" if metrics.threshold.saw_masks else "from labels alone"
+    rows = [("relmask", chosen, *_some(metrics.pixel))]
     rows += [(name, "best on these images", *_some(scores)) for name, scores in others.items()]
     note = "A control is given the threshold that is best on these very images; relmask is not."
     return table("What the masks must beat", columns, rows, note=note, strong=0)

@@ -1,8 +1,8 @@
 """Files that other programs read and write: masks and relevance as images, and annotation tools' formats.
 
 Each format is a module with `writing` (a context that gives what takes one `Picture` after the other), `read`
-(files -> `Annotations`, which are drawn when they are asked for) and `recognises`. Each file is whole or
-absent.
+(files -> `Annotations`, which are drawn when they are asked for), and what tells it from others: `recognises`
+for files and folders, `describes` for the content of JSON. Each file is whole or absent.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,8 @@ from typing import Protocol
 
 from relmask.errors import DataError, UsageError
 from relmask.formats import coco, cvat, label_studio, labelme, png, voc, yolo
-from relmask.formats.annotation import Annotation, Annotations, Picture, distinct
+from relmask.formats.annotation import Annotation, Annotations, Picture, below, distinct
+from relmask.formats.documents import documents, load
 from relmask.formats.rasters import write_mask, write_relevance
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Annotations",
     "Format",
     "Picture",
+    "below",
     "distinct",
     "find_formats",
     "format_of",
@@ -39,11 +41,12 @@ class Format(Protocol):
     ) -> AbstractContextManager[Callable[[Picture], None]]:
         """Write masks into a folder, a picture a call; files are complete when the context ends."""
 
-    def recognises(self, path: Path) -> bool:
-        """Whether a file or a folder is of this format."""
-
     def read(self, path: Path) -> Annotations:
-        """What a file or a folder says."""
+        """All that a file or a folder says; what has no area is counted, what is damaged fails its picture.
+
+        Raises:
+            DataError: nothing can be read.
+        """
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
@@ -59,15 +62,19 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 """By the name that the command line takes."""
 
-_IN_DOUBT = (
-    "cvat",
-    "label-studio",
-    "coco",
-    "labelme",
-    "voc",
-    "yolo",
-    "png",
-)  # png takes any folder of images
+_BY_PLACE: Mapping[str, Callable[[Path], bool]] = {
+    "voc": voc.recognises,
+    "yolo": yolo.recognises,
+    "png": png.recognises,
+}
+"""Formats that files and folders tell; PNG takes any folder of images, so it comes last."""
+
+_BY_CONTENT: Mapping[str, Callable[[object], bool]] = {
+    "label-studio": label_studio.describes,
+    "coco": coco.describes,
+    "labelme": labelme.describes,
+}
+"""Formats that what a JSON file holds tells."""
 
 
 def find_formats(names: Sequence[str]) -> dict[str, Format]:
@@ -93,14 +100,28 @@ def format_of(path: Path) -> str:
         raise DataError(f"{path} is packed. Unpack it, and name the folder.")
     if png.is_segmented(path):
         return "png"
-    for name in _IN_DOUBT:
-        if FORMATS[name].recognises(path):
+    if cvat.recognises(path):
+        return "cvat"
+    damaged: list[str] = []
+    for file in documents(path):  # the first that is in any of the formats decides
+        try:
+            content = load(file)
+        except DataError as error:
+            damaged.append(str(error))
+        else:
+            for name, describes in _BY_CONTENT.items():
+                if describes(content):
+                    return name
+    for name, recognises in _BY_PLACE.items():
+        if recognises(path):
             return name
-    raise DataError(f"{path} holds no masks in a known format ({', '.join(FORMATS)}).")
+    raise DataError(
+        "\n".join([f"{path} holds no masks in a known format ({', '.join(FORMATS)}).", *damaged[:1]])
+    )
 
 
 def read(path: Path, *, classes: Sequence[str] = ()) -> Annotations:
-    """Annotations of a file or a folder in any format.
+    """Annotations of a file or a folder in any format; a warning counts what was left out.
 
     Args:
         path: what relmask or an annotation tool wrote, unpacked.
@@ -110,4 +131,6 @@ def read(path: Path, *, classes: Sequence[str] = ()) -> Annotations:
         DataError: it does not exist, is of no known format, or cannot be read.
     """
     name = format_of(path)
-    return png.read(path, classes) if name == "png" else FORMATS[name].read(path)
+    found = png.read(path, classes) if name == "png" else FORMATS[name].read(path)
+    found.warn(path)
+    return found

@@ -7,11 +7,13 @@ written from the highest on. A pixel is in the mask if its alpha is at least hal
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from relmask.formats.annotation import Inside, Size
+from relmask.arrays import ByteArray, IntArray, Mask
+from relmask.formats.annotation import Size
+from relmask.formats.fields import Damaged
 from relmask.formats.runs import counts
 
 _LENGTH_BITS = np.array([3, 4, 8, 16])
@@ -19,44 +21,48 @@ _LONGEST = 2**16
 _HEADER = 32 + 5 + 4 * 4
 
 
-def encode(inside: Inside, size: Size, top: int = 0, left: int = 0) -> list[int]:
+def encode(inside: Mask, size: Size, top: int = 0, left: int = 0) -> list[int]:
     """Bytes of a region (h, w) of a picture whose left upper corner is at (`left`, `top`)."""
-    lengths = 4 * counts(inside, size, top, left)
+    lengths = 4 * counts(inside, size, top, left)  # all four bytes of a pixel are 0, or 255
     values = np.arange(len(lengths)) % 2 * 255
     values, lengths = values[lengths > 0], lengths[lengths > 0]
+    # A run that is too long for a block becomes full blocks and one with the rest.
     blocks = -(-lengths // _LONGEST)
     values = np.repeat(values, blocks)
     short = np.full(len(values), _LONGEST)
     short[np.cumsum(blocks) - 1] = lengths - (blocks - 1) * _LONGEST
     choice = np.searchsorted(2**_LENGTH_BITS, short)
     bits = _LENGTH_BITS[choice]
-    header = 4 * size[0] * size[1] << 21 | 7 << 16
+    header = ((4 * size[0] * size[1]) << 21) | (7 << 16)
     for place, length in enumerate(_LENGTH_BITS.tolist()):
-        header |= length - 1 << 12 - 4 * place
-    codes = np.r_[header, (((4 | choice) << bits | short - 1) << 8 | values)]
+        header |= (length - 1) << (12 - 4 * place)
+    # A block: the bit 1 (a value repeated) and two of the choice, the length less one, the value.
+    codes = np.r_[header, ((((4 | choice) << bits) | (short - 1)) << 8) | values]
     return np.packbits(_bits(codes, np.r_[_HEADER, 3 + bits + 8])).tolist()
 
 
-def _bits(codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Codes one after the other, each as so many bits."""
+def _bits(codes: IntArray, lengths: IntArray) -> ByteArray:
+    """Codes one after the other, each as so many bits, the highest first."""
     past = np.repeat(np.cumsum(lengths), lengths)
     shift = past - 1 - np.arange(lengths.sum())
-    return (np.repeat(codes, lengths) >> shift & 1).astype(np.uint8)
+    return ((np.repeat(codes, lengths) >> shift) & 1).astype(np.uint8)
 
 
-def decode(code: Sequence[int], size: Size) -> tuple[Inside, int]:
+def decode(code: Sequence[Any], size: Size) -> tuple[Mask, int]:
     """The pixels that such bytes cover, and the number of their first row.
 
     They are the rows (h, W) of the picture from the first to the last that is not empty.
 
     Raises:
-        ValueError: they are damaged, or of another size.
+        Damaged: they are no bytes, are damaged, or of another size.
     """
-    stream = _Stream(np.array(code, np.uint8).tobytes())
+    if not all(type(byte) is int and 0 <= byte <= 255 for byte in code):
+        raise Damaged("a brush code should be numbers from 0 to 255")
+    stream = _Stream(bytes(code))
     number, word = stream.read(32), stream.read(5) + 1
     sizes = [stream.read(4) + 1 for _ in range(4)]
     if number != 4 * size[0] * size[1] or word != 8:
-        raise ValueError(f"its brush code holds {number} values, not those of {size[1]}x{size[0]} pixels")
+        raise Damaged(f"its brush code holds {number} values, not those of {size[1]}x{size[0]} pixels")
     values, lengths, done = [np.zeros(0, np.uint8)], [np.zeros(0, np.int64)], 0
     while done < number:
         repeated = stream.read(1)
@@ -69,7 +75,8 @@ def decode(code: Sequence[int], size: Size) -> tuple[Inside, int]:
             values.append(stream.read_bytes(length))
             lengths.append(np.ones(length, np.int64))
     if done != number:
-        raise ValueError("its brush code is damaged")
+        raise Damaged("its brush code is damaged")
+    # What lies between the first and the last value that is not 0 decides which rows are unpacked.
     value, repeats = np.concatenate(values), np.concatenate(lengths)
     (filled,) = np.nonzero(value)
     if not len(filled):
@@ -92,11 +99,11 @@ class _Stream:
         """The next so many bits as a number."""
         end = self._at + bits
         if end > 8 * len(self._content):
-            raise ValueError("its brush code ends too early")
+            raise Damaged("its brush code ends too early")
         window = int.from_bytes(self._content[self._at // 8 : -(-end // 8)], "big")
         self._at = end
-        return window >> -end % 8 & (1 << bits) - 1
+        return (window >> (-end % 8)) & ((1 << bits) - 1)
 
-    def read_bytes(self, count: int) -> NDArray[np.uint8]:
-        """The next so many times 8 bits."""
+    def read_bytes(self, count: int) -> ByteArray:
+        """The next `count` times 8 bits, a value each."""
         return np.frombuffer(self.read(8 * count).to_bytes(count, "big"), np.uint8)

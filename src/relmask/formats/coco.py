@@ -7,29 +7,30 @@ Source: cocodataset.org/#format-data; the text of the codes is that of the COCO 
 """
 
 import json
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from relmask.errors import DataError
+from relmask.arrays import Mask
 from relmask.files import printable, whole
-from relmask.formats.annotation import (
-    Annotation,
-    Annotations,
-    Inside,
-    Picture,
-    Region,
-    Size,
-    parts,
-    score_of,
-    scores_from,
+from relmask.formats.annotation import Annotation, Annotations, Picture, Region, Size, parts, score_of
+from relmask.formats.documents import appending, documents, load
+from relmask.formats.fields import (
+    Damaged,
+    as_score,
+    as_size,
+    corners,
+    damage_at,
+    damage_in,
+    objects,
+    picture_path,
+    text,
 )
-from relmask.formats.documents import appending, documents, first_is, load
-from relmask.formats.polygons import fill
 from relmask.formats.runs import counts, drawn_band, from_text, to_text
+from relmask.formats.shapes import BoxOnly, NoArea, Shape, annotation, gather, polygon, unless_empty
 
 _FILE = "instances.json"
 
@@ -83,67 +84,96 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def recognises(path: Path) -> bool:
-    """Whether it is such a file, or a folder whose first JSON file is one."""
-    return first_is(path, _is_coco)
-
-
-def _is_coco(content: object) -> bool:
+def describes(content: object) -> bool:
+    """Whether it is what a JSON file in this format holds: COCO's three lists."""
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
 
 
 def read(path: Path) -> Annotations:
-    """Annotations of a file, or of all such files below a folder.
+    """Masks of a file, or of all such files below a folder.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: a file is damaged.
     """
     names: list[str] = []
     found: list[Annotation] = []
+    left_out: Counter[str] = Counter()
     for file in documents(path):
         content = load(file)
-        if not _is_coco(content):
-            continue
-        try:
-            categories = {category["id"]: str(category["name"]) for category in content["categories"]}
-            by_image: dict[object, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
-            for annotation in content["annotations"]:
-                label = categories[annotation["category_id"]]
-                by_image[annotation["image_id"]].append((label, annotation))
-            found += [_annotation(image, by_image.get(image["id"], [])) for image in content["images"]]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{file} is no complete COCO file ({error!r}). Export it again.") from error
-        names += categories.values()
-    return Annotations.of(names, found)
+        if describes(content):
+            with damage_in(file, "COCO file"):
+                categories = _by_id(content, "categories", "name")
+                found += _pictures(content, categories, left_out)
+                names += categories.values()
+    return Annotations.of(names, found, left_out)
 
 
-def _annotation(image: dict[str, Any], annotations: list[tuple[str, dict[str, Any]]]) -> Annotation:
-    size = int(image["height"]), int(image["width"])
-    score = image.get("score")
-    return Annotation(
-        image=str(image["file_name"]),
-        regions=partial(_regions, [(label, a.get("segmentation")) for label, a in annotations]),
-        size=lambda: size,
-        labels=frozenset(label for label, _ in annotations),
-        score=float(score) if isinstance(score, int | float) else None,
-        scores=scores_from((label, a.get("score")) for label, a in annotations),
-    )
+def _by_id(content: dict[str, Any], key: str, name: str) -> dict[str, str]:
+    """What each of the images or categories is called, by its id as text: some tools write texts."""
+    found: dict[str, str] = {}
+    for place, item in enumerate(objects(content, key), start=1):
+        with damage_at(f"number {place} of its {key}"):
+            number, called = text(item, "id"), text(item, name)
+            if found.setdefault(number, called) != called:
+                raise Damaged(f"the id {number} is taken by {found[number]}")
+    return found
 
 
-def _regions(segmentations: Sequence[tuple[str, Any]], size: Size) -> Iterator[Region]:
-    for label, segmentation in segmentations:
-        if isinstance(segmentation, dict):
-            columns, left = _decoded(segmentation, size)
-            yield Region(label, columns.T, left=left)
-        elif segmentation:
-            for polygon in segmentation:
-                yield Region(label, *fill([list(zip(polygon[::2], polygon[1::2], strict=True))], size))
+def _pictures(
+    content: dict[str, Any], categories: dict[str, str], left_out: Counter[str]
+) -> Iterator[Annotation]:
+    names = _by_id(content, "images", "file_name")
+    items: dict[str, list[tuple[str, tuple[dict[str, Any], Any]]]] = {number: [] for number in names}
+    for place, one in enumerate(objects(content, "annotations"), start=1):
+        with damage_at(f"annotation {place}"):
+            number = text(one, "image_id")
+        if number in items:
+            items[number] += [(f"annotation {place}", (one, part)) for part in _parts(one)]
         else:
-            raise ValueError(f"{label} has a box only, and no mask")
+            left_out["annotations of images that are not listed"] += 1
+    images = {text(image, "id"): image for image in objects(content, "images")}
+    for number, image in images.items():
+        yield annotation(
+            picture_path(image, "file_name"),
+            gather(items[number], partial(_shape, categories), left_out),
+            size=partial(as_size, image.get("height"), image.get("width")),
+            score=as_score(image.get("score")),
+        )
 
 
-def _decoded(segmentation: dict[str, Any], size: Size) -> tuple[Inside, int]:
-    if list(segmentation["size"]) != list(size):
-        raise ValueError(f"a mask is of {segmentation['size']} pixels, and the image of {list(size)}")
-    lengths = segmentation["counts"]
-    return drawn_band(from_text(lengths) if isinstance(lengths, str) else lengths, size[::-1])
+def _parts(told: dict[str, Any]) -> list[Any]:
+    """The polygons of an annotation, or whatever else it has."""
+    segmentation = told.get("segmentation")
+    if isinstance(segmentation, list) and segmentation and isinstance(segmentation[0], list):
+        return segmentation
+    return [segmentation]  # a flat list is one polygon
+
+
+def _shape(categories: dict[str, str], item: tuple[dict[str, Any], Any]) -> Shape:
+    told, part = item
+    number = text(told, "category_id")
+    if number not in categories:
+        raise Damaged(f"its category {number} is none of the file's")
+    label = categories[number]
+    if isinstance(part, dict):
+        return Shape(label, partial(_decoded, part), told.get("score"))
+    if part:
+        return polygon(label, corners(part), told.get("score"))
+    if told.get("keypoints"):
+        raise NoArea("key points")
+    if told.get("bbox"):
+        raise BoxOnly
+    raise NoArea("annotations without a shape")
+
+
+def _decoded(segmentation: dict[str, Any], size: Size) -> tuple[Mask, int, int] | None:
+    told, lengths = segmentation.get("size"), segmentation.get("counts")
+    own = as_size(*told) if isinstance(told, list) and len(told) == 2 else None
+    if own is None:
+        raise Damaged("`size` should be the height and the width of the image")
+    if own != size:
+        raise Damaged(f"a mask has {own[1]}x{own[0]} pixels, but the image has {size[1]}x{size[0]}")
+    if not isinstance(lengths, str | list):
+        raise Damaged("`counts` should be run lengths")
+    columns, left = drawn_band(from_text(lengths) if isinstance(lengths, str) else lengths, size[::-1])
+    return unless_empty(columns.T, 0, left)

@@ -3,8 +3,9 @@
 import warnings
 from pathlib import Path
 
+from relmask.data.folders import images
 from relmask.data.index import Index
-from relmask.data.layouts import images
+from relmask.data.names import composed
 from relmask.data.truth import with_masks
 from relmask.errors import DataError
 from relmask.formats import format_of, png, read
@@ -37,7 +38,8 @@ def corrected(index: Index, path: Path) -> Index:
     if not pictures:
         raise DataError(f"{path} holds predictions only. Export it again when a person has corrected them.")
     used = {label for picture in pictures for label in picture.labels or ()}
-    if unknown := sorted(used.difference(index.classes)):
+    known = {composed(label) for label in index.classes}
+    if unknown := sorted(label for label in used if composed(label) not in known):
         raise DataError(
             f"{path} has the classes {', '.join(unknown)}, but {index.root} has {', '.join(index.classes)}. "
             "Rename the ones or the others."

@@ -5,12 +5,13 @@
 
 A mask has the attribute `score`, the probability of its class in percent (CVAT's numbers are whole), by which
 objects can be filtered and sorted. Polygons, boxes and ellipses that a person draws are read too; points,
-lines and tags are left out, since they have no area.
+lines, cuboids, skeletons and tags are left out, since they have no area.
 
 Source: docs.cvat.ai, "XML annotation format".
 """
 
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,18 +19,37 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-import numpy as np
-
+from relmask.arrays import DoubleArray, Mask
 from relmask.errors import DataError
 from relmask.files import printable, whole, write_json
-from relmask.formats.annotation import Annotation, Annotations, Picture, Region, Size, parts, scores_from
-from relmask.formats.polygons import ellipse, fill, rectangle, rotated
+from relmask.formats.annotation import Annotation, Annotations, Picture, Size, parts
+from relmask.formats.documents import documents, opened
+from relmask.formats.fields import (
+    Damaged,
+    as_number,
+    as_size,
+    corners,
+    damage_at,
+    damage_in,
+    number,
+    picture_path,
+    text,
+    whole_number,
+)
+from relmask.formats.polygons import ellipse, rectangle, rotated
 from relmask.formats.runs import counts, drawn
+from relmask.formats.shapes import NoArea, Shape, annotation, gather, polygon, unless_empty
 from relmask.masks.colours import class_colours
 
 _FILE = "annotations.xml"
 SCORE = "score"
-_AREAS = ("mask", "polygon", "box", "ellipse")
+_NO_AREA = {
+    "points": "points",
+    "polyline": "lines",
+    "tag": "tags",
+    "cuboid": "cuboids",
+    "skeleton": "skeletons",
+}
 
 
 def labels(classes: Sequence[str]) -> list[dict[str, Any]]:
@@ -107,80 +127,91 @@ def _legal(text: str) -> str:
 
 def recognises(path: Path) -> bool:
     """Whether it is such a file, or a folder with one."""
-    return any(_root_tag(file) == "annotations" for file in _files(path))
+    return any(map(_is_cvat, documents(path, ".xml")))
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(path.glob("*.xml"))
-    return [path] if path.suffix.lower() == ".xml" else []
-
-
-def _root_tag(file: Path) -> str:
+def _is_cvat(file: Path) -> bool:
     try:
-        return next(str(element.tag) for _, element in ET.iterparse(file, ["start"]))
-    except (OSError, ET.ParseError, StopIteration, LookupError, ValueError):  # LookupError: the encoding
-        return ""
+        with opened(file) as stream:
+            return next(str(element.tag) for _, element in ET.iterparse(stream, ["start"])) == "annotations"
+    except (ET.ParseError, StopIteration, LookupError, ValueError):  # LookupError: the encoding
+        return False
 
 
 def read(path: Path) -> Annotations:
-    """Annotations of a file, or of all such files in a folder.
+    """Annotations of a file, or of all such files below a folder, as jobs are exported.
 
     Raises:
         DataError: a file is damaged, or of a video.
     """
     names: list[str] = []
     found: list[Annotation] = []
-    for file in _files(path):
-        try:
-            for _, element in ET.iterparse(file):
-                if element.tag == "label" and element.find("name") is not None:
-                    names.append(element.findtext("name", ""))
+    left_out: Counter[str] = Counter()
+    for file in filter(_is_cvat, documents(path, ".xml")):
+        with damage_in(file, "file of CVAT for images 1.1"):
+            images = 0
+            for element in _elements(file):
+                if element.tag == "label" and element.findtext("type", "any") not in _NO_AREA:
+                    names += filter(None, [element.findtext("name")])
                 elif element.tag == "image":
-                    found.append(_annotation(element))
+                    images += 1
+                    with damage_at(f"image {images}"):
+                        found.append(_annotation(element, left_out))
                     element.clear()
                 elif element.tag == "track":
                     raise DataError(f"{file} is of a video. Export it as CVAT for images 1.1.")
-        except (OSError, ET.ParseError, LookupError, ValueError) as error:
-            raise DataError(f"{file} is no complete file of CVAT for images 1.1 ({error!r}).") from error
-    return Annotations.of(names, found)
+    return Annotations.of(names, found, left_out)
 
 
-def _annotation(image: ET.Element) -> Annotation:
-    size = int(image.attrib["height"]), int(image.attrib["width"])
-    shapes = [(shape.tag, dict(shape.attrib)) for shape in image if shape.tag in _AREAS]
-    shapes.sort(key=lambda shape: int(shape[1].get("z_order", 0)))
-    scored = [
-        (shape.attrib["label"], float(attribute.text or 0) / 100)
-        for shape in image
-        for attribute in shape
-        if attribute.get("name") == SCORE and (attribute.text or "").strip().isdecimal()
-    ]
-    return Annotation(
-        image=image.attrib["name"],
-        regions=partial(_regions, shapes),
-        size=lambda: size,
-        labels=frozenset(shape["label"] for _, shape in shapes),
-        scores=scores_from(scored),
+def _elements(file: Path) -> Iterator[ET.Element]:
+    try:
+        with opened(file) as stream:
+            yield from (element for _, element in ET.iterparse(stream))
+    except ET.ParseError as error:
+        raise Damaged("it breaks in line {}, column {}".format(*error.position)) from error
+    except (LookupError, ValueError) as error:
+        raise Damaged("its text cannot be decoded") from error
+
+
+def _annotation(image: ET.Element, left_out: Counter[str]) -> Annotation:
+    shapes = [(f"shape {number}", shape) for number, shape in enumerate(image, start=1)]
+    shapes.sort(key=lambda shape: as_number(shape[1].get("z_order")) or 0)
+    return annotation(
+        picture_path(image.attrib, "name"),
+        gather(shapes, _shape, left_out),
+        size=partial(as_size, image.get("height"), image.get("width")),
     )
 
 
-def _regions(shapes: Sequence[tuple[str, dict[str, str]]], size: Size) -> Iterator[Region]:
-    for kind, shape in shapes:
-        if kind == "mask":
-            box = int(shape["height"]), int(shape["width"])
-            runs = np.array(shape["rle"].split(","), np.int64)
-            yield Region(shape["label"], drawn(runs, box), int(shape["top"]), int(shape["left"]))
-        else:
-            yield Region(shape["label"], *fill([_corners(kind, shape)], size))
+def _shape(element: ET.Element) -> Shape:
+    if element.tag in _NO_AREA:
+        raise NoArea(_NO_AREA[element.tag])
+    if element.tag not in ("mask", "polygon", "box", "ellipse"):
+        raise NoArea(f"shapes of the unknown type {element.tag}")
+    told = dict(element.attrib)  # of its own: the element is cleared
+    label = text(told, "label")
+    percent = next((a.text for a in element if a.tag == "attribute" and a.get("name") == SCORE), None)
+    score = None if (value := as_number(percent)) is None else value / 100
+    if element.tag == "mask":
+        return Shape(label, partial(_mask, told), score)
+    return polygon(label, _corners(element.tag, told), score)
 
 
-def _corners(kind: str, shape: dict[str, str]) -> Any:  # noqa: ANN401 - an array, or lists
+def _mask(told: dict[str, str], size: Size) -> tuple[Mask, int, int] | None:
+    box = whole_number(told, "height"), whole_number(told, "width")
+    lengths = [as_number(length) for length in text(told, "rle").split(",")]
+    if None in lengths or min(box) < 0:
+        raise Damaged("`rle` should be whole numbers")
+    runs = [int(length) for length in lengths if length is not None]
+    return unless_empty(drawn(runs, box), whole_number(told, "top"), whole_number(told, "left"))
+
+
+def _corners(kind: str, told: dict[str, str]) -> DoubleArray:
     if kind == "polygon":
-        return [[float(value) for value in point.split(",")] for point in shape["points"].split(";")]
-    degrees = float(shape.get("rotation", 0))
+        return corners([point.split(",") for point in told.get("points", "").split(";") if point.strip()])
+    degrees = number(told, "rotation", 0)
     if kind == "box":
-        left, top, right, bottom = (float(shape[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+        left, top, right, bottom = (number(told, name) for name in ("xtl", "ytl", "xbr", "ybr"))
         return rotated(rectangle(left, top, right, bottom), degrees, (left + right) / 2, (top + bottom) / 2)
-    x, y, radius_x, radius_y = (float(shape[name]) for name in ("cx", "cy", "rx", "ry"))
+    x, y, radius_x, radius_y = (number(told, name) for name in ("cx", "cy", "rx", "ry"))
     return rotated(ellipse(x, y, radius_x, radius_y), degrees, x, y)

@@ -13,40 +13,47 @@ Source: labelstud.io/guide/predictions, /tags/brushlabels, /guide/task_format; s
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
-from numpy.typing import NDArray
 
-from relmask.errors import DataError
+from relmask.arrays import DoubleArray, Mask
+from relmask.errors import ImageError
 from relmask.files import printable, whole, write_text
-from relmask.formats.annotation import (
-    Annotation,
-    Annotations,
-    Picture,
-    Region,
-    Size,
-    parts,
-    rounded,
-    score_of,
-    scores_from,
-)
+from relmask.formats.addresses import located, picture_of
+from relmask.formats.annotation import Annotation, Annotations, Picture, Size, parts, rounded, score_of
 from relmask.formats.brush import decode, encode
-from relmask.formats.documents import appending, documents, first_is, load
+from relmask.formats.documents import appending, documents, load
+from relmask.formats.fields import (
+    Damaged,
+    as_score,
+    as_size,
+    corners,
+    damage_at,
+    damage_in,
+    number,
+    objects,
+    text,
+)
 from relmask.formats.polygons import ellipse, fill, rectangle, rotated
+from relmask.formats.rasters import read_inline
+from relmask.formats.shapes import NoArea, Shape, annotation, gather, require_area, unless_empty
 from relmask.masks.colours import class_colours
 
 FROM_NAME, TO_NAME = "label", "image"
 MODEL_VERSION = "relmask"
 MOST_REGIONS = 32
 """Of a class in a picture: each region is a canvas of the picture's size in the browser."""
+
+_AREAS = ({"rle"}, {"imageDataURL"}, {"points"}, {"radiusX", "radiusY"}, {"x", "y", "width", "height"})
+"""Keys of the values that describe an area: brush, bitmask, polygon, ellipse, rectangle."""
 
 Result = dict[str, Any]
 
@@ -91,10 +98,10 @@ def results(
 ) -> Iterator[Result]:
     """The mask as brush regions, at most `MOST_REGIONS` a class."""
     height, width = picture.mask.shape
-    for number, region in enumerate(parts(picture.mask, classes, MOST_REGIONS)):
+    for count, region in enumerate(parts(picture.mask, classes, MOST_REGIONS)):
         score = score_of(picture, region.label)
         yield {
-            "id": hashlib.sha256(f"{printable(picture.image)}/{number}".encode()).hexdigest()[:10],
+            "id": hashlib.sha256(f"{printable(picture.image)}/{count}".encode()).hexdigest()[:10],
             "type": "brushlabels",
             "from_name": from_name,
             "to_name": to_name,
@@ -138,46 +145,10 @@ def writing(folder: Path, classes: Sequence[str], image_root: str) -> Iterator[C
         yield add
 
 
-def located(root: str, image: str) -> str:
-    """A picture below a path or a URL; what a URL cannot hold as it is, is quoted.
-
-    >>> located("/data/local-files/?d=parts", "ein Teil.png"), located("parts", "a.png")
-    ('/data/local-files/?d=parts/ein%20Teil.png', 'parts/a.png')
-    """
-    if _is_url(root):
-        image = quote(image)
-    return f"{root}{'' if not root or root.endswith(('/', '=')) else '/'}{image}"
-
-
-def name_of(url: str) -> str:
-    """The picture's path in what a task calls it: a path, a URL, local storage, or an upload.
-
-    >>> name_of("/data/local-files/?d=parts/ein%20Teil.png"), name_of("/data/upload/3/0a1b2c3d-a.png")
-    ('parts/ein Teil.png', 'a.png')
-    """
-    if not _is_url(url):
-        return url
-    parsed = urlsplit(url)
-    if "d" in (query := parse_qs(parsed.query)):
-        return query["d"][0]
-    path = unquote(parsed.path).lstrip("/")
-    upload = re.fullmatch(r"data/upload/\d+/[0-9a-f]{8}-([^/]+)", path)
-    return upload.group(1) if upload else path
-
-
-def _is_url(text: str) -> bool:
-    """Whether it is a URL, or a path on Label Studio's own server."""
-    return "://" in text or text.startswith("/data/")
-
-
-def recognises(path: Path) -> bool:
-    """Whether it is such a file, or a folder whose first JSON file is one."""
-    return first_is(path, _is_tasks)
-
-
-def _is_tasks(content: object) -> bool:
+def describes(content: object) -> bool:
+    """Whether it is what a JSON export holds: a list of tasks, of JSON-MIN too, which `read` refuses."""
     return isinstance(content, list) and all(
-        isinstance(task, dict) and "data" in task for task in content[:1]
+        isinstance(task, dict) and ("data" in task or "annotation_id" in task) for task in content[:1]
     )
 
 
@@ -188,79 +159,171 @@ def read(path: Path) -> Annotations:
         DataError: a file is damaged.
     """
     found: list[Annotation] = []
+    left_out: Counter[str] = Counter()
     for file in documents(path):
         content = load(file)
-        if not _is_tasks(content):
-            continue
-        try:
-            found += [annotation for task in content if (annotation := _annotation(task)) is not None]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{file} is no complete JSON export of Label Studio ({error!r}).") from error
-    return Annotations.of((), found)
+        if describes(content):
+            with damage_in(file, "JSON export of Label Studio"):
+                for number, task in enumerate(objects({"tasks": content}, "tasks"), start=1):
+                    with damage_at(f"task {number}"):
+                        found += _annotations(task, left_out)
+    return Annotations.of((), found, left_out)
 
 
-def _annotation(task: dict[str, Any]) -> Annotation | None:
-    data = task["data"]
-    image = data.get(TO_NAME) or next((value for value in data.values() if isinstance(value, str)), None)
-    drawn, reviewed = _answer(task)
-    if image is None or drawn is None:
-        return None
-    shapes = [(label, shape) for shape in drawn if (label := _label(shape)) is not None]
-    told = [(s["original_height"], s["original_width"]) for _, s in shapes]
-    if not told and "height" in data and "width" in data:
-        told = [(data["height"], data["width"])]
-    sizes = {(int(height), int(width)) for height, width in told}
-    score = data.get("defect_probability")
-    return Annotation(
-        image=name_of(str(image)),
-        regions=partial(_regions, shapes),
-        size=partial(_only, sizes),
-        labels=frozenset(label for label, _ in shapes),
-        score=float(score) if isinstance(score, int | float) else None,
-        scores=scores_from((label, shape.get("score")) for label, shape in shapes),
-        reviewed=reviewed,
-    )
+def _annotations(task: dict[str, Any], left_out: Counter[str]) -> Iterator[Annotation]:
+    """What is said of the task's picture; nothing where nobody says anything."""
+    data = task.get("data")
+    if not isinstance(data, dict):
+        raise Damaged("`data` should be an object, as it is in JSON, but not in JSON-MIN")
+    results, reviewed = _answer(task, left_out)
+    if results is None:
+        left_out["tasks without annotations"] += 1
+        return
+    regions = _regions(results)
+    shown = {str(result.get("to_name")) for region in regions if region.shape for result in region.results}
+    image = picture_of(data, shown, TO_NAME)
+    if image is None:
+        left_out["tasks that name no picture"] += 1
+    elif len(shown) > 1:
+        yield Annotation.unreadable(
+            image, "drawn on several pictures of one task. Give each a task of its own."
+        )
+    else:
+        yield annotation(
+            image,
+            gather(
+                [(f"region {region.name}", region) for region in regions], partial(_shape, left_out), left_out
+            ),
+            size=partial(_size, image, results, data),
+            score=as_score(data.get("defect_probability")),
+            reviewed=reviewed,
+        )
 
 
-def _answer(task: dict[str, Any]) -> tuple[list[dict[str, Any]] | None, bool]:
+def _answer(task: dict[str, Any], left_out: Counter[str]) -> tuple[list[dict[str, Any]] | None, bool]:
     """What is drawn in a task, and whether by a person; None where nothing is said."""
-    answers = [answer for answer in task.get("annotations") or [] if not answer.get("was_cancelled")]
+    answers = [answer for answer in _objects(task, "annotations") if not answer.get("was_cancelled")]
     if answers:
         best = max(answers, key=lambda a: (bool(a.get("ground_truth")), str(a.get("updated_at") or "")))
-        return list(best.get("result") or []), True
-    predictions = task.get("predictions") or []
-    return (list(predictions[-1].get("result") or []), False) if predictions else (None, False)
+        if len(answers) > 1:
+            left_out["annotations of tasks that have a newer one"] += len(answers) - 1
+        return _objects(best, "result"), True
+    predictions = _objects(task, "predictions")
+    return (_objects(predictions[-1], "result"), False) if predictions else (None, False)
 
 
-def _label(shape: dict[str, Any]) -> str | None:
-    """The class of a region; None for what is no region of the picture, such as a choice."""
-    names = shape["value"].get(shape.get("type")) or shape["value"].get("labels")
-    return str(names[0]) if isinstance(names, list) and names and "original_width" in shape else None
+def _objects(holder: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects in the list at `key`; some exports give ids in place of them, which say nothing."""
+    found = holder.get(key) or []
+    if not isinstance(found, list):
+        raise Damaged(f"`{key}` should be a list")
+    return [item for item in found if isinstance(item, dict)]
 
 
-def _only(sizes: set[Size]) -> Size | None:
-    return next(iter(sizes)) if len(sizes) == 1 else None
+def _size(image: str, results: Sequence[Result], data: Mapping[str, Any]) -> Size | None:
+    """What regions say of the picture's size, or else what the task's data do.
+
+    Raises:
+        ImageError: they say several things.
+    """
+    told = [as_size(result.get("original_height"), result.get("original_width")) for result in results]
+    sizes = sorted({size for size in told if size})
+    if len(sizes) > 1:
+        found = " and ".join(f"{width}x{height}" for height, width in sizes)
+        raise ImageError(f"{image}: its regions were drawn on pictures of {found} pixels. Draw them again.")
+    return sizes[0] if sizes else as_size(data.get("height"), data.get("width"))
 
 
-def _regions(shapes: Sequence[tuple[str, dict[str, Any]]], size: Size) -> Iterator[Region]:
-    for label, shape in shapes:
-        if shape.get("image_rotation"):
-            raise ValueError("the picture was turned in Label Studio")
-        value = shape["value"]
-        if "rle" in value:
-            yield Region(label, *decode(value["rle"], size))
-        else:
-            yield Region(label, *fill([_corners(value, size)], size))
+@dataclass(frozen=True)
+class _Region:
+    """Results with one id: one may hold the shape and another the label, or both may hold both."""
+
+    name: str
+    results: tuple[Result, ...]
+
+    @property
+    def _values(self) -> list[dict[str, Any]]:
+        return [value for result in self.results if isinstance(value := result.get("value"), dict)]
+
+    @property
+    def kind(self) -> str:
+        """The type of the first result, in Label Studio's words."""
+        return str(self.results[0].get("type"))
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes, each once; values of choices and the like are none."""
+        named = [
+            text({key: name}, key)
+            for value in self._values
+            for key, names in value.items()
+            if key.endswith("labels") and isinstance(names, list)
+            for name in names
+        ]
+        return list(dict.fromkeys(named))
+
+    @property
+    def shape(self) -> dict[str, Any] | None:
+        """The value that describes an area, or None where none does."""
+        return next((value for value in self._values if any(keys <= value.keys() for keys in _AREAS)), None)
 
 
-def _corners(value: dict[str, Any], size: Size) -> NDArray[np.float64]:
-    """Corners in pixels of a region given in percent; turned around its left upper corner or its centre."""
-    scale = np.array([size[1], size[0]]) / 100
+def _regions(results: Sequence[Result]) -> list[_Region]:
+    grouped: dict[str, list[Result]] = {}
+    for place, result in enumerate(results, start=1):
+        name = result.get("id")
+        grouped.setdefault(name if name and isinstance(name, str) else f"number {place}", []).append(result)
+    return [_Region(name, tuple(group)) for name, group in grouped.items()]
+
+
+def _shape(left_out: Counter[str], region: _Region) -> Shape:
+    value, labels = region.shape, region.labels
+    if value is None:
+        raise NoArea("key points" if region.kind.startswith("keypoint") else f"results of type {region.kind}")
+    if not labels:
+        raise NoArea("regions without a label")
+    if any(result.get("image_rotation") for result in region.results):
+        raise Damaged("the picture was turned in Label Studio")
+    if len(labels) > 1:
+        left_out["labels of regions that have an earlier one"] += len(labels) - 1
+    score = next((result["score"] for result in region.results if "score" in result), None)
+    return Shape(labels[0], _drawing(value), score)
+
+
+def _drawing(value: dict[str, Any]) -> Callable[[Size], tuple[Mask, int, int] | None]:
+    """How to draw a value, given the picture's size; numbers in it are percent of that."""
+    if "rle" in value:
+        if not isinstance(code := value["rle"], list):
+            raise Damaged("`rle` should be a list of numbers")
+        return lambda size: unless_empty(*decode(code, size))
+    if "imageDataURL" in value:
+        return partial(_bitmask, value["imageDataURL"])
     if "points" in value:
-        return np.array(value["points"], np.float64).reshape(-1, 2) * scale
-    (x, y), degrees = np.array([value["x"], value["y"]]) * scale, float(value.get("rotation") or 0)
+        if value.get("closed") is False:
+            raise NoArea("open lines")
+        points = corners(value["points"])
+        require_area(points)
+        return lambda size: fill([points * _percent(size)], size)
+    x, y, degrees = number(value, "x"), number(value, "y"), number(value, "rotation", 0)
     if "radiusX" in value:
-        radii = np.array([value["radiusX"], value["radiusY"]]) * scale
-        return rotated(ellipse(x, y, *radii), degrees, x, y)
-    right, bottom = (x, y) + np.array([value["width"], value["height"]]) * scale
-    return rotated(rectangle(x, y, right, bottom), degrees, x, y)
+        loop = ellipse(x, y, number(value, "radiusX"), number(value, "radiusY"))
+    else:
+        loop = rectangle(x, y, x + number(value, "width"), y + number(value, "height"))
+    require_area(loop)
+
+    def draw(size: Size) -> tuple[Mask, int, int]:
+        # Rectangles are turned around their left upper corner, ellipses around their centre.
+        return fill([rotated(loop * _percent(size), degrees, *(np.array([x, y]) * _percent(size)))], size)
+
+    return draw
+
+
+def _percent(size: Size) -> DoubleArray:
+    return np.array([size[1], size[0]]) / 100
+
+
+def _bitmask(code: object, size: Size) -> tuple[Mask, int, int] | None:
+    inside = read_inline(code)
+    if inside.shape != size:
+        raise Damaged(f"its bitmask has {inside.shape[1]}x{inside.shape[0]} pixels, not {size[1]}x{size[0]}")
+    return unless_empty(inside)

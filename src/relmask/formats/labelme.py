@@ -3,41 +3,33 @@
 Polygons run along the edges of pixels, and those of one connected part share a `group_id`. The format has no
 holes: a part with holes is cut into pieces without (see `polygons.without_holes`). `score` is a key of
 relmask's that LabelMe keeps. Rectangles, circles and masks that a person draws are read too; points and lines
-are left out, since they have no area.
+are left out, since they have no area. What is labelled `__ignore__` or `_background_` counts as background.
 
 Source: github.com/wkentaro/labelme, its label files and `shape_to_mask`.
 """
 
-import base64
-import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from relmask.errors import DataError
 from relmask.files import printable, write_json
-from relmask.formats.annotation import (
-    Annotation,
-    Annotations,
-    Picture,
-    Region,
-    Size,
-    parts,
-    rounded,
-    score_of,
-    scores_from,
-)
-from relmask.formats.documents import documents, first_is, load
-from relmask.formats.polygons import ellipse, fill, rectangle, without_holes
+from relmask.formats.annotation import BACKGROUND, Annotation, Annotations, Picture, parts, rounded, score_of
+from relmask.formats.documents import documents, is_file, load
+from relmask.formats.fields import Damaged, as_score, as_size, corners, objects, picture_path, text
+from relmask.formats.polygons import ellipse, rectangle, without_holes
+from relmask.formats.rasters import read_inline
+from relmask.formats.shapes import NoArea, Shape, annotation, gather, polygon, unless_empty
 
 _VERSION = "5.5.0"  # of LabelMe, whose layout this is
+_NO_CLASS = ("__ignore__", "_background_")  # as LabelMe's own converters have it
+_NO_AREA = {"point": "points", "points": "points", "line": "lines", "linestrip": "lines"}
 
 
 @contextmanager
@@ -88,65 +80,69 @@ def _shapes(picture: Picture, classes: Sequence[str]) -> Iterator[dict[str, Any]
             }
 
 
-def recognises(path: Path) -> bool:
-    """Whether it is such a file, or a folder whose first JSON file is one."""
-    return first_is(path, _is_labelme)
-
-
-def _is_labelme(content: object) -> bool:
-    return isinstance(content, dict) and "shapes" in content
+def describes(content: object) -> bool:
+    """Whether it is what a JSON file in this format holds: a list of shapes."""
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list)
 
 
 def read(path: Path) -> Annotations:
-    """Annotations of a file, or of all such files below a folder.
-
-    Raises:
-        DataError: a file is damaged.
-    """
-    found = []
+    """Annotations of a file, or of all such files below a folder; a damaged one is a picture that fails."""
+    found: list[Annotation] = []
+    left_out: Counter[str] = Counter()
     for file in documents(path):
-        content = load(file)
-        if _is_labelme(content):
-            try:
-                found.append(_annotation(file, content))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise DataError(f"{file} is no complete LabelMe file ({error!r}). Save it again.") from error
-    return Annotations.of((), found)
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        try:
+            content = load(file)
+            if describes(content):
+                found.append(_annotation(file, PurePosixPath(name), content, left_out))
+        except (DataError, Damaged) as error:
+            reason = str(error) if isinstance(error, DataError) else f"{file}: {error}. Save it again."
+            found.append(Annotation.unreadable(name.removesuffix(file.suffix), reason))
+    return Annotations.of((), found, left_out)
 
 
-def _annotation(file: Path, content: dict[str, Any]) -> Annotation:
-    image = str(content.get("imagePath") or file.stem).replace("\\", "/")
-    shapes = [(str(shape["label"]), shape) for shape in content["shapes"]]
-    width, height = content.get("imageWidth"), content.get("imageHeight")
-    score = content.get("score")
-    return Annotation(
-        image=image,
-        regions=partial(_regions, shapes),
-        size=lambda: (int(height), int(width)) if width and height else None,
-        labels=frozenset(label for label, _ in shapes),
-        score=float(score) if isinstance(score, int | float) else None,
-        scores=scores_from((label, shape.get("score")) for label, shape in shapes),
-        file=file.parent / image if (file.parent / image).is_file() else None,
+def _annotation(
+    file: Path, name: PurePosixPath, content: dict[str, Any], left_out: Counter[str]
+) -> Annotation:
+    image = picture_path(content, "imagePath") if content.get("imagePath") else name.stem
+    picture = file.parent / image
+    shapes = [(f"shape {number}", shape) for number, shape in enumerate(objects(content, "shapes"), start=1)]
+    return annotation(
+        _below(name.parent, image),
+        gather(shapes, _shape, left_out),
+        size=partial(as_size, content.get("imageHeight"), content.get("imageWidth")),
+        score=as_score(content.get("score")),
+        file=picture if is_file(picture) else None,
     )
 
 
-def _regions(shapes: Sequence[tuple[str, dict[str, Any]]], size: Size) -> Iterator[Region]:
-    for label, shape in shapes:
-        points = np.array(shape["points"], np.float64).reshape(-1, 2)
-        match shape.get("shape_type") or "polygon":
-            case "polygon" | "oriented_rectangle":
-                yield Region(label, *fill([points], size))
-            case "rectangle":
-                yield Region(label, *fill([rectangle(*points.min(0), *points.max(0))], size))
-            case "circle":
-                radius = float(np.hypot(*(points[1] - points[0])))
-                x, y = points[0].tolist()
-                yield Region(label, *fill([ellipse(x, y, radius, radius)], size))
-            case "mask":
-                left, top = np.rint(points[0]).astype(int).tolist()
-                yield Region(label, _decoded(shape["mask"]), top, left)
+def _below(folder: PurePosixPath, image: str) -> str:
+    """The picture from where reading began, not from where its file lies, as far as that can be said."""
+    apart = (
+        ".." in PurePosixPath(image).parts or PureWindowsPath(image).is_absolute() or image.startswith("/")
+    )
+    return image if apart else (folder / image).as_posix()
 
 
-def _decoded(mask: str) -> NDArray[np.bool_]:
-    with Image.open(io.BytesIO(base64.b64decode(mask)), formats=["PNG"]) as image:
-        return np.asarray(image.convert("L")) > 0
+def _shape(shape: dict[str, Any]) -> Shape:
+    label = text(shape, "label")
+    kind = text(shape, "shape_type") if shape.get("shape_type") else "polygon"
+    if kind in _NO_AREA:
+        raise NoArea(_NO_AREA[kind])
+    said = BACKGROUND if label in _NO_CLASS else label
+    points, score = corners(shape.get("points")), shape.get("score")
+    match kind:
+        case "polygon" | "oriented_rectangle" | "rotation":
+            return polygon(said, points, score)
+        case "rectangle" if len(points) > 1:
+            return polygon(said, rectangle(*points.min(0), *points.max(0)), score)
+        case "circle" if len(points) > 1:
+            radius = float(np.hypot(*(points[1] - points[0])))
+            return polygon(said, ellipse(points[0, 0], points[0, 1], radius, radius), score)
+        case "mask" if len(points):
+            left, top = np.rint(points[0]).astype(int).tolist()
+            inside = shape.get("mask")
+            return Shape(said, lambda size: unless_empty(read_inline(inside), top, left), score)
+        case "rectangle" | "circle" | "mask":
+            raise Damaged(f"a {kind} lacks points")
+    raise NoArea(f"shapes of the unknown type {kind}")

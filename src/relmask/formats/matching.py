@@ -1,9 +1,11 @@
 """Which picture is meant: names in annotation files against names of pictures."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from relmask.data.names import composed
 from relmask.data.problems import refuse
 from relmask.formats.annotation import stem
 
@@ -13,7 +15,8 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, int]:
 
     Tools shorten paths or lengthen them, and some drop suffixes. So a picture is meant if one path is the end
     of the other, but for the suffix; where several are, the one with the same suffix. What matches none so is
-    compared by its last part alone, if that is unique on both sides.
+    compared by its last part alone, if that is unique on both sides, and at last by that as Label Studio
+    changes it for uploads. Letters with accents are the same however they are composed.
 
     Args:
         wanted: paths as files name them.
@@ -26,11 +29,15 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, int]:
         >>> match(["/home/me/parts/a/1.jpg", "b/1"], ["a/1.jpg", "b/1.png", "b/2.png"])
         {'a/1.jpg': 0, 'b/1.png': 1}
     """
-    paths = [PurePosixPath(path.replace("\\", "/")) for path in wanted]
+    paths = [_path(path.replace("\\", "/")) for path in wanted]
+    own = {_path(name): name for name in names}
     by_stem: dict[str, list[PurePosixPath]] = defaultdict(list)
-    for name in names:
-        by_stem[stem(PurePosixPath(name).name)].append(PurePosixPath(name))
+    by_upload: dict[str, list[PurePosixPath]] = defaultdict(list)
+    for path in own:
+        by_stem[stem(path.name)].append(path)
+        by_upload[_uploaded(path)].append(path)
     asked = Counter(stem(path.name) for path in paths)
+    asked_as_upload = Counter(_uploaded(_without_prefix(path)) for path in paths)
     found: dict[str, int] = {}
     several, twice = [], []
     for number, path in enumerate(paths):
@@ -40,9 +47,12 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, int]:
         best = _best(path, candidates)
         if not best and len(candidates) == asked[stem(path.name)] == 1:
             best = candidates
+        if not best and not candidates:
+            renamed = _uploaded(_without_prefix(path))
+            best = by_upload[renamed] if len(by_upload[renamed]) == asked_as_upload[renamed] == 1 else []
         if len(best) > 1:
-            several.append(f"{path}: {', '.join(map(str, best))}")
-        for name in map(str, best[:1]):
+            several.append(f"{path}: {', '.join(own[one] for one in best)}")
+        for name in (own[one] for one in best[:1]):
             if name in found:
                 twice.append(name)
             found.setdefault(name, number)
@@ -53,6 +63,20 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, int]:
     if twice:
         refuse("Pictures that are annotated twice", twice, "Keep one annotation of each picture.")
     return found
+
+
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(composed(name))
+
+
+def _uploaded(path: PurePosixPath) -> str:
+    """A file's name without suffix as Label Studio stores it: `my part (1)` becomes `my_part_1`."""
+    return re.sub(r"[^-\w.]", "", stem(path.name).strip().replace(" ", "_"))
+
+
+def _without_prefix(path: PurePosixPath) -> PurePosixPath:
+    """The path without the eight digits that Label Studio's exports put before the names of uploads."""
+    return PurePosixPath(re.sub(r"^[0-9a-f]{8}-(?=.)", "", path.name))
 
 
 def _best(path: PurePosixPath, candidates: Sequence[PurePosixPath]) -> list[PurePosixPath]:

@@ -12,12 +12,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from relmask.data.decoding import image_size, read_values
-from relmask.data.layouts import images, mask_values
+from relmask.data.decoding import SUFFIXES, image_size
+from relmask.data.folders import images
+from relmask.data.layouts import mask_values
+from relmask.data.mask_files import read_values
 from relmask.data.tables import Row, read_table
 from relmask.errors import DataError, ImageError
 from relmask.files import write_csv
 from relmask.formats.annotation import Annotation, Annotations, Picture, Region, Size
+from relmask.formats.fields import as_number
 from relmask.formats.rasters import write_mask
 from relmask.masks.colours import class_colours
 
@@ -45,8 +48,8 @@ def writing(folder: Path, classes: Sequence[str], image_root: str) -> Iterator[C
 
 
 def recognises(path: Path) -> bool:
-    """Whether there is an image; so any folder of images counts."""
-    return bool(images(path)) if path.is_dir() else bool(images(path.parent)) and path in images(path.parent)
+    """Whether it is an image or a folder with one; so any folder of images counts."""
+    return bool(images(path)) if path.is_dir() else path.suffix.lower() in SUFFIXES
 
 
 def is_segmented(path: Path) -> bool:
@@ -126,16 +129,13 @@ def segmented(
 
 def _row(out: Path, row: Row, values: dict[int, str]) -> Annotation:
     labels = {f"{_SCORE}{name}".strip().lower(): name for name in values.values()}
-    try:
-        scores = {
-            labels[column]: float(cell) for column, cell in row.cells.items() if column in labels and cell
-        }
-        score = float(row["score"]) if row["score"] else None
-    except ValueError as error:
+    cells = {labels.get(column, ""): cell for column, cell in row.cells.items() if column in labels and cell}
+    scores = {name: score for name, cell in cells.items() if (score := as_number(cell)) is not None}
+    if len(scores) < len(cells) or (row["score"] and as_number(row["score"]) is None):
         raise DataError(
-            f"{out / TABLE}, line {row.line}: {error}. Segment again with --overwrite."
-        ) from error
-    return segmented(out, row["mask"], row["file"], values, score, scores)
+            f"{out / TABLE}, line {row.line}: a score is no number. Segment again with --overwrite."
+        )
+    return segmented(out, row["mask"], row["file"], values, as_number(row["score"]), scores)
 
 
 def _mask(image: str, mask: Path, values: dict[int, str]) -> Annotation:
@@ -143,12 +143,7 @@ def _mask(image: str, mask: Path, values: dict[int, str]) -> Annotation:
 
 
 def _regions(mask: Path, names: dict[int, str], size: Size) -> Iterator[Region]:
-    try:
-        values, lossy = read_values(mask)
-    except Exception as error:  # decoders raise whatever a damaged file leads them to
-        raise ImageError(f"{mask}: the mask cannot be read ({error}). Save it again as PNG.") from error
-    if lossy:
-        raise ImageError(f"{mask}: JPEG does not keep the values of a mask. Save it as PNG.")
+    values = read_values(mask, names)
     for value in np.unique(values[values != 0]).tolist():
         if value not in names:
             raise ImageError(

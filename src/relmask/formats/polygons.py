@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from relmask.formats.annotation import Inside, Size
+from relmask.arrays import DoubleArray, IntArray, Mask
+from relmask.formats.annotation import Size
+from relmask.formats.fields import Damaged
 
-Loop = NDArray[np.int64]
+Loop = IntArray
 """(N, 2) corners, x and y."""
 
 
@@ -26,7 +28,7 @@ class Polygon:
     holes: tuple[Loop, ...] = ()
 
 
-def trace(inside: Inside) -> list[Polygon]:
+def trace(inside: Mask) -> list[Polygon]:
     """Borders of the parts of a mask (H, W)."""
     labels, count = ndimage.label(inside)
     outer: list[Loop | None] = [None] * count
@@ -41,7 +43,7 @@ def trace(inside: Inside) -> list[Polygon]:
     return [Polygon(o, tuple(h)) for o, h in zip(outer, holes, strict=True) if o is not None]
 
 
-def without_holes(inside: Inside) -> Iterator[Loop]:
+def without_holes(inside: Mask) -> Iterator[Loop]:
     """Borders of pieces that have no holes and make up the mask (H, W).
 
     A part with holes is cut along the rows: every cut passes through the first row of a hole.
@@ -58,7 +60,7 @@ def without_holes(inside: Inside) -> Iterator[Loop]:
                 yield loop + np.array([left, offset])
 
 
-def fill(loops: Sequence[ArrayLike], size: Size) -> tuple[Inside, int, int]:
+def fill(loops: Sequence[ArrayLike], size: Size) -> tuple[Mask, int, int]:
     """The pixels inside closed loops, as far as they lie in a picture: (h, w), and its top and left.
 
     Args:
@@ -66,7 +68,7 @@ def fill(loops: Sequence[ArrayLike], size: Size) -> tuple[Inside, int, int]:
         size: of the picture.
 
     Raises:
-        ValueError: fewer than three corners, or ones that are not finite.
+        Damaged: fewer than three corners, or ones that are not finite.
     """
     begin, end = _edges(loops)
     low, high = np.minimum(begin[:, 1], end[:, 1]), np.maximum(begin[:, 1], end[:, 1])
@@ -91,36 +93,40 @@ def fill(loops: Sequence[ArrayLike], size: Size) -> tuple[Inside, int, int]:
     return inside, top, left
 
 
-def _edges(loops: Sequence[ArrayLike]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _edges(loops: Sequence[ArrayLike]) -> tuple[DoubleArray, DoubleArray]:
     begins = [np.asarray(loop, np.float64).reshape(-1, 2) for loop in loops]
     if any(len(loop) < 3 or not np.isfinite(loop).all() for loop in begins):
-        raise ValueError("a polygon needs three corners")
+        raise Damaged("a polygon needs three corners")
     return np.concatenate(begins), np.concatenate([np.roll(loop, -1, axis=0) for loop in begins])
 
 
-def _loops(inside: Inside) -> Iterator[tuple[Loop, tuple[int, int]]]:
+def _loops(inside: Mask) -> Iterator[tuple[Loop, tuple[int, int]]]:
     """Closed borders with the inside on their right hand, and a pixel inside beside each.
 
     The border is made of straight runs, horizontal and vertical in turn. Where two pixels touch at a corner
     only, a border turns right, which keeps them apart.
     """
+    # A border runs where the mask steps from 0 to 1 or back, from one row or column to the next. With the
+    # inside on the right hand, a step up (+1) between rows goes right, and between columns it goes up, so
+    # that sign is turned round: +1 goes right or down.
     padded = np.pad(inside.astype(np.int8), 1)
     width = inside.shape[1] + 1
     across = _straight(np.diff(padded[:, 1:-1], axis=0))
-    down = _straight(np.diff(padded[1:-1], axis=1).T)[:, [1, 0, 2, 3]]
+    down = _straight(np.diff(padded[1:-1], axis=1).T)[:, [1, 0, 2, 3]]  # back from columns to rows first
     down[:, 3] *= -1
     if not len(across):
         return
     horizontal = np.arange(len(across) + len(down)) < len(across)
-    run = np.concatenate([across, down])  # row, column, length, sign: +1 goes right or down
-    row, column, length, sign = run.T
-    far_row, far_column = row + length * ~horizontal, column + length * horizontal
+    row, column, length, sign = np.concatenate([across, down]).T
+    far_row, far_column = row + np.where(horizontal, 0, length), column + np.where(horizontal, length, 0)
+    # Corners are numbered along the rows, so that ends of runs can be compared and looked up.
     near, far = row * width + column, far_row * width + far_column
     start, stop = np.where(sign > 0, near, far), np.where(sign > 0, far, near)
-    heading = np.where(
-        horizontal, np.where(sign > 0, 0, 2), np.where(sign > 0, 1, 3)
-    )  # right, down, left, up
+    right, below, left, up = range(4)  # in the order of right turns
+    heading = np.where(horizontal, np.where(sign > 0, right, left), np.where(sign > 0, below, up))
+    # A corner and a heading are one key: the run that leaves a corner in a heading, if there is one.
     follower = _followers(start * 4 + heading, stop, heading).tolist()
+    # Each run has one follower, so following them closes a loop; every loop has a horizontal run.
     done = bytearray(len(follower))
     for begin in range(len(across)):
         if done[begin]:
@@ -149,7 +155,7 @@ def _followers(keys: Loop, stop: Loop, heading: Loop) -> Loop:
     order = np.argsort(keys)
     ordered = keys[order]
 
-    def find(turn: int) -> tuple[Loop, NDArray[np.bool_]]:
+    def find(turn: int) -> tuple[Loop, Mask]:
         wanted = stop * 4 + (heading + turn) % 4
         place = np.searchsorted(ordered, wanted).clip(max=len(ordered) - 1)
         return order[place], ordered[place] == wanted
@@ -159,19 +165,19 @@ def _followers(keys: Loop, stop: Loop, heading: Loop) -> Loop:
     return np.where(there, right, left)
 
 
-def rectangle(left: float, top: float, right: float, bottom: float) -> NDArray[np.float64]:
-    """Its corners (4, 2)."""
+def rectangle(left: float, top: float, right: float, bottom: float) -> DoubleArray:
+    """Corners (4, 2) of an upright rectangle."""
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
 
 
-def ellipse(x: float, y: float, radius_x: float, radius_y: float) -> NDArray[np.float64]:
+def ellipse(x: float, y: float, radius_x: float, radius_y: float) -> DoubleArray:
     """Corners (180, 2) on an ellipse around (x, y)."""
     angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     return np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], 1)
 
 
-def rotated(corners: NDArray[np.float64], degrees: float, x: float, y: float) -> NDArray[np.float64]:
+def rotated(corners: DoubleArray, degrees: float, x: float, y: float) -> DoubleArray:
     """Corners (N, 2) turned clockwise, as a picture is seen, around (x, y)."""
     cosine, sine, centre = np.cos(np.radians(degrees)), np.sin(np.radians(degrees)), np.array([x, y])
-    turned: NDArray[np.float64] = (corners - centre) @ np.array([[cosine, sine], [-sine, cosine]]) + centre
+    turned: DoubleArray = (corners - centre) @ np.array([[cosine, sine], [-sine, cosine]]) + centre
     return turned

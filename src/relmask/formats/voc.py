@@ -7,20 +7,23 @@
 Source: VOC 2012 development kit, section 3.4 and VOClabelcolormap; CVAT, "Segmentation Mask".
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from relmask.arrays import ByteArray, IntegerArray
 from relmask.data.decoding import image_size, opened
-from relmask.data.layouts import images
-from relmask.errors import DataError, ImageError, OutError
+from relmask.data.folders import images
+from relmask.errors import ImageError, OutError
 from relmask.files import printable, whole, write_text
 from relmask.formats.annotation import Annotation, Annotations, Picture, Region, Size
+from relmask.formats.documents import read_text
+from relmask.formats.fields import Damaged, damage_at, damage_in
 from relmask.formats.rasters import write_mask
 
 _MASKS = "SegmentationClass"
@@ -32,7 +35,7 @@ _BORDER = 224, 224, 192  # VOC's colour for what counts neither way
 Colour = tuple[int, int, int]
 
 
-def colours(count: int) -> NDArray[np.uint8]:
+def colours(count: int) -> ByteArray:
     """VOC's colours (count, 3): the bits of a value go in turn to red, green and blue, the lowest highest.
 
     >>> colours(4).tolist()
@@ -88,11 +91,12 @@ def read(path: Path) -> Annotations:
         DataError: labelmap.txt is missing or damaged.
     """
     labels = _labels(path / _LABELS)
-    names = {colour: name for name, colour in labels.items() if name != _BACKGROUND and any(colour)}
+    background = labels.pop(_BACKGROUND, (0, 0, 0))
+    names = {colour: name for name, colour in labels.items()}
     found = [
         Annotation(
             image=file.relative_to(path / _MASKS).with_suffix("").as_posix(),
-            regions=partial(_regions, file, names, labels.get(_BACKGROUND, (0, 0, 0))),
+            regions=partial(_regions, file, names, background),
             size=partial(image_size, file),
         )
         for file in images(path / _MASKS)
@@ -101,27 +105,36 @@ def read(path: Path) -> Annotations:
 
 
 def _labels(path: Path) -> dict[str, Colour]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        cells = [line.split(":") for line in lines if line.strip() and not line.startswith("#")]
-        return {name: _colour(text) for name, text, *_ in cells}
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}). It says which colour is which class, in lines label:r,g,b::"
-        ) from error
+    """The colour of each class and of the background."""
+    found: dict[str, Colour] = {}
+    with damage_in(path, "list of which colour is which class (label:r,g,b::)"):
+        for number, line in enumerate(read_text(path).splitlines(), start=1):
+            if line.strip() and not line.startswith("#"):
+                with damage_at(f"line {number}"):
+                    name, _, rest = line.partition(":")
+                    colour = _colour(rest.split(":")[0])
+                    if colour in (found.get(other) for other in found if other != name):
+                        raise Damaged(f"another class has the colour of {name}")
+                    found[name] = colour
+    return found
 
 
 def _colour(text: str) -> Colour:
-    red, green, blue = (int(value) for value in text.split(","))
-    return red, green, blue
+    values = [int(value) for value in map(str.strip, text.split(",")) if re.fullmatch("[0-9]{1,3}", value)]
+    if len(values) != 3 or max(values) > 255:
+        raise Damaged("a colour should be three numbers from 0 to 255, joined by commas")
+    return values[0], values[1], values[2]
 
 
 def _regions(file: Path, names: dict[Colour, str], background: Colour, size: Size) -> Iterator[Region]:
-    with opened(file) as image:
-        image.load()
-        kinds, palette = _by_colour(image)
+    try:
+        with opened(file) as image:
+            image.load()
+            kinds, palette = _by_colour(image)
+    except Exception as error:  # decoders raise whatever a damaged file leads them to
+        raise ImageError(f"{file}: the mask cannot be read. Export it again.") from error
     for value in np.unique(kinds).tolist():
-        colour: Colour = palette[value]
+        colour: Colour = palette.get(value, (0, 0, 0))
         if colour in names:
             yield Region(names[colour], kinds == value)
         elif colour not in (background, (0, 0, 0), _BORDER):
@@ -130,7 +143,7 @@ def _regions(file: Path, names: dict[Colour, str], background: Colour, size: Siz
             )
 
 
-def _by_colour(image: Image.Image) -> tuple[NDArray[np.integer], dict[int, Colour]]:
+def _by_colour(image: Image.Image) -> tuple[IntegerArray, dict[int, Colour]]:
     """A number (H, W) for each pixel's colour, and what the numbers mean."""
     if image.mode == "P":
         rows = np.array(image.getpalette("RGB"), np.int64).reshape(-1, 3).tolist()

@@ -83,9 +83,14 @@ class ExplainedClassifier(RelevanceModel):
         composite = composite_of(self.composite, self.spec)
         if self._guided is not None:
             return
-        if not any(parameter.requires_grad for parameter in self.network.parameters()):
+        parameters = list(self.network.parameters())
+        if not any(parameter.requires_grad for parameter in parameters):
             raise UsageError(
                 "The module has nothing to train: let some of its parameters require a gradient."
+            )
+        if any(parameter.is_inference() for parameter in parameters):
+            raise UsageError(
+                "The module was made under torch.inference_mode and cannot be trained: make it outside."
             )
         images = torch.zeros(2, 3, self.spec.size, self.spec.size, device=self.device)
         logits, _ = lrp.compile(self.network, images, composite, sizes=False).to(self.device)(images, 0)

@@ -1,13 +1,15 @@
 """The job of `convert`: masks that exist, in other formats."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from relmask.data.decoding import image_size
-from relmask.data.layouts import images as find_images
+from relmask.data.folders import images as find_images
+from relmask.data.problems import listed
 from relmask.errors import DataError
-from relmask.formats import Annotation, Annotations, find_formats, read
+from relmask.formats import Annotations, find_formats, read
+from relmask.formats.annotation import MOST_CLASSES
 from relmask.formats.matching import match
 from relmask.jobs.exports import export
 from relmask.progress import Progress, silent
@@ -23,6 +25,7 @@ class Converted:
         classes: in the order of the masks' values.
         formats: that were written.
         failed: picture and reason of those that could not be converted.
+        left_out: count of what MASKS holds but no mask shows, by kind, such as points.
     """
 
     out: Path
@@ -30,6 +33,7 @@ class Converted:
     classes: tuple[str, ...]
     formats: tuple[str, ...]
     failed: tuple[tuple[str, str], ...]
+    left_out: Mapping[str, int]
 
     def __str__(self) -> str:
         done = self.pictures - len(self.failed)
@@ -71,6 +75,10 @@ def convert_files(
     if not found.pictures:
         raise DataError(f"{masks} holds no masks.")
     names = tuple(classes) or found.classes
+    if len(names) > MOST_CLASSES:
+        raise DataError(
+            f"{masks} has {len(names)} classes, and a mask at most {MOST_CLASSES}. Leave some out."
+        )
     failed = export(
         found.pictures,
         names,
@@ -80,7 +88,7 @@ def convert_files(
         overwrite=overwrite,
         progress=progress,
     )
-    return Converted(Path(out), len(found.pictures), names, chosen, failed)
+    return Converted(Path(out), len(found.pictures), names, chosen, failed, found.left_out)
 
 
 def _of_pictures(found: Annotations, folder: Path) -> Annotations:
@@ -89,14 +97,20 @@ def _of_pictures(found: Annotations, folder: Path) -> Annotations:
     if not files:
         raise DataError(f"No pictures in {folder}.")
     meant = {number: name for name, number in match([p.image for p in found.pictures], list(files)).items()}
-    return replace(
-        found,
-        pictures=tuple(
-            _of_picture(picture, meant[number], files[meant[number]]) if number in meant else picture
-            for number, picture in enumerate(found.pictures)
-        ),
-    )
-
-
-def _of_picture(annotation: Annotation, name: str, file: Path) -> Annotation:
-    return replace(annotation, image=name, file=file, size=lambda: annotation.size() or image_size(file))
+    strangers = [picture.image for number, picture in enumerate(found.pictures) if number not in meant]
+    if strangers and not meant:
+        raise DataError(
+            f"No picture that is annotated is in {folder}: the names differ, such as {strangers[0]} and "
+            f"{next(iter(files))}. Name the folder that the pictures were annotated in."
+        )
+    if strangers:
+        warnings.warn(
+            f"{len(strangers)} of {len(found.pictures)} annotated pictures are not in {folder}:\n"
+            f"{listed(strangers)}",
+            stacklevel=3,
+        )
+    pictures = [
+        replace(picture, image=meant[number], file=files[meant[number]]) if number in meant else picture
+        for number, picture in enumerate(found.pictures)
+    ]
+    return replace(found, pictures=tuple(pictures))

@@ -9,7 +9,7 @@ from pathlib import Path
 from relmask.data.problems import listed
 from relmask.errors import ImageError, OutError
 from relmask.files import reason, write_json
-from relmask.formats import FORMATS, Annotation, Picture, distinct, png
+from relmask.formats import FORMATS, Annotation, Picture, below, distinct, png
 from relmask.progress import Progress, silent
 
 _MANIFEST = ".relmask.json"
@@ -46,7 +46,7 @@ def export(
     if not overwrite:
         require_unchanged(out, formats)
     failed: list[tuple[str, str]] = []
-    names = distinct([annotation.image for annotation in annotations])
+    names = distinct([below(annotation.image) for annotation in annotations])
     with _replaced([_folder(out, name) for name in formats]) as parts, ExitStack() as stack:
         writers = [
             stack.enter_context(FORMATS[name].writing(part, classes, image_root))

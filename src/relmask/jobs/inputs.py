@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path, PurePath
 
 from relmask.data.decoding import SUFFIXES
-from relmask.data.layouts import images
+from relmask.data.folders import images
 from relmask.data.problems import refuse
 from relmask.errors import DataError
 from relmask.formats import distinct

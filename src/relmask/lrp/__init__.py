@@ -3,15 +3,29 @@
     module = relmask.lrp.compile(model, example, composite="epsilon_plus")
     logits, relevance = module(images, target)
 
-Knows networks and tensors, no images, files or masks.
+Takes a `torch.nn.Module`, images (N, C, ...) and a target; gives relevance in the images' shape. Knows
+networks and tensors, no image files and no masks, and imports nothing of relmask but its errors.
+
+The files in the order in which to read them:
+
+- `explain`, `compiler`, `edge`, `targets`, `captum_api`: what users call, what may be passed, where relevance
+  starts.
+- `composites`, `rules`, `affine`, `linear_maps`: which rule for which layer; the rules as equations; what the
+  rules share, W x + b with W in parts; how a convolution or a matrix acts.
+- `graph`, `module_paths`, `rewrites`, `decompositions`: from a model to a graph of ATen operators.
+- `operators`: how relevance passes each operator that is no layer.
+- `analysis`, `lowering`, `instructions`, `program`: what is known of the graph beforehand; its instructions,
+  with rules chosen; one walk forwards and one back.
+- `ledger`, `neurons`, `randomise`: where relevance got lost, which neurons it went through, and whether it
+  depends on what the layers learned.
 """
 
 from relmask.lrp import composites
 from relmask.lrp.affine import stabilise
-from relmask.lrp.attribution import LRP
+from relmask.lrp.captum_api import LRP
 from relmask.lrp.compiler import Explainer, Explanation, compile
 from relmask.lrp.composites import Composite, first_layer, kind, module
-from relmask.lrp.ledger import Entry, Ledger
+from relmask.lrp.ledger import Ledger, LedgerEntry
 from relmask.lrp.neurons import Neuron, strongest
 from relmask.lrp.operators import Operator, Outline, Step, sum_to
 from relmask.lrp.operators import operator as register
@@ -35,13 +49,13 @@ __all__ = [
     "AlphaBeta",
     "Composite",
     "Contrast",
-    "Entry",
     "Epsilon",
     "Explainer",
     "Explanation",
     "Flat",
     "Gamma",
     "Ledger",
+    "LedgerEntry",
     "Magnitude",
     "Neuron",
     "Operator",

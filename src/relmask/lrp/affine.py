@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from relmask.lrp.linear import Linear
+from relmask.lrp.linear_maps import LinearMap
 
 EPSILON = 1e-6
 
@@ -26,11 +26,11 @@ def stabilise(total: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
     return torch.where(total < 0, total - epsilon, total + epsilon)
 
 
-class Part(Protocol):
-    """A matrix made from W, elementwise; b is made the same way."""
+class WeightPart(Protocol):
+    """A matrix made from W, elementwise; the part of b is made the same way."""
 
     def __call__(self, weight: Tensor) -> Tensor:
-        """The part's entries."""
+        """The part of W, or of b, in the same shape."""
         ...
 
 
@@ -42,7 +42,7 @@ class Signed:
     minus: float
 
     def __call__(self, weight: Tensor) -> Tensor:
-        """The part's entries."""
+        """Positive and negative entries, each with its own factor."""
         if self.plus == self.minus == 1:
             return weight
         return self.plus * weight.clamp(min=0) + self.minus * weight.clamp(max=0)
@@ -50,19 +50,19 @@ class Signed:
 
 @dataclass(frozen=True)
 class Squared:
-    """w ** 2."""
+    """w ** 2, as in the rule w-square."""
 
     def __call__(self, weight: Tensor) -> Tensor:
-        """The part's entries."""
+        """Squares of all entries."""
         return weight.square()
 
 
 @dataclass(frozen=True)
 class Constant:
-    """One everywhere."""
+    """One everywhere, as in the rule flat."""
 
     def __call__(self, weight: Tensor) -> Tensor:
-        """The part's entries."""
+        """Ones in the shape of the weight, whatever its entries."""
         return torch.ones_like(weight)
 
 
@@ -81,35 +81,35 @@ class Layer(nn.Module):
         weight: as `linear` takes it.
         bias: (O,) or None.
         parts: what to make of them.
-        halves: the rule is written for x >= 0, and x may be negative: share over max(x, 0) and -min(x, 0).
+        signed: the rule is written for x >= 0, and x may be negative: share over max(x, 0) and -min(x, 0).
         silent: no relevance comes back where the output is negative (a ReLU follows).
         bias_shares: the bias takes its share of the relevance, which no input gets then.
     """
 
     def __init__(
         self,
-        linear: Linear,
+        linear: LinearMap,
         weight: Tensor,
         bias: Tensor | None,
-        parts: Sequence[Part],
+        parts: Sequence[WeightPart],
         *,
-        halves: bool = False,
+        signed: bool = False,
         silent: bool = False,
         bias_shares: bool = True,
     ) -> None:
         super().__init__()
         self.bias_shares = bias_shares
         self.linear = linear
-        self.halves = halves
+        self.signed = signed
         self.silent = silent
         self.index = {part: i for i, part in enumerate(parts)}
         for part, i in self.index.items():
-            both = linear.mirror(weight) if halves and part != PLAIN else weight
+            both = linear.mirror(weight) if signed and part != PLAIN else weight
             self.register_buffer(f"weight_{i}", part(both), persistent=False)
             self.register_buffer(f"bias_{i}", None if bias is None else part(bias), persistent=False)
 
-    def weights(self, part: Part) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias of a part."""
+    def weights(self, part: WeightPart) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of one of the parts that the layer was made with."""
         i = self.index[part]
         weight, bias = getattr(self, f"weight_{i}"), getattr(self, f"bias_{i}")
         return weight, bias
@@ -122,7 +122,7 @@ class Affine:
         self.layer = layer
         self.x = x
         self.pads = pads
-        self._totals: dict[Part, Tensor] = {}
+        self._totals: dict[WeightPart, Tensor] = {}
         self._halves: Tensor | None = None
 
     @property
@@ -130,7 +130,7 @@ class Affine:
         """No relevance comes back where the output is negative."""
         return self.layer.silent
 
-    def output(self, parts: Sequence[Part], keep: bool) -> Tensor:
+    def output(self, parts: Sequence[WeightPart], keep: bool) -> Tensor:
         """W x + b as the sum of the totals of `parts`, which are kept for the way back if `keep`."""
         if not keep:
             return reduce(torch.add, [self.apply(part, self.inputs(part)) for part in parts])
@@ -141,7 +141,7 @@ class Affine:
         biases = [self.layer.weights(part)[1] for part in parts]
         return reduce(self.layer.linear.shift, [bias for bias in biases if bias is not None], output)
 
-    def inputs(self, part: Part) -> Tensor:
+    def inputs(self, part: WeightPart) -> Tensor:
         """What a part acts on: x, or its two halves where the rule wants no negative input."""
         if not self._halved(part):
             return self.x
@@ -149,29 +149,29 @@ class Affine:
             self._halves = self.layer.linear.halves(self.x)
         return self._halves
 
-    def total(self, part: Part) -> Tensor:
+    def total(self, part: WeightPart) -> Tensor:
         """Sum of a part's contributions, and of its bias where that takes a share, for every output."""
         if part in self._totals:
             return self._totals[part]
         return self.apply(part, self.inputs(part), bias=self.layer.bias_shares)
 
-    def apply(self, part: Part, x: Tensor, *, bias: bool = True) -> Tensor:
+    def apply(self, part: WeightPart, x: Tensor, *, bias: bool = True) -> Tensor:
         """A part of W, and of b, on any input."""
         weight, offset = self.layer.weights(part)
         return self.layer.linear.apply(x, weight, offset if bias else None, self.pads)
 
-    def back(self, part: Part, s: Tensor) -> Tensor:
+    def transposed(self, part: WeightPart, s: Tensor) -> Tensor:
         """A part of W, transposed, on values of the output's shape."""
         weight, _ = self.layer.weights(part)
         shape = list(self.x.shape)
         return self.layer.linear.transpose(s, weight, shape, self.pads)
 
-    def weigh(self, part: Part, s: Tensor) -> Tensor:
+    def weigh(self, part: WeightPart, s: Tensor) -> Tensor:
         """x_j * sum_i w_ij s_i for the entries w of a part."""
-        weighed = self.back(part, s).mul_(self.inputs(part))  # in place, for it was just made
+        weighed = self.transposed(part, s).mul_(self.inputs(part))  # in place, for it was just made
         return self.layer.linear.whole(weighed) if self._halved(part) else weighed
 
-    def share(self, part: Part, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
+    def share(self, part: WeightPart, relevance: Tensor, epsilon: float = EPSILON, sign: int = 0) -> Tensor:
         """Relevance of each output shared over the inputs by a part's contributions to it.
 
         Args:
@@ -188,5 +188,5 @@ class Affine:
             return total.clamp(min=0).add_(epsilon)
         return stabilise(total, epsilon, sign)
 
-    def _halved(self, part: Part) -> bool:
-        return self.layer.halves and part != PLAIN
+    def _halved(self, part: WeightPart) -> bool:
+        return self.layer.signed and part != PLAIN

@@ -17,6 +17,9 @@ from relmask.lrp.rules import (
     ZPlus,
 )
 
+SUMS = ("add", "average")
+KINDS = ("convolution", "linear", *SUMS)
+
 
 @dataclass(frozen=True)
 class Place:
@@ -42,6 +45,10 @@ class Where:
     kind: str | None = None
     module: str | None = None
     first: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in (None, *KINDS):
+            raise UsageError(f"There is no kind {self.kind!r} of layer. Choose one of: {', '.join(KINDS)}.")
 
     def __call__(self, place: Place) -> bool:
         """Does the place fit?"""
@@ -92,7 +99,13 @@ class Composite:
     rules: tuple[tuple[Where, Rule | Sharing], ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rules", tuple(self.rules))
         for where, rule in self.rules:
+            if not (isinstance(where, Where) and isinstance(rule, Rule | Sharing)):
+                raise UsageError(
+                    f"{self.name}: a line of a composite is (where, rule), like (kind('linear'), Epsilon()); "
+                    f"got ({where!r}, {rule!r})."
+                )
             if where.kind and isinstance(rule, Sharing) != (where.kind in SUMS):
                 raise UsageError(f"{rule} does not fit {where}: sums and averages share, layers have rules.")
 
@@ -116,9 +129,6 @@ class Composite:
         width = max((len(str(where)) for where, _ in self.rules), default=0)
         for where, rule in self.rules:
             yield f"  {where!s:{width}}  {rule}"
-
-
-SUMS = ("add", "average")
 
 
 def relmask() -> Composite:
@@ -192,6 +202,22 @@ PRESETS: dict[str, Callable[[], Composite]] = {
         epsilon_alpha2_beta1_flat,
     )
 }
+
+
+def as_composite(composite: str | Composite) -> Composite:
+    """A composite, given itself or the name of a preset.
+
+    Raises:
+        UsageError: neither, or no such preset.
+    """
+    if isinstance(composite, str):
+        return named(composite)
+    if not isinstance(composite, Composite):
+        raise UsageError(
+            f"A composite is a relmask.lrp.Composite or one of the names {', '.join(sorted(PRESETS))}; "
+            f"got {composite!r}."
+        )
+    return composite
 
 
 def named(name: str) -> Composite:

@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from relmask.errors import UnsupportedModel, UsageError
 from relmask.lrp.decompositions import decompositions
-from relmask.lrp.places import mark_outputs, outputs
+from relmask.lrp.module_paths import mark_outputs, module_outputs
 from relmask.lrp.rewrites import (
     absorb_pads,
     compute_constants,
@@ -30,17 +30,17 @@ from relmask.lrp.rewrites import (
     understood,
 )
 
-Output = int | str
+OutputKey = int | str
 
 
 @dataclass(frozen=True)
-class Fit:
+class SizeCheck:
     """For which images a graph is the model.
 
     Args:
-        sizes: of the input; None where it is open.
+        sizes: of the input's axes; None where a size is open.
         guards: conditions on open sizes, as Python on `L`, which maps `name` to the images.
-        name: the input's.
+        name: of the input.
     """
 
     sizes: tuple[int | None, ...]
@@ -61,6 +61,7 @@ class Fit:
 
     def _holds(self, guard: str, images: Tensor) -> bool:
         try:
+            # torch.export wrote the guard while it traced the model; nothing that a user typed is in it.
             return bool(eval(guard, {"L": {self.name: images}}))
         except Exception:  # a guard that cannot be checked does not hold
             return False
@@ -76,7 +77,7 @@ class Captured:
         image: the input (N, C, ...).
         logits: the output (N, K).
         outputs: of modules, by their paths; a module that ran again has `@1` behind it.
-        fit: for which images.
+        fits: for images of which sizes.
         widest: elements of the largest tensor, per element of the images.
     """
 
@@ -85,12 +86,12 @@ class Captured:
     image: Node
     logits: Node
     outputs: Mapping[str, Node]
-    fit: Fit
+    fits: SizeCheck
     widest: float
 
 
 def capture(
-    model: nn.Module, example: Tensor, axes: tuple[int, ...], output: Output | None = None
+    model: nn.Module, example: Tensor, axes: tuple[int, ...], output: OutputKey | None = None
 ) -> Captured:
     """Export a model in evaluation mode and prepare its graph.
 
@@ -126,8 +127,8 @@ def capture(
         {node: value for node, value in constants.items() if node.users},
         image,
         graph.output_node().all_input_nodes[0],
-        outputs(graph),
-        Fit(
+        module_outputs(graph),
+        SizeCheck(
             tuple(size if isinstance(size, int) else None for size in sizes),
             tuple(guards or ()),
             str(image.target),
@@ -137,25 +138,32 @@ def capture(
 
 
 def _elements(node: Node) -> int:
-    """Of a node's value for the example; 0 where that is no tensor, or of a size that depends on values."""
+    """Number of elements of a node's value for the example; 0 if it is no tensor, or of unknown size."""
     value = node.meta.get("val")
-    if not isinstance(value, Tensor):
-        return 0
-    return math.prod(size if isinstance(size, int) else int(size.node.hint or 0) for size in value.shape)
+    return math.prod(size or 0 for size in _shape(value)) if isinstance(value, Tensor) else 0
+
+
+def _shape(value: Tensor) -> tuple[int | None, ...]:
+    """The shape for the example; None where a size depends on values."""
+    return tuple(size if isinstance(size, int) else size.node.hint for size in value.shape)
 
 
 def _export(model: nn.Module, example: Tensor, axes: tuple[int, ...]) -> ExportedProgram:
     sizes = {axis: Dim.AUTO for axis in axes}
+    advice = "Its forward must take images alone and must not branch on the values of tensors."
     try:
         with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its own internals
             program = export(model, (example.clone(),), dynamic_shapes=(sizes,) if sizes else None)
             if not understood(program.graph):
+                advice = (
+                    "It can be traced; what relmask puts in place of its compound operators does not fit it."
+                )
                 program = program.run_decompositions(dict(decompositions(known())))
     except Exception as error:  # whatever a model's own code can raise
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UnsupportedModel(
-            f"torch.export cannot trace {type(model).__name__}: {error}\n"
-            "Its forward must take images alone and must not branch on the values of tensors."
+            f"torch.export cannot trace {type(model).__name__}: {lines[0]}\n{advice}"
         ) from error
     return program
 
@@ -171,7 +179,7 @@ def _image(program: ExportedProgram) -> Node:
     return image
 
 
-def _logits(program: ExportedProgram, image: Node, output: Output | None) -> Node:
+def _logits(program: ExportedProgram, image: Node, output: OutputKey | None) -> Node:
     """The chosen output (N, K); a single logit (N,) becomes (N, 1)."""
     returned = _returned(program)
     if output is not None:
@@ -182,14 +190,17 @@ def _logits(program: ExportedProgram, image: Node, output: Output | None) -> Nod
             raise UsageError(reason) from None
     chosen: Any = returned
     value = chosen.meta.get("val") if isinstance(chosen, Node) else None
-    if isinstance(value, Tensor) and value.ndim == 1 and value.shape[0] == image.meta["val"].shape[0]:
+    images, found = _shape(image.meta["val"]), _shape(value) if isinstance(value, Tensor) else ()
+    row_each = found[:1] in ((images[0],), (None,))
+    if isinstance(value, Tensor) and value.ndim == 1 and row_each:
         with program.graph.inserting_before(program.graph.output_node()):
             column: Node = program.graph.call_function(torch.ops.aten.unsqueeze.default, (chosen, 1))
         column.meta = {**chosen.meta, "val": value.unsqueeze(1)}
         return column
-    if not isinstance(value, Tensor) or value.ndim != 2:
-        found = tuple(value.shape) if isinstance(value, Tensor) else _choices(returned)
-        raise UnsupportedModel(f"The model must return logits (N, K); it returns {found}.")
+    if not isinstance(value, Tensor) or value.ndim != 2 or not row_each or found[1] == 0:
+        shapes = f"{found} for images of shape {images}"
+        given = shapes if isinstance(value, Tensor) else _choices(returned)
+        raise UnsupportedModel(f"The model must return logits (N, K); it returns {given}.")
     node: Node = chosen
     return node
 
@@ -206,7 +217,7 @@ def _choices(returned: Any) -> str:  # noqa: ANN401 - as nested as the model ret
         return f"{len(returned)} outputs: choose output={' or '.join(map(repr, returned))}"
     if isinstance(returned, Sequence):
         return f"{len(returned)} outputs: choose output=0 to {len(returned) - 1}"
-    return f"{returned}"
+    return "one tensor" if isinstance(returned, Node) else f"{returned}"
 
 
 def _constants(program: ExportedProgram) -> dict[Node, Tensor]:

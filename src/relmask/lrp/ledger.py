@@ -1,4 +1,4 @@
-"""Where relevance gets lost, step by step."""
+"""Where relevance gets lost, instruction by instruction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ ENOUGH = 5e-4
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One step on the way back.
+class LedgerEntry:
+    """What one instruction did on the way back.
 
     Args:
         layer: path of the module.
@@ -41,16 +41,16 @@ class Ledger:
     """What became of the relevance that some images started with.
 
     Args:
-        entries: of every step that relevance reached, the first layer first. What they lost sums to
+        entries: of every instruction that relevance reached, the first layer first. What they lost sums to
             1 - conserved.
         conserved: share of the start that arrived at the images; not a number where the start sums to 0.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     conserved: float
 
     def __str__(self) -> str:
-        """A table of the steps that have a rule or lost something."""
+        """A table of the instructions that have a rule or lost something."""
         told = [entry for entry in self.entries if entry.rule or abs(entry.lost) >= ENOUGH]
         rows = [entry.cells for entry in told]
         total = ("all", "", "", percent(1.0), percent(self.conserved), percent(1 - self.conserved))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from relmask.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Neuron:
@@ -24,17 +26,28 @@ def strongest(relevance: Tensor, count: int = 10, *, channels: int | None = 1) -
 
     Args:
         relevance: of a layer's output, (N, ...), as `Explainer.inner` gives it.
-        count: how many.
+        count: how many, at least 0; all of them where there are fewer.
         channels: the axis that counts channels, -1 for tokens; None lists single neurons.
+
+    Raises:
+        UsageError: no tensor with two axes or more, a negative count, or no such axis.
 
     Example:
         >>> strongest(torch.tensor([[[1.0, 2.0], [0.0, 5.0], [-9.0, 1.0]]]), 2)
         [[Neuron(index=(1,), relevance=5.0), Neuron(index=(0,), relevance=3.0)]]
     """
+    if not isinstance(relevance, Tensor) or relevance.ndim < 2:
+        raise UsageError(
+            "Relevance must be a tensor (N, ...) with two axes or more, as Explainer.inner gives it."
+        )
+    if count < 0:
+        raise UsageError(f"count must not be negative, got {count}.")
     if channels is not None:
-        axis = channels % relevance.ndim
-        relevance = relevance.movedim(axis, 1).flatten(2).sum(2) if relevance.ndim > 2 else relevance
-    values, places = relevance.flatten(1).topk(min(count, relevance[0].numel()))
+        axes = range(1, relevance.ndim)
+        if channels not in (*axes, *(axis - relevance.ndim for axis in axes)):
+            raise UsageError(f"Relevance {tuple(relevance.shape)} has no axis {channels} of channels.")
+        relevance = relevance.movedim(channels, 1).flatten(2).sum(2) if relevance.ndim > 2 else relevance
+    values, places = relevance.flatten(1).topk(min(count, relevance.shape[1:].numel()))
     shape = relevance.shape[1:]
     return [
         [

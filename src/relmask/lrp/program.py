@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from relmask.lrp.analysis import Analysis
 from relmask.lrp.composites import Composite
-from relmask.lrp.facts import Facts
 from relmask.lrp.graph import Captured
-from relmask.lrp.ledger import Entry, Ledger
-from relmask.lrp.plan import plan
-from relmask.lrp.steps import Apply, Instruction, Tape
+from relmask.lrp.instructions import ApplyLayer, Instruction, Tape
+from relmask.lrp.ledger import Ledger, LedgerEntry
+from relmask.lrp.lowering import choose_rules, instructions, table_rows
 
 CACHE = 16 * 2**20
 """Bytes of the largest tensor for which explaining was fastest on CPUs with a last cache of 32 MiB."""
@@ -26,52 +26,60 @@ class Program(nn.Module):
         composite: rules for its layers.
 
     Raises:
-        UnsupportedOperator, UnsupportedModel, UsageError: see `plan`.
+        UnsupportedOperator, UnsupportedModel, UsageError: see `lowering.choose_rules`.
     """
+
+    like: Tensor
 
     def __init__(self, captured: Captured, composite: Composite) -> None:
         super().__init__()
-        facts = Facts(captured)
-        chosen = plan(facts, composite)
-        self.steps, self.known = chosen.steps, chosen.known
-        self.outputs = {name: node.name for name, node in captured.outputs.items() if node in facts.reached}
-        self.layers = nn.ModuleList(step for step in chosen.steps if isinstance(step, Apply))
-        self.fit, self.widest = captured.fit, captured.widest
+        analysis = Analysis(captured)
+        rules = choose_rules(analysis, composite)
+        self.instructions = instructions(analysis, rules)
+        self.rows = table_rows(analysis, rules)
+        self.outputs = {
+            name: node.name for name, node in captured.outputs.items() if node in analysis.reached
+        }
+        self.layers = nn.ModuleList(one for one in self.instructions if isinstance(one, ApplyLayer))
+        self.fits, self.widest = captured.fits, captured.widest
         self.image, self.logits = captured.image.name, captured.logits.name
-        read = {name for step in chosen.steps for name in step.reads}
+        value = captured.image.meta["val"]
+        # Without elements: says of which type and on which device images must be, wherever `.to()` moves it.
+        self.register_buffer("like", torch.empty(0, dtype=value.dtype, device=value.device), persistent=False)
+        read = {name for instruction in self.instructions for name in instruction.reads}
         constants = {node.name: value for node, value in captured.constants.items() if node.name in read}
         self.constants = tuple(constants)
         for name, value in constants.items():
             self.register_buffer(f"constant_{name}", value, persistent=False)
-        self.finished_forward, self.finished_back = _last_uses(self.steps)
+        self.finished_forward, self.finished_back = _last_uses(self.instructions)
 
     @property
     def table(self) -> tuple[tuple[str, str, str], ...]:
-        """(layer, operator, rule) of every step that has a rule."""
-        return tuple(row for row in self.known.values() if row[2])
+        """(layer, operator, rule) of every instruction that has a rule."""
+        return tuple(row for row in self.rows.values() if row[2])
 
     def pieces(self, images: Tensor) -> tuple[Tensor, ...]:
         """The images, on a CPU so few at once that the largest tensor stays in its cache."""
         size = math.prod(images.shape[1:]) * images.element_size() * self.widest
         count = max(math.ceil(len(images) * size / CACHE), 1)
         some = images.chunk(count) if images.device.type == "cpu" else ()
-        return some if some and all(map(self.fit, some)) else (images,)
+        return some if some and all(map(self.fits, some)) else (images,)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tape]:
         """Logits (N, K), and what the way back needs."""
         tape = Tape({name: getattr(self, f"constant_{name}") for name in self.constants})
         tape.write(self.image, images)
-        for step in self.steps:
-            tape.write(step.name, step.run(tape))
-            for name in self.finished_forward.get(step.name, ()):
+        for instruction in self.instructions:
+            tape.write(instruction.name, instruction.run(tape))
+            for name in self.finished_forward.get(instruction.name, ()):
                 del tape.values[name]
         return tape.values[self.logits], tape
 
     def back(self, tape: Tape, start: Tensor) -> Tensor:
         """Relevance of the images, given that of the logits. Uses up the tape."""
         relevance: dict[str, Any] = {self.logits: start}
-        for step in reversed(self.steps):
-            self._pass(step, tape, relevance)
+        for instruction in reversed(self.instructions):
+            self._pass(instruction, tape, relevance)
         arrived: Tensor = relevance[self.image]
         return arrived
 
@@ -80,33 +88,36 @@ class Program(nn.Module):
         relevance: dict[str, Any] = {self.logits: start}
         wanted = {self.outputs[name] for name in names}
         found: dict[str, Tensor] = {}
-        for step in reversed(self.steps):
-            if step.name in wanted:
-                found[step.name] = relevance[step.name]
+        for instruction in reversed(self.instructions):
+            if instruction.name in wanted:
+                found[instruction.name] = relevance[instruction.name]
             if len(found) == len(wanted):
                 break
-            self._pass(step, tape, relevance)
+            self._pass(instruction, tape, relevance)
         return {name: found[self.outputs[name]] for name in names}
 
-    def ledger(self, tape: Tape, start: Tensor) -> Ledger:
-        """What every step kept of the relevance that arrived."""
+    def ledger(self, tape: Tape, start: Tensor, stop: str | None = None) -> Ledger:
+        """What every instruction kept of the relevance that arrived, down to the output of a module."""
         relevance: dict[str, Any] = {self.logits: start}
-        whole, entries = float(start.sum()) or math.nan, list[Entry]()
-        for step in reversed(self.steps):
-            arrived = _sum(relevance.get(step.name)) / whole
-            reached, before = step.name in relevance, sum(map(_sum, relevance.values()))
-            self._pass(step, tape, relevance)
+        whole, entries = float(start.sum()) or math.nan, list[LedgerEntry]()
+        end = self.image if stop is None else self.outputs[stop]
+        for instruction in reversed(self.instructions):
+            if instruction.name == end:
+                break
+            arrived = _sum(relevance.get(instruction.name)) / whole
+            reached, before = instruction.name in relevance, sum(map(_sum, relevance.values()))
+            self._pass(instruction, tape, relevance)
             if reached:
                 passed = arrived + (sum(map(_sum, relevance.values())) - before) / whole
-                entries.append(Entry(*self.known[step.name], arrived, passed))
-        return Ledger(tuple(reversed(entries)), _sum(relevance[self.image]) / whole)
+                entries.append(LedgerEntry(*self.rows[instruction.name], arrived, passed))
+        return Ledger(tuple(reversed(entries)), _sum(relevance[end]) / whole)
 
-    def _pass(self, step: Instruction, tape: Tape, relevance: dict[str, Any]) -> None:
-        """Let a step pass on what arrived at it, if something did, and let go what is needed no more."""
-        if step.name in relevance:
-            for source, part in step.back(tape, relevance.pop(step.name)):
+    def _pass(self, instruction: Instruction, tape: Tape, relevance: dict[str, Any]) -> None:
+        """Let an instruction pass on what arrived, if something did, and drop values after their last use."""
+        if instruction.name in relevance:
+            for source, part in instruction.back(tape, relevance.pop(instruction.name)):
                 relevance[source] = _added(relevance.get(source), part)
-        for name in self.finished_back.get(step.name, ()):
+        for name in self.finished_back.get(instruction.name, ()):
             del tape.values[name]
 
 
@@ -124,13 +135,15 @@ def _added(known: Any, part: Any) -> Any:  # noqa: ANN401 - a tensor, or one per
     return known + part
 
 
-def _last_uses(steps: Sequence[Instruction]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Tensors that nobody needs once a step ran forwards, and once relevance passed it."""
-    last_read = {name: step.name for step in steps for name in step.reads}
-    last_recall = {name: step.name for step in reversed(steps) for name in step.recalls}
+def _last_uses(instructions: Sequence[Instruction]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Tensors that nobody needs once an instruction ran forwards, and once relevance passed it."""
+    last_read = {name: instruction.name for instruction in instructions for name in instruction.reads}
+    last_recall = {
+        name: instruction.name for instruction in reversed(instructions) for name in instruction.recalls
+    }
     forward: dict[str, list[str]] = {}
     back: dict[str, list[str]] = {}
-    for name in {step.name for step in steps}.intersection(last_read):
+    for name in {instruction.name for instruction in instructions}.intersection(last_read):
         if name in last_recall:
             back.setdefault(last_recall[name], []).append(name)
         else:

@@ -8,10 +8,10 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.fx import Graph, Node
 
+from relmask.lrp.module_paths import replace_node
 from relmask.lrp.operators import LAYERS, OPERATORS, arguments, holds_tensors, tensor_inputs
 from relmask.lrp.operators.activations import LOG_SOFTMAX
 from relmask.lrp.operators.table import aten
-from relmask.lrp.places import replace
 
 Constants = dict[Node, Tensor]
 
@@ -63,7 +63,7 @@ def compute_constants(graph: Graph, constants: Constants) -> None:
             value = node.target(*args, **kwargs)
             if isinstance(value, Tensor):
                 with graph.inserting_before(node):
-                    replace(node, _constant(graph, f"{node.name}_value", value, constants))
+                    replace_node(node, _constant(graph, f"{node.name}_value", value, constants))
 
 
 def fold_norms(graph: Graph, constants: Constants) -> None:
@@ -72,9 +72,9 @@ def fold_norms(graph: Graph, constants: Constants) -> None:
     Elsewhere it becomes a product with a constant and a sum with a constant.
     """
     for norm in [node for node in graph.nodes if node.target in NORMS]:
-        if not constants.keys() >= set(tensor_inputs(norm)[1:]):
-            continue
         options = arguments(norm)
+        if options.get("training") or not constants.keys() >= set(tensor_inputs(norm)[1:]):
+            continue  # statistics of the batch itself: refused when rules are chosen
         scale, shift = _scale_and_shift(options, constants)
         source = options["input"]
         if _foldable(source, constants):
@@ -82,7 +82,7 @@ def fold_norms(graph: Graph, constants: Constants) -> None:
         else:
             whole = _elementwise(graph, source, norm, scale, shift, constants)
         for output in [norm] if norm.target == aten.batch_norm.default else list(norm.users):
-            replace(output, whole)
+            replace_node(output, whole)
 
 
 def _scale_and_shift(norm: dict[str, Any], constants: Constants) -> tuple[Tensor, Tensor]:
@@ -215,7 +215,7 @@ def keep_indices(graph: Graph) -> None:
             first = graph.call_function(operator.getitem, (indexed, 0))
         indexed.meta = {**pool.meta, "val": (pool.meta["val"], pool.meta["val"])}
         first.meta = dict(pool.meta)
-        replace(pool, first)
+        replace_node(pool, first)
 
 
 def drop_unused(graph: Graph) -> None:

@@ -6,13 +6,15 @@ Rules for affine layers share relevance over contributions w_ij x_j; `Ratio` and
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from relmask.errors import UsageError
 from relmask.lrp.affine import (
     EPSILON,
     NEGATIVE,
@@ -21,8 +23,8 @@ from relmask.lrp.affine import (
     POSITIVE,
     SQUARES,
     Affine,
-    Part,
     Signed,
+    WeightPart,
     stabilise,
 )
 
@@ -38,11 +40,11 @@ class Rule(ABC):
 
     @property
     @abstractmethod
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[WeightPart, ...]:
         """The parts of W that the equation uses."""
 
     @property
-    def output(self) -> tuple[Part, ...]:
+    def output_parts(self) -> tuple[WeightPart, ...]:
         """Parts whose totals add up to the output, so that the forward pass computes them anyway."""
         return (PLAIN,)
 
@@ -62,13 +64,10 @@ class Epsilon(Rule):
 
     epsilon: float = EPSILON
 
-    def __post_init__(self) -> None:
-        _refuse(self.epsilon <= 0, f"epsilon must be positive, got {self}")
+    parts: ClassVar[tuple[WeightPart, ...]] = (PLAIN,)
 
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """W itself."""
-        return (PLAIN,)
+    def __post_init__(self) -> None:
+        _require(_finite(self.epsilon) and self.epsilon > 0, f"epsilon must be positive, got {self}")
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """X * W^T (R / z)."""
@@ -87,15 +86,11 @@ class ZPlus(Rule):
     bias: bool = True
 
     non_negative: ClassVar[bool] = True
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Positive weights."""
-        return (POSITIVE,)
+    parts: ClassVar[tuple[WeightPart, ...]] = (POSITIVE,)
 
     @property
     def bias_shares(self) -> bool:
-        """As chosen."""
+        """Whether a positive bias takes its share: `bias`."""
         return self.bias
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
@@ -120,22 +115,23 @@ class AlphaBeta(Rule):
     non_negative: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        wrong = self.beta < 0 or not math.isclose(self.alpha - self.beta, 1)
-        _refuse(wrong, f"alpha - beta must be 1 and beta >= 0 to conserve relevance, got {self}")
+        numbers = _finite(self.alpha) and _finite(self.beta)
+        right = numbers and self.beta >= 0 and math.isclose(self.alpha - self.beta, 1)
+        _require(right, f"alpha - beta must be 1 and beta >= 0 to conserve relevance, got {self}")
 
     @property
-    def parts(self) -> tuple[Part, ...]:
-        """Positive and negative weights."""
+    def parts(self) -> tuple[WeightPart, ...]:
+        """Positive weights, and negative ones where beta gives them a share."""
         return (POSITIVE, NEGATIVE) if self.beta else (POSITIVE,)
 
     @property
-    def output(self) -> tuple[Part, ...]:
-        """Z = z+ + z-."""
+    def output_parts(self) -> tuple[WeightPart, ...]:
+        """The output is z+ + z-, whose summands the equation uses; without z- it is computed for itself."""
         return self.parts if self.beta else (PLAIN,)
 
     @property
     def bias_shares(self) -> bool:
-        """As chosen."""
+        """Whether the bias takes its share: `bias`."""
         return self.bias
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
@@ -155,26 +151,27 @@ class Gamma(Rule):
     non_negative: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _refuse(self.gamma < 0, f"gamma must not be negative, got {self}")
+        _require(_finite(self.gamma) and self.gamma >= 0, f"gamma must not be negative, got {self}")
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[WeightPart, ...]:
         """W, and W with its positive or its negative entries amplified."""
         return (PLAIN, *self._amplified)
 
     @property
-    def _amplified(self) -> tuple[Part, Part]:
+    def _amplified(self) -> tuple[WeightPart, WeightPart]:
         return Signed(1 + self.gamma, 1), Signed(1, 1 + self.gamma)
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """X * (W + gamma W+)^T (R / (z + gamma z+)) where z > 0, the same with W-, z- where z < 0."""
         up, down = self._amplified
-        risen = layer.total(up)
+        risen = layer.total(up)  # z + gamma z+
         if layer.silent:  # no relevance where z <= 0
             return layer.weigh(up, relevance / layer.stabilised(risen))
         z, nothing = layer.total(PLAIN), torch.zeros_like(relevance)
         gained = layer.weigh(up, torch.where(z > 0, relevance / stabilise(risen), nothing))
-        fallen = (2 + self.gamma) * z - risen  # z + gamma z-, since gamma z+ = risen - z
+        # z + gamma z- without a convolution for it: z- = z - z+, and gamma z+ = risen - z.
+        fallen = (2 + self.gamma) * z - risen
         return gained + layer.weigh(down, torch.where(z < 0, relevance / stabilise(fallen), nothing))
 
 
@@ -191,23 +188,20 @@ class ZBox(Rule):
     high: float | tuple[float, ...]
 
     keeps_zeros: ClassVar[bool] = False
+    parts: ClassVar[tuple[WeightPart, ...]] = (POSITIVE, NEGATIVE)
 
     def __post_init__(self) -> None:
         low, high = _tuple(self.low), _tuple(self.high)
-        _refuse(len(low) != len(high), f"low and high must be numbers or one per channel, got {self}")
-        _refuse(not all(map(operator.lt, low, high)), f"low must be below high, got {self}")
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Positive and negative weights."""
-        return (POSITIVE, NEGATIVE)
+        alike = len(low) == len(high) and all(map(_finite, (*low, *high)))
+        _require(alike, f"low and high must be numbers or one per channel, got {self}")
+        _require(all(map(operator.lt, low, high)), f"low must be below high, got {self}")
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """(x W - low W+ - high W-)^T (R / its sum), which is (x - low) W+ + (x - high) W-."""
         above, below = layer.x - _channels(self.low, layer.x), layer.x - _channels(self.high, layer.x)
         total = layer.apply(POSITIVE, above, bias=False) + layer.apply(NEGATIVE, below, bias=False)
         s = relevance / stabilise(total)
-        return above * layer.back(POSITIVE, s) + below * layer.back(NEGATIVE, s)
+        return above * layer.transposed(POSITIVE, s) + below * layer.transposed(NEGATIVE, s)
 
 
 @dataclass(frozen=True)
@@ -215,16 +209,12 @@ class WSquare(Rule):
     """In proportion to w_ij ** 2, whatever the input (Montavon et al. 2017)."""
 
     keeps_zeros: ClassVar[bool] = False
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Squared weights."""
-        return (SQUARES,)
+    parts: ClassVar[tuple[WeightPart, ...]] = (SQUARES,)
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """(W ** 2)^T (R / (sum of W ** 2 + b ** 2))."""
         total = layer.apply(SQUARES, torch.ones_like(layer.x[:1]))
-        return layer.back(SQUARES, relevance / stabilise(total))
+        return layer.transposed(SQUARES, relevance / stabilise(total))
 
 
 @dataclass(frozen=True)
@@ -232,16 +222,12 @@ class Flat(Rule):
     """Alike to all inputs of an output, whatever they are (Lapuschkin et al. 2019)."""
 
     keeps_zeros: ClassVar[bool] = False
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Ones in place of weights."""
-        return (ONES,)
+    parts: ClassVar[tuple[WeightPart, ...]] = (ONES,)
 
     def __call__(self, layer: Affine, relevance: Tensor) -> Tensor:
         """1^T (R / number of inputs)."""
         total = layer.apply(ONES, torch.ones_like(layer.x[:1]), bias=False)
-        return layer.back(ONES, relevance / stabilise(total))
+        return layer.transposed(ONES, relevance / stabilise(total))
 
 
 class Sharing(ABC):
@@ -257,7 +243,7 @@ class Ratio(Sharing):
     """Each summand takes the share it brought, a / (a + b): signed, and may explode where signs differ."""
 
     def __call__(self, summand: Tensor) -> Tensor:
-        """The summand."""
+        """The summand itself, with its sign."""
         return summand
 
 
@@ -266,19 +252,26 @@ class Magnitude(Sharing):
     """`|a| / (|a| + |b|)`: nothing explodes where summands cancel."""
 
     def __call__(self, summand: Tensor) -> Tensor:
-        """Its size."""
+        """The summand's absolute value."""
         return summand.abs()
 
 
-def _refuse(wrong: bool, reason: str) -> None:
-    if wrong:
-        raise ValueError(reason)
+def _require(right: bool, reason: str) -> None:
+    if not right:
+        raise UsageError(f"{reason}.")
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def _tuple(value: float | Sequence[float]) -> tuple[float, ...]:
-    return (value,) if isinstance(value, int | float) else tuple(value)
+    return tuple(value) if isinstance(value, Iterable) else (value,)
 
 
 def _channels(value: float | Sequence[float], x: Tensor) -> Tensor:
     """One value or one per channel, shaped to meet x (N, C, ...)."""
-    return x.new_tensor(_tuple(value)).view(1, -1, *(1 for _ in x.shape[2:]))
+    values = _tuple(value)
+    several = f"the box has {len(values)} channels, the layer's input {x.shape[1]}"
+    _require(len(values) in (1, x.shape[1]), several)
+    return x.new_tensor(values).view(1, -1, *(1 for _ in x.shape[2:]))

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-FloatArray = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from relmask.arrays import DoubleArray, FloatArray, Mask
+
 Kind = TypeVar("Kind", bound=np.generic)
 
 LEVELS = (0, 1, 3)
@@ -50,7 +50,7 @@ class Appearance:
         return float((pulls @ self._inverse @ pulls - mean) / (inside - mean))
 
 
-def _looks(image: FloatArray, coloured: bool) -> NDArray[np.float64]:
+def _looks(image: FloatArray, coloured: bool) -> DoubleArray:
     """(P, F): of each pixel its looks, how far they are from usual, that squared, and 1."""
     grey = image.mean(-1)
     channels = [grey, image[..., 0] - grey, image[..., 2] - grey] if coloured else [grey]

@@ -1,7 +1,8 @@
 """Colours of the classes in a mask."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from relmask.arrays import ByteArray
 
 # Okabe and Ito's colours, apart for colour-blind eyes too; the order is that of the classes.
 _COLOURS = (
@@ -15,7 +16,7 @@ _COLOURS = (
 )
 
 
-def class_colours(classes: int) -> NDArray[np.uint8]:
+def class_colours(classes: int) -> ByteArray:
     """RGB (classes + 1, 3) of mask values: black for the background, then a colour a class, repeating."""
     rows = [(0, 0, 0), *(_COLOURS[k % len(_COLOURS)] for k in range(classes))]
     return np.array(rows, np.uint8)

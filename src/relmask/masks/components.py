@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from skimage.measure import label, regionprops
+
+from relmask.arrays import ByteArray
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Component:
     box: tuple[int, int, int, int]
 
 
-def find_components(mask: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Component, ...]:
+def find_components(mask: ByteArray, classes: Sequence[str]) -> tuple[Component, ...]:
     """Components (8-connected) of a mask (H, W), 0 = background, k = k-th of `classes`; largest first."""
     found = []
     for region in regionprops(label(mask, connectivity=2)):

@@ -1,30 +1,27 @@
-"""Relevance completed: what else of a defect there is beside what relevance is sure of.
+"""Growth: relevance raised in locations that stay anomalous beside its core.
 
-A classifier needs a part of a large defect to name it, and its relevance stays on that part. Painted over, a
-pit is gone and what surrounds it looks like any clean picture; beside a part of a frayed edge the rest of the
-edge is as strange as before. So of a class whose pictures mostly stay strange beside what is painted over,
-that belongs to the defect, too.
+A classifier needs a part of a large defect to name it, and its relevance stays on that part. Inpaint a pit,
+and what is left looks like any clean image; inpaint a part of a frayed edge, and the rest of the edge is as
+anomalous as before. So where that happens in most images of a class, the rest belongs to the defect, too.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_dilation, binary_fill_holes, find_objects, label
 
-FloatArray = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from relmask.arrays import FloatArray, Mask
 
 SURE = 0.2
-"""Share of the peak above which relevance is sure of a pixel."""
+"""Relevance, as a share of the peak, above which a pixel belongs to the certain core."""
 ANOMALOUS = 0.01
-"""Share of the places of clean pictures that are as strange as what belongs to a defect."""
+"""False-alarm rate of a location: share of clean images' locations above the novelty threshold."""
 KEPT = 0.8
-"""Share of its novelty that a place keeps when what is beside it was not its cause."""
+"""A location stays anomalous if it keeps this fraction of its novelty after the core is inpainted."""
 GAP = 2
-"""Pixels by which a ring may be open and still be one, and what stays strange may lie apart."""
+"""Gap in pixels that is closed: in a ring around a hole, and between the core and its neighbours."""
 GROWTH = 1.1
-"""Times the core's area from which relevance has grown."""
+"""Ratio of areas, after to before, from which the core counts as grown."""
 
 EIGHT = np.ones((3, 3), bool)
 
@@ -36,13 +33,13 @@ def core(relevance: FloatArray) -> Mask:
 
 
 def grown(relevance: FloatArray, before: FloatArray, after: FloatArray, strange: float) -> FloatArray:
-    """Relevance (H, W), raised to `SURE` of its peak in its core and in what stays strange beside it.
+    """Relevance (H, W), raised to `SURE` of its peak in its core and in what stays anomalous beside it.
 
     Args:
         relevance: of one class.
-        before: novelty (H, W) of the picture.
-        after: novelty (H, W) of the picture with the core painted over.
-        strange: novelty above which a place may belong to the defect.
+        before: novelty (H, W) of the image.
+        after: novelty (H, W) of the image with the core inpainted.
+        strange: novelty above which a location is anomalous, and may belong to the defect.
     """
     sure = core(relevance)
     rest = (before > strange) & (after > KEPT * before)

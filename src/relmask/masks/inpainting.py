@@ -1,21 +1,19 @@
-"""Painting over a part of a picture, so that it shows what surrounds it."""
+"""Inpainting: a part of an image is replaced, so that it shows what surrounds it."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, find_objects, gaussian_filter, label
 from scipy.signal import fftconvolve
 from torch import Tensor
 
-Image = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from relmask.arrays import FloatArray, Mask
 
 MARGIN = 2
 """Pixels by which a mask is widened: what is left of a border would still show the defect."""
 RING = 6
-"""Pixels around a hidden part that another place has to match to be copied there."""
+"""Width in pixels of the ring around a hidden part that the source of a copy has to match."""
 ALMOST = 0.9
 """Of a side of the picture: a part as long as that has no other place to be copied from."""
 GRAIN = 2.0
@@ -24,7 +22,7 @@ GRAIN = 2.0
 MIRRORS = tuple((vertical, horizontal) for vertical in (1, -1) for horizontal in (1, -1))
 
 
-def inpaint(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
+def inpaint(image: FloatArray, mask: Mask, rng: np.random.Generator) -> FloatArray:
     """The picture with the masked pixels healed: filled from where it looks like what surrounds them.
 
     Each connected part is copied from the place of the picture or of its mirrors whose surroundings match
@@ -35,7 +33,7 @@ def inpaint(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
 
     Args:
         image: (H, W, 3) in [0, 1].
-        mask: (H, W), what to paint over; `MARGIN` pixels around it are painted, too.
+        mask: (H, W), what to inpaint; `MARGIN` pixels around it are inpainted, too.
         rng: where grain is looked for.
     """
     if not mask.any():
@@ -60,7 +58,7 @@ def inpaint(image: Image, mask: Mask, rng: np.random.Generator) -> Image:
 
 
 def inpaint_all(images: Tensor, masks: Sequence[Mask]) -> Tensor:
-    """Images (N, 3, H, W) with the mask (H, W) of each painted over; the same at every call."""
+    """Images (N, 3, H, W) with the mask (H, W) of each inpainted; the same at every call."""
     painted = [
         inpaint(image, mask, np.random.default_rng(0))
         for image, mask in zip(images.permute(0, 2, 3, 1).numpy(), masks, strict=True)
@@ -77,7 +75,7 @@ def moved_copies(mask: Mask, count: int, rng: np.random.Generator) -> list[Mask]
     return copies
 
 
-def _patch(image: Image, hidden: Mask, place: tuple[slice, ...], part: Mask) -> Image | None:
+def _patch(image: FloatArray, hidden: Mask, place: tuple[slice, ...], part: Mask) -> FloatArray | None:
     """What to copy over a part (h, w) at a place: (h, w, 3), nothing of it hidden; None where there is none.
 
     The sum of squared differences to the ring around the part, at all places at once, is three correlations.
@@ -104,12 +102,12 @@ def _patch(image: Image, hidden: Mask, place: tuple[slice, ...], part: Mask) -> 
     return chosen
 
 
-def _correlated(values: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = fftconvolve(values, kernel[::-1, ::-1], mode="valid")
+def _correlated(values: FloatArray, kernel: FloatArray) -> FloatArray:
+    found: FloatArray = fftconvolve(values, kernel[::-1, ::-1], mode="valid")
     return found
 
 
-def _grained(image: Image, hidden: Mask, rng: np.random.Generator) -> Image:
+def _grained(image: FloatArray, hidden: Mask, rng: np.random.Generator) -> FloatArray:
     """The picture with the level of what surrounds the hidden pixels, and its grain moved there.
 
     The level is a Gaussian mean over the pixels outside, with the narrowest Gaussian that reaches some; the
@@ -119,11 +117,11 @@ def _grained(image: Image, hidden: Mask, rng: np.random.Generator) -> Image:
     moves = [(int(rng.integers(hidden.shape[0])), int(rng.integers(hidden.shape[1]))) for _ in range(16)]
     move = min(moves, key=lambda by: np.count_nonzero(hidden & np.roll(hidden, by, (0, 1))))
     filled = (_surroundings(image, hidden) + np.roll(grain, move, (0, 1))).clip(0, 1)
-    painted: Image = np.where(hidden[..., None], filled, image).astype(np.float32)
+    painted: FloatArray = np.where(hidden[..., None], filled, image).astype(np.float32)
     return painted
 
 
-def _surroundings(image: Image, hidden: Mask) -> Image:
+def _surroundings(image: FloatArray, hidden: Mask) -> FloatArray:
     filled = np.full_like(image, image[~hidden].mean() if not hidden.all() else 0.5)
     unknown = hidden.copy()
     seen = (~hidden).astype(np.float32)
@@ -138,6 +136,6 @@ def _surroundings(image: Image, hidden: Mask) -> Image:
     return filled
 
 
-def _blurred(image: Image, sigma: float, mode: str = "nearest") -> Image:
-    blurred: Image = gaussian_filter(image, (sigma, sigma, 0), mode=mode)
+def _blurred(image: FloatArray, sigma: float, mode: str = "nearest") -> FloatArray:
+    blurred: FloatArray = gaussian_filter(image, (sigma, sigma, 0), mode=mode)
     return blurred

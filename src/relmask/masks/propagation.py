@@ -1,31 +1,30 @@
-"""Relevance spread over what looks alike beside it.
+"""Propagation: relevance carried on to neighbouring locations with similar features.
 
 Where a defect is a texture, a classifier needs a part of it, or its border, to name it. A random walk carries
-relevance on: from a place to its neighbours, the likelier the more alike their features are, and back to the
-evidence now and then: a random walk with restart (Tong et al. 2006), on features of a classifier (Ahn and
+relevance on: from a location to its neighbours, the likelier the more similar their features are, and back to
+the evidence now and then: a random walk with restart (Tong et al. 2006), on features of a classifier (Ahn and
 Kwak 2018).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 from skimage.transform import resize, resize_local_mean
 
-FloatArray = NDArray[np.float32]
+from relmask.arrays import FloatArray
 
 RESTART = 0.01
 """Chance of every step to begin again at the evidence: 100 steps in between, on average."""
 CONTRAST = 5.0
 """How much likelier the walk goes where features are alike: exp(-CONTRAST * distance)."""
 STEP = 2
-"""Places that a step may lead away, in a disc."""
+"""Length of a step of the walk, in locations, in a disc."""
 SHARE = 0.5
-"""Of what is spread in the result; the rest is relevance as it was, which knows small defects better."""
+"""Share of propagated relevance in the result; the rest is plain, which knows small defects better."""
 
 
 def propagate(relevance: FloatArray, features: FloatArray) -> FloatArray:
-    """Relevance (H, W) in part as it is, in part spread over places of like features; its peak is about kept.
+    """Relevance (H, W), in part as it is, in part propagated to similar locations; its peak is about kept.
 
     Args:
         relevance: of one class.
@@ -42,11 +41,11 @@ def propagate(relevance: FloatArray, features: FloatArray) -> FloatArray:
 
 
 def walk(evidence: FloatArray, features: FloatArray) -> FloatArray:
-    """Evidence (h, w) that a walk from each place meets, on average, where steps go to like features.
+    """Evidence (h, w) that a walk from each location meets, on average, where steps go to similar features.
 
     Args:
-        evidence: what there is at each place.
-        features: of the places, (C, h, w), standardised.
+        evidence: of each location.
+        features: of the locations, (C, h, w), standardised.
     """
     height, width = evidence.shape
     count = height * width

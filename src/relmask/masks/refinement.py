@@ -1,13 +1,11 @@
-"""Relevance as masks want it: without speckles, and with its borders where the picture has some."""
+"""Post-processing of relevance maps: Gaussian smoothing and an edge-preserving guided filter."""
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-FloatArray = NDArray[np.float32]
+from relmask.arrays import FloatArray
 
 EVEN = 1e-3
-"""Variance of the picture, in the square of its range, below which a place counts as even."""
+"""Variance of brightness, in the square of its range, below which a location counts as even."""
 
 
 def smooth(relevance: FloatArray, sigma: float) -> FloatArray:

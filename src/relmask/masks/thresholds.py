@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from skimage.filters import apply_hysteresis_threshold
 
 from relmask.arrays import FloatingArray, Mask
-from relmask.masks.hysteresis import hysteresis
 
 
 class ClassThresholds(BaseModel):
@@ -96,8 +96,8 @@ class Calibration(BaseModel):
     def passing(self, logits: FloatingArray, across: int) -> Mask:
         """Which windows (N, K) of one image may hold a mask of which class.
 
-        Beside one above its gate less is enough, and so on from there: a defect goes on where its evidence is
-        weaker. Without any above the gate none passes.
+        A window above the gate passes, and so does every window that even odds connect to such a one (Canny
+        1986): a crack goes on where its evidence is weaker. Without any above the gate none passes.
 
         Args:
             logits: (N, K) of the windows, row by row.
@@ -105,7 +105,9 @@ class Calibration(BaseModel):
         """
         grids = logits.T.reshape(len(self.classes), -1, across)
         pairs = zip(grids, self.classes.values(), strict=True)
-        return np.stack([hysteresis(grid, of.beside, of.gate).ravel() for grid, of in pairs], axis=1)
+        return np.stack(
+            [apply_hysteresis_threshold(grid, of.beside, of.gate).ravel() for grid, of in pairs], axis=1
+        )
 
 
 def sigmoid(value: float) -> float:

@@ -88,12 +88,17 @@ class Metadata(Frozen):
     input: Input
     composite: str
     calibration: Calibration | None
-    saw_masks: bool = Field(default=False, description="Did training see true or corrected masks?")
+    trained_on_masks: bool = Field(default=False, description="Did training see true or corrected masks?")
     split: Literal["given", "grouped", "random"]
     data: str = Field(description="Path of the data that the run was trained on.")
     fingerprint: str = Field(description="Of the data.")
     settings: Mapping[str, Any]
     command: str
+
+    @property
+    def saw_masks(self) -> bool:
+        """Did a true or corrected mask help, in training or to choose a threshold? Else labels alone did."""
+        return self.trained_on_masks or (self.calibration is not None and self.calibration.saw_masks)
 
 
 @overload
@@ -174,8 +179,8 @@ def read_metadata(run: Path) -> Metadata:
             raise RunError(f"{run} has format {found}, this relmask reads up to {FORMAT}: update relmask.")
         if isinstance(content, dict) and found == 1:
             raise RunError(
-                f"{run} was trained by an earlier relmask, whose thresholds are of another kind. Train it again "
-                f"into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
+                f"{run} was trained by an earlier relmask, whose networks and thresholds are of another kind. "
+                f"Train it again into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
             )
         return Metadata.model_validate(content)
     except (ValueError, OSError) as error:

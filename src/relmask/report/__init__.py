@@ -1,7 +1,7 @@
 """Takes figures, tables and pictures; gives one HTML file that needs no network and reads on a phone.
 
-`page` builds sections and writes the file, `drawings` makes curves as SVG, `figures` composes pictures,
-`shots` shows some of them with a slider, `album` chooses which, `judged` says how pictures were judged.
+`html` builds sections and writes the file, `charts` draws curves as SVG, `overlays` composes pictures,
+`gallery` shows some of them with a slider, `sampling` chooses which, `confusion` says how they were judged.
 """
 
 from relmask.masks.colours import class_colours

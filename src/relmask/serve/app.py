@@ -1,19 +1,21 @@
 """The routes: each is one call of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 
 from fastapi import FastAPI, File, Form, HTTPException, Request, Response, UploadFile
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import TypeAdapter, ValidationError
 
 import relmask
-from relmask.errors import OutError, RelmaskError, UsageError
+from relmask.errors import OutError, RelmaskError, RunError, UsageError
 from relmask.formats import FORMATS
 from relmask.inference.run import Run
 from relmask.masks.colours import class_colours
@@ -48,13 +50,21 @@ CHOSEN = TypeAdapter(dict[str, Chosen])
 REFUSALS: dict[int | str, dict[str, object]] = {
     status: {"model": Problem, "description": description}
     for status, description in {
-        401: "No token, or another one.",
-        408: "It did not arrive in time.",
-        413: "Too many bytes or pixels.",
-        422: "A picture that cannot be read, or a field that is wrong.",
+        401: "The token is missing or wrong.",
+        408: "The request did not arrive in time.",
+        409: "Another program changed the run.",
+        413: "Too many bytes, pixels or images.",
+        422: "An image that cannot be read, or a field that is wrong.",
         503: "Busy; the header Retry-After says when to try again.",
+        507: "The run cannot be written: no permission, or a full disk.",
     }.items()
 }
+_STATUS: dict[type[RelmaskError], int] = {UsageError: 422, RunError: 409, OutError: 507}
+_LONGEST_SIDE = 2**16
+
+
+def _refusals(*statuses: int) -> dict[int | str, dict[str, object]]:
+    return {status: REFUSALS[status] for status in (*statuses, 401, 408, 413, 422, 503)}
 
 
 def create_app(run: Run, settings: Settings) -> FastAPI:
@@ -66,6 +76,8 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
 
     Raises:
         RunError: the run has no thresholds.
+        UsageError: the run's composite does not exist.
+        UnsupportedModel: LRP cannot explain the run's model.
     """
     usual = 1 if run.model.device.type == "cpu" else run.model.batch_size
     service = Service(run, settings.limits, settings.batch_size or usual)
@@ -87,54 +99,68 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
 
     @app.exception_handler(RelmaskError)
-    async def refused(request: Request, error: RelmaskError) -> JSONResponse:
-        status = 422 if isinstance(error, UsageError) else 507 if isinstance(error, OutError) else 500
-        return JSONResponse({"detail": str(error)}, status)
+    async def refused(request: Request, error: RelmaskError) -> Response:
+        known = [_STATUS[kind] for kind in type(error).mro() if kind in _STATUS]
+        return _problem(str(error), known[0] if known else 500)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        return _problem(_fields(error.errors()), 422)
 
     @app.get("/health")
     async def health() -> Health:
-        """Is the service up? Needs no token."""
+        """Whether the service is up; needs no token."""
         return Health()
 
     @app.get("/run", responses={401: REFUSALS[401]})
     async def describe() -> RunInfo:
-        """Classes, thresholds and limits."""
+        """Classes, thresholds and limits of the run."""
         return _described(service, settings)
 
-    @app.post("/segment", response_model=Answer, responses=REFUSALS)
+    @app.post("/segment", response_model=Answer, responses=_refusals())
     async def segment(
-        images: Annotated[list[UploadFile], File(description="One picture or several.")],
-        mask: Annotated[Literal["png", "rle", "none"], Form(description="How masks are told.")] = "png",
-        relevance: Annotated[bool, Form(description="Relevance maps too?")] = False,
+        images: Annotated[list[UploadFile], File(description="Files of one image or several.")],
+        mask: Annotated[Literal["png", "rle", "none"], Form(description="Encoding of masks.")] = "png",
+        relevance: Annotated[bool, Form(description="true sends maps, in the run's `unit`.")] = False,
         side: Annotated[
-            int | None, Form(ge=1, description="Longest side of relevance maps; none keeps the picture's.")
+            int | None,
+            Form(
+                ge=1,
+                le=_LONGEST_SIDE,
+                description="Longest side of maps; else they are as large as the image.",
+            ),
         ] = None,
         preview: Annotated[
-            int | None, Form(ge=1, description="Longest side of a JPEG of the picture; none sends none.")
+            int | None,
+            Form(
+                ge=1,
+                le=_LONGEST_SIDE,
+                description="Longest side of a JPEG of the image; else none is sent.",
+            ),
         ] = None,
         thresholds: Annotated[
-            str | None, Form(description="JSON: class to its level and min_area, for these pictures.")
+            str | None, Form(description="JSON object: class to its level and min_area, for these images.")
         ] = None,
     ) -> Response:
-        """Segment pictures. One that fails alone is refused; among others it has an entry with its error."""
+        """Segment images. An image that fails alone is refused; among others its entry has the error."""
         if len(images) > settings.limits.images:
-            raise HTTPException(413, f"At most {settings.limits.images} pictures a request.")
+            raise HTTPException(413, f"At most {settings.limits.images} images a request.")
         sent = [Sent(image.filename or f"image {k}", image.file) for k, image in enumerate(images, start=1)]
         found = await service.segment(
             sent, partial(encode, Wanted(mask, relevance, side, preview)), _chosen(thresholds)
         )
         if all(isinstance(entry, Failed) for entry in found):
             reasons = [f"{entry.name}: {entry.error}" for entry in found if isinstance(entry, Failed)]
-            raise HTTPException(next(e.status for e in found if isinstance(e, Failed)), "\n".join(reasons))
+            raise HTTPException(next(e.code for e in found if isinstance(e, Failed)), "\n".join(reasons))
         return Response(Answer(images=found).model_dump_json(), media_type="application/json")
 
-    @app.put("/thresholds", responses=REFUSALS)
+    @app.put("/thresholds", responses=_refusals(409, 507))
     def save(chosen: dict[str, Chosen]) -> RunInfo:
         """Write thresholds into the run, and use them from now on."""
         service.save(chosen)
         return _described(service, settings)
 
-    @app.post("/export", response_class=StreamingResponse, responses=REFUSALS)
+    @app.post("/export", response_class=StreamingResponse, responses=_refusals(507))
     def export(wanted: Export) -> StreamingResponse:
         """Masks as a zip file of the files that an annotation tool reads."""
         if any(picture.width * picture.height > settings.limits.pixels for picture in wanted.images):
@@ -147,14 +173,14 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
         settings.label_studio, settings.label_studio_key, settings.limits.bytes, settings.limits.seconds / 2
     )
 
-    @app.post("/setup", responses=REFUSALS)
+    @app.post("/setup", responses=_refusals())
     async def setup(asked: label_studio.SetupRequest) -> dict[str, str]:
         """Label Studio connects a project; its labelling interface must fit, once it has one."""
         if "BrushLabels" in asked.label_config:
             label_studio.interface(asked.label_config, service.run.metadata.classes)
         return {"model_version": service.version}
 
-    @app.post("/predict", responses=REFUSALS)
+    @app.post("/predict", responses=_refusals())
     async def predict(asked: label_studio.PredictRequest) -> dict[str, Any]:
         """Label Studio asks for predictions; a task whose picture fails has none, and an error."""
         names = label_studio.interface(asked.label_config, service.run.metadata.classes)
@@ -167,7 +193,7 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
                 with file:
                     [found] = await service.segment([Sent(label_studio.file_name(address), file)], answer)
             except UsageError as error:
-                found = Failed(name=label_studio.file_name(address), status=422, error=str(error))
+                found = Failed(name=label_studio.file_name(address), code=422, error=str(error))
             results.append(found if isinstance(found, dict) else {"result": [], "error": found.error})
         errors = [result["error"] for result in results if "error" in result]
         if errors and len(errors) == len(results):
@@ -182,6 +208,18 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
     return app
 
 
+def _problem(detail: str, status: int) -> Response:
+    # All in ASCII, since a detail may quote what no encoding knows.
+    return Response(json.dumps({"detail": detail}), status, media_type="application/json")
+
+
+def _fields(errors: Sequence[Any]) -> str:
+    """The fields of a request that are wrong, and why; their values are left out, which may be anything."""
+    if any(line["type"] == "json_invalid" for line in errors):
+        return "The body of the request is not JSON."
+    return "; ".join(f"{'.'.join(map(str, line['loc'][1:])) or 'body'}: {line['msg']}" for line in errors)
+
+
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         yield from iter(partial(file.read, 2**16), b"")
@@ -193,7 +231,7 @@ def _chosen(thresholds: str | None) -> dict[str, Chosen] | None:
     try:
         return CHOSEN.validate_json(thresholds)
     except ValidationError as error:
-        raise HTTPException(422, f"thresholds: {error.errors()[0]['msg']}") from error
+        raise HTTPException(422, f"thresholds: {error.errors()[0]['msg']}.") from error
 
 
 def _described(service: Service, settings: Settings) -> RunInfo:
@@ -210,8 +248,9 @@ def _described(service: Service, settings: Settings) -> RunInfo:
             for name, colour in zip(metadata.classes, colours, strict=True)
         ],
         clean=metadata.clean,
-        full=100 / metadata.input.size**2,
-        saw_masks=calibration.saw_masks,
+        unit=service.run.model.unit,
+        full_scale=service.run.model.full_scale,
+        saw_masks=metadata.saw_masks,
         by_hand=calibration.by_hand,
         formats=list(FORMATS),
         limits=Taken(

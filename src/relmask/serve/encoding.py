@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
+from relmask.arrays import ByteArray, FloatArray, Mask
 from relmask.data.resizing import resize_map
 from relmask.formats.runs import counts, to_text
 from relmask.inference.segmenter import Segmentation
@@ -20,12 +20,12 @@ from relmask.serve.schemas import Part, Relevance, Runs, Segmented
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an answer holds besides label, scores and parts.
+    """Contents of an answer besides status, scores and parts.
 
     Attributes:
-        mask: how the mask is told.
-        relevance: of the explained classes too?
-        side: longest side of the relevance; larger maps are made smaller. None keeps the picture's size.
+        mask: encoding of the mask.
+        relevance: are maps of the classes that passed their gates sent too?
+        side: longest side of the maps; larger ones are made smaller. None keeps the picture's size.
         preview: longest side of a JPEG of the picture, for programs that cannot show the file; None for none.
     """
 
@@ -36,19 +36,19 @@ class Wanted:
 
 
 def encode(
-    wanted: Wanted, name: str, classes: Sequence[str], picture: NDArray[np.float32], found: Segmentation
+    wanted: Wanted, name: str, classes: Sequence[str], picture: FloatArray, found: Segmentation
 ) -> Segmented:
-    """What is known of the picture (H, W, 3) of that name."""
+    """The result of a picture (H, W, 3) of that name."""
     height, width = found.mask.shape
     return Segmented(
         name=name,
         width=width,
         height=height,
-        label="defect" if found.label == "defect" else "clean",
+        status="defect" if found.label == "defect" else "clean",
         score=found.score,
         scores=dict(found.scores),
-        novelty=found.image_novelty,
-        unsure=found.warning,
+        image_novelty=found.image_novelty,
+        warning=found.warning,
         components=[Part(label=part.label, area=part.area, box=part.box) for part in found.components],
         png=_png(found.mask, len(classes)) if wanted.mask == "png" else None,
         rle=_runs(found.mask, classes) if wanted.mask == "rle" else None,
@@ -57,23 +57,23 @@ def encode(
     )
 
 
-def _png(mask: NDArray[np.uint8], classes: int) -> str:
+def _png(mask: ByteArray, classes: int) -> str:
     picture = Image.fromarray(mask)
     picture.putpalette(class_colours(classes).tobytes())
     return _base64(picture, format="PNG")
 
 
-def _runs(mask: NDArray[np.uint8], classes: Sequence[str]) -> list[Runs]:
+def _runs(mask: ByteArray, classes: Sequence[str]) -> list[Runs]:
     height, width = mask.shape
     found = []
     for k in np.flatnonzero(np.bincount(mask.ravel())[1:]).tolist():
-        inside: NDArray[np.bool_] = mask.transpose() == k + 1
+        inside: Mask = mask.transpose() == k + 1
         text = to_text(counts(inside, (width, height)))
         found.append(Runs(label=classes[k], size=(height, width), counts=text))
     return found
 
 
-def _relevance(maps: Mapping[str, NDArray[np.float32]], side: int | None) -> Relevance:
+def _relevance(maps: Mapping[str, FloatArray], side: int | None) -> Relevance:
     height, width = _fitted(next(iter(maps.values())).shape, side)
     encoded = {}
     for name, values in maps.items():
@@ -82,7 +82,7 @@ def _relevance(maps: Mapping[str, NDArray[np.float32]], side: int | None) -> Rel
     return Relevance(height=height, width=width, classes=encoded)
 
 
-def _preview(picture: NDArray[np.float32], side: int) -> str:
+def _preview(picture: FloatArray, side: int) -> str:
     height, width = _fitted(picture.shape, side)
     image = Image.fromarray(np.rint(picture * 255).astype(np.uint8)).resize(
         (width, height), Image.Resampling.BOX

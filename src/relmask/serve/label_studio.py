@@ -7,45 +7,50 @@ Source: labelstud.io/guide/ml_create, /guide/access_tokens; label_studio/ml/api_
 """
 
 import base64
-import binascii
 import io
 import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPMessage
+from http.client import HTTPException, HTTPMessage
 from typing import IO, Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 from xml.etree import ElementTree
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from relmask.arrays import FloatArray
 from relmask.errors import UsageError
 from relmask.formats import Picture
-from relmask.formats.label_studio import config, name_of, prediction
+from relmask.formats.addresses import name_of
+from relmask.formats.label_studio import config, prediction
 from relmask.inference.segmenter import Segmentation
 
 MOST_CONFIG = 2**20
+"""Letters of a labelling interface."""
+
+_OF_ADDRESSES = ":/?#[]@!$&'()*+,;=%~"
+"""What an address holds as it is; a task's file name may bring spaces and letters that it does not hold."""
+_LONGEST_PATH = 100
+"""Letters of an address that an error shows."""
 
 
 class Task(BaseModel):
-    """A task, of which only the data matter."""
+    """A task of Label Studio; fields other than its data are ignored."""
 
     data: Mapping[str, Any]
 
 
 class PredictRequest(BaseModel):
-    """What Label Studio sends for predictions; other fields are passed over."""
+    """Label Studio's request for predictions; other fields are ignored."""
 
     tasks: list[Task]
     label_config: str = Field(max_length=MOST_CONFIG)
 
 
 class SetupRequest(BaseModel):
-    """What Label Studio sends when a project is connected; other fields are passed over."""
+    """Label Studio's request when a project is connected; other fields are ignored."""
 
     # `schema` would hide an attribute of the base class.
     label_config: str = Field(alias="schema", default="", max_length=MOST_CONFIG)
@@ -92,7 +97,7 @@ def predicted(
     version: str,
     name: str,
     classes: Sequence[str],
-    picture: NDArray[np.float32],
+    picture: FloatArray,
     found: Segmentation,
 ) -> dict[str, Any]:
     """The prediction of a task, as Label Studio takes it."""
@@ -102,13 +107,13 @@ def predicted(
 
 @dataclass(frozen=True)
 class Source:
-    """Where pictures of tasks come from.
+    """The Label Studio that pictures of tasks come from.
 
     Attributes:
-        url: of Label Studio; None fetches nothing.
-        key: its access token, a legacy or a personal one.
-        most: bytes of a picture.
-        seconds: to wait for one.
+        url: address of Label Studio; None fetches nothing.
+        key: access token of Label Studio, a legacy or a personal one.
+        most: bytes of a picture, at most.
+        seconds: time to wait for a picture.
     """
 
     url: str | None
@@ -124,15 +129,19 @@ class Source:
         """
         if not isinstance(address, str) or not address:
             raise UsageError("the task's data name no picture.")
+        if not address.isprintable():
+            raise UsageError(f"the task's data name its picture {address!a}, which is no address.")
         if address.startswith("data:"):
             return _inline(address, self.most)
         if self.url is None:
             raise UsageError("start relmask serve with --label-studio URL, so that pictures can be fetched.")
-        target = urljoin(self.url, address)
-        if urlsplit(target)[:2] != urlsplit(self.url)[:2]:
-            raise UsageError(
-                f"pictures are fetched from {self.url} alone, not from {urlsplit(target).netloc}."
-            )
+        try:
+            target = quote(urljoin(self.url, address), safe=_OF_ADDRESSES)
+            place = urlsplit(target)
+        except ValueError as error:
+            raise UsageError(f"{address} is no address: {error}.") from error
+        if place[:2] != urlsplit(self.url)[:2]:
+            raise UsageError(f"pictures are fetched from {self.url} alone, not from {place.netloc}.")
         return io.BytesIO(self._get(target, self._authorization()))
 
     def _authorization(self) -> dict[str, str]:
@@ -144,25 +153,34 @@ class Source:
         answer = self._get(
             urljoin(str(self.url), "/api/token/refresh"), {"Content-Type": "application/json"}, body
         )
-        return {"Authorization": f"Bearer {json.loads(answer)['access']}"}
+        try:
+            return {"Authorization": f"Bearer {json.loads(answer)['access']}"}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{self.url} did not renew the access token as Label Studio does. Check --label-studio."
+            ) from error
 
     def _get(self, target: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
-        request = urllib.request.Request(target, body, dict(headers))
         try:
+            request = urllib.request.Request(target, body, dict(headers))
             with _OPENER.open(request, timeout=self.seconds) as answer:
                 content: bytes = answer.read(self.most + 1)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"Label Studio does not give {urlsplit(target).path}: {error}.") from error
+        except (OSError, ValueError, HTTPException) as error:
+            path = urlsplit(target).path[-_LONGEST_PATH:]
+            raise UsageError(f"Label Studio does not give {path}: {_reason(error)}.") from error
         if len(content) > self.most:
             raise UsageError(f"it is larger than {self.most / 2**20:.3g} MB.")
         return content
 
 
 def file_name(address: object) -> str:
-    """What a task calls its picture, for messages and the suffix."""
-    if not isinstance(address, str) or address.startswith("data:"):
+    """Name of a task's picture, for messages and the suffix."""
+    if not isinstance(address, str) or not address.isprintable() or address.startswith("data:"):
         return "picture"
-    return name_of(address)
+    try:
+        return name_of(address)
+    except ValueError:
+        return "picture"
 
 
 def _inline(address: str, most: int) -> IO[bytes]:
@@ -171,8 +189,21 @@ def _inline(address: str, most: int) -> IO[bytes]:
         raise UsageError("data: addresses must be base64, and no larger than a request.")
     try:
         return io.BytesIO(base64.b64decode(text, validate=True))
-    except binascii.Error as error:
-        raise UsageError(f"its base64 is damaged: {error}.") from error
+    except ValueError as error:
+        raise UsageError("the base64 of its data: address is damaged.") from error
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case urllib.error.HTTPError(code=code):
+            return f"it answers {code}{', check the access token' if code in (401, 403) else ''}"
+        case TimeoutError() | urllib.error.URLError(reason=TimeoutError()):
+            return "it does not answer in time"
+        case urllib.error.URLError(reason=OSError(strerror=str() as said)):
+            return said
+        case urllib.error.URLError(reason=reason):
+            return str(reason)
+    return str(error)
 
 
 class _StayHere(urllib.request.HTTPRedirectHandler):

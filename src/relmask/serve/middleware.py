@@ -59,27 +59,41 @@ class Guard:
             self._usual += 0.1 * (time.monotonic() - begin - self._usual)
 
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on within the limits of bytes and seconds."""
+        """Pass a request on within the limits of bytes and seconds, for as long as its client waits."""
         limits = self.settings.limits
         body = _Body(receive, limits)
         loop = asyncio.get_running_loop()
-        started = False
+        started = answered = left = False
 
         async def timed(message: Message) -> None:
-            nonlocal started
+            nonlocal started, answered
             if not started:  # taking the answer in has as much time again
                 started = True
                 timeout.reschedule(loop.time() + limits.seconds)
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
+
+        async def give_up_with_the_client() -> None:
+            nonlocal left
+            await body.disconnected()
+            if not answered and not timeout.expired():  # else its end is nobody's going away
+                left = True
+                timeout.reschedule(loop.time())
 
         try:
             async with asyncio.timeout(limits.seconds) as timeout:
-                await self.app(scope, body.receive, timed)
+                watch = asyncio.create_task(give_up_with_the_client())
+                try:
+                    await self.app(scope, body.receive, timed)
+                finally:
+                    watch.cancel()
         except TimeoutError:
+            if left:
+                return
             if started:
                 raise
             late = HTTPException(408, f"The request did not arrive within {limits.seconds:g} s.")
-            await _answer(send, self._busy("Not done in time.") if body.complete else late)
+            await _answer(send, self._busy("Not done in time.") if body.complete.is_set() else late)
 
     def _busy(self, reason: str) -> HTTPException:
         wait = math.ceil(min(max(self._usual, 1), self.settings.limits.seconds))
@@ -129,7 +143,7 @@ class _Body:
         self._receive = receive
         self._limits = limits
         self._came = 0
-        self.complete = False
+        self.complete = asyncio.Event()
 
     async def receive(self) -> Message:
         """The next message."""
@@ -137,8 +151,15 @@ class _Body:
         self._came += len(message.get("body", b""))
         if self._came > self._limits.bytes:
             raise _too_large(self._limits)
-        self.complete = self.complete or not message.get("more_body", False)
+        if not message.get("more_body", False):
+            self.complete.set()
         return message
+
+    async def disconnected(self) -> None:
+        """Wait until the client has gone; whoever reads the body learns by itself that it breaks off."""
+        await self.complete.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
 
 async def _drained(receive: Receive, headers: dict[str, str], limits: Limits) -> None:

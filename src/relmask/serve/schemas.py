@@ -21,77 +21,85 @@ class Chosen(Record):
 
     level: float = Field(
         gt=0,
-        description="Relevance above which pixels belong to the mask, in the unit that the run's `level_of` says.",
+        description="Value of the map above which a pixel belongs to the mask: a share of the image's "
+        "highest value where the class's `level_of` is peak, else in the run's `unit`.",
     )
-    min_area: int = Field(default=0, ge=0, description="Parts of fewer pixels are left out.")
+    min_area: int = Field(
+        default=0, ge=0, le=10**9, description="Area in pixels below which a part of the mask is dropped."
+    )
 
 
 class Part(Record):
     """One connected part of a mask."""
 
-    label: str
-    area: int = Field(description="In pixels.")
+    label: str = Field(description="Class of the part.")
+    area: int = Field(description="Area in pixels.")
     box: tuple[int, int, int, int] = Field(description="Left, top, right, bottom; the last two are outside.")
 
 
 class Runs(Record):
     """The mask of one class as COCO's run-length encoding, as pycocotools takes it."""
 
-    label: str
+    label: str = Field(description="The class.")
     size: tuple[int, int] = Field(description="Height and width.")
     counts: str = Field(description="COCO's text of the run lengths, which go column by column.")
 
 
 class Relevance(Record):
-    """Relevance of the classes that were explained, in logits a pixel."""
+    """Map of each class that passed its gate: relevance, or the probabilities of a student."""
 
     height: int
     width: int
-    classes: Mapping[str, Base64] = Field(description="height x width float32, little endian, row by row.")
+    classes: Mapping[str, Base64] = Field(
+        description="height x width float32 in the run's `unit`, little endian, row by row."
+    )
 
 
 class Segmented(Record):
-    """What the run says of a picture."""
+    """The result of an image."""
 
     name: str
     width: int
     height: int
-    label: Literal["defect", "clean"] = Field(description="defect where the mask holds a pixel.")
+    status: Literal["defect", "clean"] = Field(description="defect where the mask holds a pixel.")
     score: float = Field(description="Probability of any defect.")
     scores: Mapping[str, float] = Field(description="Probability of each class.")
-    novelty: float | None = Field(description="Distance to the nearest training picture; null where unknown.")
-    unsure: str = Field(description="Why the answer should not be relied on; empty where nothing says so.")
+    image_novelty: float | None = Field(
+        description="Distance to the nearest training image, 1 at its limit; null where unknown."
+    )
+    warning: str = Field(description="Reason not to rely on the result; empty where there is none.")
     components: list[Part] = Field(description="Connected parts of the mask, largest first.")
     png: Base64 | None = Field(
-        description="Mask as palette PNG of the picture's size, k = k-th class; with mask=png."
+        description="Mask as palette PNG of the image's size, k = k-th class; with mask=png."
     )
     rle: list[Runs] | None = Field(description="Mask of each class that is in it; with mask=rle.")
-    relevance: Relevance | None = Field(description="Null unless asked for, and of pictures judged clean.")
+    relevance: Relevance | None = Field(
+        description="Maps, with relevance=true; null for an image that passes no gate."
+    )
     preview: Base64 | None = Field(
-        description="The picture as JPEG, as the model sees its values; with preview."
+        description="The image as JPEG, with its values as the model sees them; with preview."
     )
 
 
 class Failed(Record):
-    """Why a picture could not be segmented."""
+    """The reason why an image has no result."""
 
     name: str
-    status: int = Field(description="As if it had been sent alone.")
+    status: Literal["failed"] = "failed"
+    code: int = Field(description="HTTP status that the image would have got alone.")
     error: str
 
 
 class Answer(Record):
-    """One entry for each picture, in their order."""
+    """One entry for each image, in their order."""
 
     images: list[Segmented | Failed]
 
 
 class Accepted(Record):
-    """A picture with its mask, to be exported."""
+    """An image with its mask, to be exported."""
 
-    name: str = Field(
-        min_length=1, max_length=1000, description="Of the picture, with folders below its root."
-    )
+    name: str = Field(min_length=1, max_length=1000, description="Path of the image below some folder.")
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     score: float = Field(ge=0, le=1, description="Probability of any defect.")
@@ -115,28 +123,27 @@ class Class(Record):
 
 
 class Taken(Record):
-    """How much the service takes."""
+    """Limits of the service."""
 
-    bytes: int = Field(description="Of the body of a request.")
-    pixels: int = Field(description="Of a picture.")
-    images: int = Field(description="In a request.")
-    requests: int = Field(description="At a time.")
-    seconds: float = Field(description="That a request may take.")
+    bytes: int = Field(description="Bytes in the body of a request.")
+    pixels: int = Field(description="Pixels of an image.")
+    images: int = Field(description="Images in a request.")
+    requests: int = Field(description="Requests at a time.")
+    seconds: float = Field(description="Seconds that a request may take.")
 
 
 class RunInfo(Record):
-    """What is served."""
+    """The run that is served."""
 
     name: str
-    version: str = Field(description="Of relmask.")
-    classes: list[Class] = Field(description="In the order of the mask's values, from 1.")
+    version: str = Field(description="Version of relmask.")
+    classes: list[Class] = Field(description="Classes in the order of the mask's values, from 1.")
     clean: str | None = Field(description="Name of the class without defects.")
-    full: float = Field(
-        description="Relevance to show in full colour: 100 times that of one logit spread evenly."
-    )
-    saw_masks: bool = Field(description="Did a true mask help to choose a threshold?")
+    unit: str = Field(description="Unit of maps and of absolute levels: probability for a student.")
+    full_scale: float = Field(description="Value of a map that a heatmap draws in full colour.")
+    saw_masks: bool = Field(description="Did a true mask help, in training or to choose a threshold?")
     by_hand: bool = Field(description="Did a person move a threshold?")
-    formats: list[str] = Field(description="That masks can be exported in.")
+    formats: list[str] = Field(description="Formats that masks can be exported in.")
     limits: Taken
 
 
@@ -148,6 +155,6 @@ class Health(Record):
 
 
 class Problem(Record):
-    """Why a request was refused."""
+    """The reason why a request was refused."""
 
     detail: str

@@ -28,14 +28,21 @@ class Server(uvicorn.Server):
 
     Raises:
         RunError: the run has no thresholds.
-        UsageError: the address cannot be listened on.
+        UsageError: the address cannot be listened on, or the run's composite does not exist.
+        UnsupportedModel: LRP cannot explain the run's model.
     """
 
     def __init__(
         self, run: Run, settings: Settings, announce: Callable[[str], None] = lambda url: None
     ) -> None:
+        self._socket = _listening(settings.host, settings.port)
+        try:
+            app = create_app(run, settings)
+        except BaseException:
+            self._socket.close()
+            raise
         config = uvicorn.Config(
-            create_app(run, settings),
+            app,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -45,7 +52,6 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._announce = announce
-        self._socket = _listening(settings.host, settings.port)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

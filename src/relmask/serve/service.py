@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +12,16 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import IO, TypeVar
 
+from relmask.arrays import FloatArray
 from relmask.data.decoding import SUFFIXES, pixels_to_decode
-from relmask.errors import ImageError, UsageError
+from relmask.errors import ImageError, OutError, RunError, UsageError
 from relmask.inference.run import Run
 from relmask.inference.segmenter import Segmentation, Segmenter
 from relmask.masks.thresholds import Calibration
-from relmask.models.bundle import save_metadata
+from relmask.models.bundle import read_metadata, save_metadata
 from relmask.serve.schemas import Chosen, Failed
 from relmask.serve.settings import Limits
-from relmask.serve.worker import FloatArray, Work, Worker
+from relmask.serve.worker import Work, Worker
 
 T = TypeVar("T")
 
@@ -29,8 +31,8 @@ class Sent:
     """A picture that a client sent.
 
     Attributes:
-        name: as the client calls it.
-        file: its content.
+        name: name that the client gave.
+        file: content, open for reading.
     """
 
     name: str
@@ -41,12 +43,14 @@ class Service:
     """What the routes call.
 
     Args:
-        run: with thresholds.
-        limits: what a picture may take.
+        run: run with thresholds.
+        limits: limits of a picture.
         batch_size: pictures of different requests that are segmented together, where as many wait.
 
     Raises:
         RunError: the run has no thresholds.
+        UsageError: the run's composite does not exist.
+        UnsupportedModel: LRP cannot explain the run's model.
     """
 
     def __init__(self, run: Run, limits: Limits, batch_size: int) -> None:
@@ -54,10 +58,11 @@ class Service:
         self._limits = limits
         self._segmenter = run.segmenter
         self._worker = Worker(batch_size, max(limits.pixels, 2**24))
+        self._saving = threading.Lock()
+        run.model.warm_up()  # here, and not at the start, so that its errors reach the caller
 
     def start(self) -> None:
-        """Begin to work; the first picture will not wait for the model to be compiled."""
-        self.run.model.warm_up()
+        """Begin to work."""
         self._worker.start()
 
     def stop(self) -> None:
@@ -83,9 +88,11 @@ class Service:
     ) -> list[T | Failed]:
         """An answer for each picture, in their order.
 
+        When the caller is cancelled, pictures that are not at work yet are passed over.
+
         Args:
-            pictures: that were sent.
-            answer: makes it of the picture's name, the classes, the picture and its segmentation.
+            pictures: pictures that were sent.
+            answer: makes an answer of the picture's name, the classes, the picture and its segmentation.
             chosen: thresholds instead of the run's, for these pictures.
 
         Raises:
@@ -93,7 +100,7 @@ class Service:
         """
         segmenter = self._with(chosen) if chosen else self._segmenter
         with _folder() as folder:
-            prepared = await asyncio.to_thread(self._prepare, pictures, folder, segmenter, answer)
+            prepared = await _in_thread(partial(self._prepare, pictures, folder, segmenter, answer))
             works = [work for work in prepared if isinstance(work, Work)]
             for work in works:
                 self._worker.submit(work)
@@ -107,25 +114,37 @@ class Service:
         for picture, item in zip(pictures, prepared, strict=True):
             said = next(answers) if isinstance(item, Work) else item
             if isinstance(said, ImageError):
-                said = Failed(name=picture.name, status=422, error=str(said))
+                said = Failed(name=picture.name, code=422, error=str(said))
             if isinstance(said, BaseException):
                 raise said
             found.append(said)
         return found
 
-    def save(self, chosen: Mapping[str, Chosen]) -> Calibration:
+    def save(self, chosen: Mapping[str, Chosen]) -> None:
         """Write thresholds into the run, and use them from now on.
 
         Raises:
             UsageError: a class that the run does not know.
+            RunError: the run was changed, moved or deleted since it was loaded.
             OutError: the run cannot be written.
         """
-        segmenter = self._with(chosen)
-        metadata = self.run.metadata.model_copy(update={"calibration": segmenter.calibration})
-        save_metadata(self.run.path, metadata)
-        self.run = Run(self.run.path, metadata, self.run.model)
-        self._segmenter = segmenter
-        return segmenter.calibration
+        with self._saving:  # else one of two at a time would undo the other
+            segmenter, path = self._with(chosen), self.run.path
+            if read_metadata(path).model_dump_json() != self.run.metadata.model_dump_json():
+                raise RunError(
+                    f"The thresholds are not saved: another program changed {path} since the server started. "
+                    "Start relmask serve again."
+                )
+            metadata = self.run.metadata.model_copy(update={"calibration": segmenter.calibration})
+            try:
+                save_metadata(path, metadata)
+            except OutError as error:
+                raise OutError(
+                    f"The thresholds are not saved: {path} cannot be written ({_cause(error)}). Make the run "
+                    "writable or free some space, then save again."
+                ) from error
+            self.run = Run(path, metadata, self.run.model)
+            self._segmenter = segmenter
 
     def _with(self, chosen: Mapping[str, Chosen]) -> Segmenter:
         before = self._segmenter
@@ -137,6 +156,8 @@ class Service:
             name: thresholds.model_copy(update=chosen[name].model_dump()) if name in chosen else thresholds
             for name, thresholds in before.calibration.classes.items()
         }
+        if classes == before.calibration.classes:
+            return before
         calibration = before.calibration.model_copy(update={"classes": classes, "by_hand": True})
         return Segmenter(before.model, before.classes, calibration)
 
@@ -156,13 +177,13 @@ class Service:
             try:
                 pixels = pixels_to_decode(path)
             except ImageError as error:
-                prepared.append(Failed(name=picture.name, status=422, error=_without(path, error)))
+                prepared.append(Failed(name=picture.name, code=422, error=_without(path, error)))
                 continue
             if pixels > self._limits.pixels:
                 reason = (
                     f"has {pixels / 1e6:.0f} megapixels, {self._limits.megapixels:g} are allowed. Cut it up."
                 )
-                prepared.append(Failed(name=picture.name, status=413, error=reason))
+                prepared.append(Failed(name=picture.name, code=413, error=reason))
                 continue
             finish = partial(answer, picture.name, segmenter.classes)
             prepared.append(Work(pixels, partial(self._read, path), segmenter, finish))
@@ -173,6 +194,16 @@ class Service:
             return self.run.read(path)
         except ImageError as error:
             raise ImageError(_without(path, error)) from error
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    """`asyncio.to_thread`, but a cancellation waits for the thread: it still uses the request's files."""
+    task = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 @contextmanager
@@ -188,3 +219,8 @@ def _suffix(name: str) -> str:
 
 def _without(path: Path, error: ImageError) -> str:
     return str(error).removeprefix(f"{path}: ")
+
+
+def _cause(error: OutError) -> str:
+    cause = error.__cause__
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(error)

@@ -1,22 +1,23 @@
-"""Where the service listens, whom it serves, and how much it takes."""
+"""Address, access and limits of the service."""
 
 import ipaddress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from relmask.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request, and all of them together, may take.
+    """Limits of one request, and of all of them together.
 
     Attributes:
-        megabytes: of the body of a request.
-        megapixels: of a picture, asked of its header before it is decoded. Decoded pictures take together
-            what one of this size takes, or 16 megapixels if that is more.
-        images: pictures in a request.
-        requests: that are worked on or wait; one more is answered 503.
-        seconds: that a request may take, from its first byte to its answer.
+        megabytes: size of a request's body.
+        megapixels: size of an image, taken from its header before it is decoded. All images that are decoded at
+            a time have together at most as many pixels, or 16 megapixels if that is more.
+        images: images in a request.
+        requests: requests that are at work or wait; one more is answered 503.
+        seconds: time that a request may take, from its first byte to its answer.
     """
 
     megabytes: float = 64
@@ -27,29 +28,29 @@ class Limits:
 
     @property
     def bytes(self) -> int:
-        """Of the body of a request."""
+        """Bytes in the body of a request."""
         return int(self.megabytes * 2**20)
 
     @property
     def pixels(self) -> int:
-        """Of a picture."""
+        """Pixels of an image."""
         return int(self.megapixels * 1e6)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run is served.
+    """Settings of a server.
 
     Attributes:
         host: address or name to listen on.
-        port: likewise; 0 takes a free one.
-        token: that requests must bring; None asks for none.
-        insecure: serve other machines without a token.
-        limits: what requests may take.
-        batch_size: pictures of different requests that are segmented together. None: on a GPU the run's batch
+        port: port to listen on; 0 takes a free one.
+        token: token that clients must send; None lets everyone in.
+        insecure: are other machines served without a token?
+        limits: limits of requests.
+        batch_size: images of different requests that are segmented together. None: on a GPU the run's batch
             size, on a CPU 1: eight gave 12.5 instead of 17 a second at 256 px, 30 instead of 27 at 64 px.
-        label_studio: address of the Label Studio that tasks' pictures come from; None fetches none.
-        label_studio_key: access token for it.
+        label_studio: address of the Label Studio that images of tasks come from; None fetches none.
+        label_studio_key: access token of that Label Studio.
 
     Raises:
         UsageError: a token that no header can carry, an address that is none, or other machines could come in
@@ -66,13 +67,12 @@ class Settings:
     label_studio_key: str | None = None
 
     def __post_init__(self) -> None:
-        if self.token is not None and not (
-            self.token.isascii() and self.token.isprintable() and self.token.split() == [self.token]
-        ):
-            raise UsageError(
-                "A token is made of letters, digits and signs of ASCII: choose a long random one."
-            )
-        if self.label_studio and not self.label_studio.startswith(("http://", "https://")):
+        for option, token in (("--token", self.token), ("--label-studio-key", self.label_studio_key)):
+            if token is not None and not _can_be_sent(token):
+                raise UsageError(
+                    f"{option} must be ASCII letters, digits and signs, without spaces: choose a long random one."
+                )
+        if self.label_studio and not _is_address(self.label_studio):
             raise UsageError(
                 f"{self.label_studio} is no address of Label Studio, like http://localhost:8080."
             )
@@ -84,8 +84,20 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """Does it listen to this machine alone?"""
+        """Whether only this machine can connect."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+def _can_be_sent(token: str) -> bool:
+    return token.isascii() and token.isprintable() and token.split() == [token]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)

@@ -7,12 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from relmask.arrays import FloatArray
 from relmask.inference.segmenter import Segmentation, Segmenter
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,19 +62,21 @@ class Worker:
             thread.join()
 
     def submit(self, work: Work) -> None:
-        """Queue a picture; one whose future is cancelled before its turn is passed over."""
+        """Queue a picture; one whose future is cancelled before it is segmented is passed over."""
         self._waiting.put(work)
 
     def _read(self) -> None:
         while (work := self._waiting.get()) is not None:
-            if not work.future.set_running_or_notify_cancel():
-                continue
             self._room.take(work.pixels)
+            if work.future.cancelled():
+                self._room.give(work.pixels)
+                continue
             try:
                 picture = work.read()
             except Exception as error:
                 self._room.give(work.pixels)
-                work.future.set_exception(error)
+                if work.future.set_running_or_notify_cancel():
+                    work.future.set_exception(error)
             else:
                 self._decoded.put((work, picture))
                 del picture
@@ -97,10 +95,21 @@ class Worker:
                     following = item
                     break
                 batch.append(item)
-            self._finish(batch)
+            self._begin(batch)
             del batch, first
             if ended:
                 return
+
+    def _begin(self, batch: list[tuple[Work, FloatArray]]) -> None:
+        """Segment those of the batch that somebody still waits for."""
+        begun = []
+        for work, picture in batch:
+            if work.future.set_running_or_notify_cancel():
+                begun.append((work, picture))
+            else:
+                self._room.give(work.pixels)
+        if begun:
+            self._finish(begun)
 
     def _finish(self, batch: list[tuple[Work, FloatArray]]) -> None:
         try:

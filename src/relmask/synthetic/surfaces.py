@@ -187,7 +187,7 @@ def cracked(surface: Surface, rng: np.random.Generator) -> tuple[Surface, MaskAr
 
 
 def pitted(surface: Surface, rng: np.random.Generator) -> tuple[Surface, MaskArray]:
-    """One to six holes of 2 to 6 px radius, uneven, shaded by the light, with a raised rim."""
+    """One to four holes of 3.2 to 6.5 px radius, uneven, shaded by the light, with a raised rim."""
     size = surface.size
     y, x = np.mgrid[:size, :size].astype(np.float32)
     height, albedo = surface.height.copy(), surface.albedo.copy()

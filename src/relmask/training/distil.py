@@ -38,6 +38,8 @@ AGREED = 0.5
 """Chance from which a student says that a pixel shows a class."""
 
 
+@torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
+@torch.enable_grad()
 def distil(
     run: Run,
     data: Path | str,
@@ -62,7 +64,7 @@ def distil(
         data: its DATA. The run's split decides; of pictures that it does not know, DATA's own.
         out: folder of the student, which is a run like any other.
         masks: what a person corrected, in any format that relmask reads, see `corrected`; DATA itself for the
-            masks that it names. They take the place of the run's own, and the student says `saw_masks`.
+            masks that it names. They take the place of the run's own; the student says `trained_on_masks`.
         epochs: of 50 batches, of the first round; the second has half as many.
         batch_size: pictures in a batch.
         seed: of all that is drawn.
@@ -146,7 +148,7 @@ def distil(
         input=spec,
         composite="",
         calibration=None,
-        saw_masks=teacher.saw_masks or calibration.saw_masks or masks is not None,
+        trained_on_masks=teacher.saw_masks or masks is not None,
         split=teacher.split,
         data=str(data.resolve()),
         fingerprint=split.index.fingerprint,

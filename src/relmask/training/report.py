@@ -100,7 +100,8 @@ def write_training_report(
         progress: called after every picture that is segmented.
     """
     classes, calibration = run.metadata.classes, run.metadata.calibration
-    sections = [text("Read this first", *split.warnings, warning=True)] if split.warnings else []
+    said = (*split.index.left_out, *split.warnings)
+    sections = [text("Read this first", *said, warning=True)] if said else []
     sections += [_summary(history, judged), _split_table(split), _curves(history, judged, calibration)]
     if judged:
         sections.append(confusion(judged, classes))
@@ -132,11 +133,20 @@ def run_facts(metadata: Metadata) -> Section:
             "Split": drawn[metadata.split],
             "Backbone": architecture.backbone if architecture else "a module of your own",
             "Input": f"windows of {size} px" if metadata.input.windows else f"the picture at {size} px",
-            "Composite": metadata.composite,
+            "Saw true masks": _masks_seen(metadata),
+            "Composite": metadata.composite or None,
             "Command": metadata.command,
             "relmask": metadata.relmask,
         },
     )
+
+
+def _masks_seen(metadata: Metadata) -> str:
+    if not metadata.saw_masks:
+        return "no: the run comes from labels alone"
+    tuned = metadata.calibration is not None and metadata.calibration.saw_masks
+    by = {"training": metadata.trained_on_masks, "the choice of thresholds": tuned}
+    return "yes, by " + " and by ".join(name for name, saw in by.items() if saw)
 
 
 def threshold_table(calibration: Calibration) -> Section:
@@ -151,7 +161,6 @@ def threshold_table(calibration: Calibration) -> Section:
     return by_class + facts(
         "",
         {
-            "Saw true masks": "yes" if calibration.saw_masks else "no: they come from labels alone",
             "Clean pictures that may get a mask": f"{calibration.false_alarms:.1%}",
             "Clean pictures judged": f"{calibration.negatives} in {calibration.groups} groups",
             "Training pictures judged by heads that never saw them": calibration.cross_fitted,

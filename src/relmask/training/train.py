@@ -36,6 +36,8 @@ CHECKED = 4
 """Masks that are judged after a training."""
 
 
+@torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
+@torch.enable_grad()
 def train(
     data: Path | str,
     out: Path | str,

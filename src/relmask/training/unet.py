@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 
 from relmask import __version__
 from relmask.arrays import ByteArray, FloatArray
@@ -37,6 +38,8 @@ PROBABILITIES = np.linspace(0.05, 0.95, 19)
 """Levels that are tried."""
 
 
+@torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
+@torch.enable_grad()
 def fit_unet(
     data: Path | str,
     out: Path | str,
@@ -128,7 +131,7 @@ def fit_unet(
         input=spec,
         composite="",
         calibration=calibration,
-        saw_masks=True,
+        trained_on_masks=True,
         split=split_kind(index, resplit),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,

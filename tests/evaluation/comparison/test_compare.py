@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from relmask.cli import app
 from relmask.errors import DataError, OutError, UsageError
 from relmask.evaluation.comparison import METHODS, ROWS, Row, compare
-from relmask.evaluation.comparison.predictions import Looks
+from relmask.evaluation.comparison.predictions import RawPredictions
 from relmask.evaluation.comparison.settings import Settings
 from relmask.inference.explained import ExplainedClassifier
 from relmask.training import segmentation
@@ -24,7 +24,15 @@ FAST: dict[str, Any] = {
     "backbone": "vgg-narrow",
     "batch_size": 4,
 }
-SOME = ("relmask", "relmask/epsilon_plus", "darkness", "random-head", "one-class", "seibold", "forest")
+SOME = (
+    "relmask",
+    "relmask/epsilon_plus",
+    "darkness",
+    "random-head",
+    "one-class",
+    "seibold2022",
+    "forest2024",
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,7 @@ def test_a_classifier_that_is_explained_otherwise_keeps_its_scores(compared: tup
     same = [row(rows, name) for name in ("relmask", "relmask/epsilon_plus", "random-head")]
     assert len({line.image.auroc for line in same}) == len({line.train_seconds for line in same}) == 1
     assert row(rows, "darkness").train_seconds is None
-    assert row(rows, "seibold").train_seconds != same[0].train_seconds
+    assert row(rows, "seibold2022").train_seconds != same[0].train_seconds
 
 
 def test_without_classes_there_is_no_mean_over_them(compared: tuple[Path, list[Row]]) -> None:
@@ -81,7 +89,7 @@ def test_without_classes_there_is_no_mean_over_them(compared: tuple[Path, list[R
 
 
 def test_as_published_forest_masks_every_clean_picture(compared: tuple[Path, list[Row]]) -> None:
-    assert row(compared[1], "forest").clean.empty_share == 0.0
+    assert row(compared[1], "forest2024").clean.empty_share == 0.0
 
 
 def test_table_and_page_hold_every_method_and_need_no_network(compared: tuple[Path, list[Row]]) -> None:
@@ -113,15 +121,15 @@ def test_a_stopped_comparison_goes_on_with_the_next_picture(
 ) -> None:
     kept: list[int] = []
 
-    def keep(self: Looks, number: int, *args: Any) -> None:  # noqa: ANN401 - as the original
+    def keep(self: RawPredictions, number: int, *args: Any) -> None:  # noqa: ANN401 - as the original
         if len(kept) == 3:
             kept.append(-1)
             raise KeyboardInterrupt
         kept.append(number)
         original(self, number, *args)
 
-    original = Looks._keep
-    monkeypatch.setattr(Looks, "_keep", keep)
+    original = RawPredictions._keep
+    monkeypatch.setattr(RawPredictions, "_keep", keep)
     with pytest.raises(KeyboardInterrupt):
         compare(parts, tmp_path / "out", ["relmask"], **FAST)
     rows = compare(parts, tmp_path / "out", ["relmask"], **FAST)
@@ -142,7 +150,9 @@ def test_a_slow_method_is_judged_on_fewer_pictures_and_says_so(
 
 
 def test_from_patches_to_whole_pictures(parts: Path, tmp_path: Path, short_epochs: None) -> None:
-    found = compare(parts, tmp_path, ["relmask", "darkness", "forest"], patches=32, **{**FAST, "size": None})
+    found = compare(
+        parts, tmp_path, ["relmask", "darkness", "forest2024"], patches=32, **{**FAST, "size": None}
+    )
     assert row(found, "relmask").images == row(found, "darkness").images > 4
     assert row(found, "relmask").clean.images > 0
 
@@ -207,7 +217,7 @@ def test_without_captum_the_extra_is_named_before_anything_is_trained(
 def test_the_shell_prints_a_line_a_row(compared: tuple[Path, list[Row]], parts: Path) -> None:
     out, rows = compared
     options = [f"--{name.replace('_', '-')}={value}" for name, value in FAST.items()]
-    arguments = ["compare", str(parts), "-o", str(out), "-q", "--methods", "darkness,seibold", *options]
+    arguments = ["compare", str(parts), "-o", str(out), "-q", "--methods", "darkness,seibold2022", *options]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert [tuple(line.split()[:2]) for line in result.stdout.splitlines()[1:-1]] == [

@@ -7,20 +7,20 @@ import pytest
 
 from relmask.data.splits import Split
 from relmask.evaluation.comparison.settings import Settings
-from relmask.evaluation.comparison.shared import Bench
+from relmask.evaluation.comparison.shared import Shared
 from relmask.progress import silent
 
 
 def test_the_time_that_a_stopped_training_took_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench(tmp_path, cast("Split", None), Settings(), silent)
+    shared = Shared(tmp_path, cast("Split", None), Settings(), silent)
     monkeypatch.setattr(time, "perf_counter", itertools.count(step=5).__next__)
 
     def stop() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bench._seconds("unet", stop)
-    assert bench._seconds("unet", lambda: None) == 10
-    assert bench._seconds("unet", stop) == 10
+        shared._seconds("unet", stop)
+    assert shared._seconds("unet", lambda: None) == 10
+    assert shared._seconds("unet", stop) == 10

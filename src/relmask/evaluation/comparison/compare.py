@@ -14,10 +14,10 @@ from relmask.data.truth import truth_fingerprint
 from relmask.errors import OutError, UsageError
 from relmask.evaluation.comparison.methods import METHODS, named
 from relmask.evaluation.comparison.page import write_page
-from relmask.evaluation.comparison.run import Cell
+from relmask.evaluation.comparison.run import MethodRun
 from relmask.evaluation.comparison.schema import Row, write_rows
 from relmask.evaluation.comparison.settings import Settings
-from relmask.evaluation.comparison.shared import Bench
+from relmask.evaluation.comparison.shared import Shared
 from relmask.files import write_json
 from relmask.progress import Progress, silent
 
@@ -64,24 +64,24 @@ def compare(
         resplit=settings.resplit,
         for_labels=settings.patches is None,
     )
-    bench = Bench(out / WORK, split, settings, progress)
-    progress("methods", 0, len(chosen), f"{len(bench.test)} test pictures")
+    shared = Shared(out / WORK, split, settings, progress)
+    progress("methods", 0, len(chosen), f"{len(shared.test)} test pictures")
     data_are = {
         "data": split.index.fingerprint,
         "masks": truth_fingerprint(split.index.samples, split.index),
     }
     _prepare(out, {**settings.model_dump(mode="json"), **data_are}, overwrite)
-    cells = [Cell(name, method, bench) for name, method in METHODS.items()]
-    asked = [cell for cell in cells if cell.name in chosen]
-    for number, cell in enumerate(asked):
-        progress("methods", number, len(asked), cell.name)
-        cell.run()
-        write_rows([row for cell in cells for row in cell.rows], out)
-        write_page(out / "comparison.html", bench, cells)
+    runs = [MethodRun(name, method, shared) for name, method in METHODS.items()]
+    asked = [method for method in runs if method.name in chosen]
+    for number, method in enumerate(asked):
+        progress("methods", number, len(asked), method.name)
+        method.run()
+        write_rows([row for method in runs for row in method.rows], out)
+        write_page(out / "comparison.html", shared, runs)
     progress("methods", len(asked), len(asked))
-    rows = [row for cell in cells for row in cell.rows]
+    rows = [row for method in runs for row in method.rows]
     if not rows:
-        raise UsageError("\n".join(f"{cell.name}: {cell.reason}" for cell in asked))
+        raise UsageError("\n".join(f"{method.name}: {method.reason}" for method in asked))
     return rows
 
 

@@ -20,7 +20,7 @@ from relmask.evaluation.comparison.attributions import (
 from relmask.evaluation.comparison.baselines import ControlModel, NeighbourModel, UntrainedHead
 from relmask.evaluation.comparison.published import PerImage, forest, one_threshold, seibold
 from relmask.evaluation.comparison.schema import Saw
-from relmask.evaluation.comparison.shared import DEFECT, EPOCHS, Bench, Trained
+from relmask.evaluation.comparison.shared import DEFECT, EPOCHS, Shared, Trained
 from relmask.evaluation.controls import CONTROLS, Control, untrained
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.model import Model
@@ -67,71 +67,71 @@ class Method:
         captum: is captum needed?
     """
 
-    prepare: Callable[[Bench], Contender]
+    prepare: Callable[[Shared], Contender]
     saw: tuple[Saw, ...] = field(default=("labels", "clean images"))
     captum: bool = False
 
 
-def relmask(bench: Bench) -> Contender:
+def relmask(shared: Shared) -> Contender:
     """What `relmask train` gives."""
-    trained = bench.classifier
+    trained = shared.classifier
     run = trained.run
     return Contender(run.model, run.metadata.classes, trained.calibration, trained.seconds)
 
 
-def preset(name: str, bench: Bench) -> Contender:
+def preset(name: str, shared: Shared) -> Contender:
     """The same classifier under another composite."""
-    model = bench.classifier.run.classifier
+    model = shared.classifier.run.classifier
     if name == model.composite:
         raise NotApplicable("It is the default of this classifier: see relmask.")
-    return _explained(model.with_composite(name), bench.classifier)
+    return _explained(model.with_composite(name), shared.classifier)
 
 
-def attribution(name: str, bench: Bench) -> Contender:
+def attribution(name: str, shared: Shared) -> Contender:
     """The same classifier under another kind of explanation."""
-    trained, chosen = bench.classifier, ATTRIBUTIONS[name]
+    trained, chosen = shared.classifier, ATTRIBUTIONS[name]
     classifier = trained.run.classifier
-    model = AttributionModel(classifier, chosen, _clean_images(bench, classifier))
+    model = AttributionModel(classifier, chosen, _clean_images(shared, classifier))
     if not chosen.steps:
         return _explained(model, trained)
     cache = ImageCache(trained.part.samples[:1], model.spec.size, model.spec.intensity, memory=0)
     image = cache.batch([0])[0]
-    expected = len(bench.test) * _windows(bench) + 32 * len(trained.calibration.classes)
-    seconds = 0.7 * bench.settings.seconds / expected
-    model.steps = int(bench.kept(f"{name}-steps", lambda: model.affordable(image, seconds)))
+    expected = len(shared.test) * _windows(shared) + 32 * len(trained.calibration.classes)
+    seconds = 0.7 * shared.settings.seconds / expected
+    model.steps = int(shared.kept(f"{name}-steps", lambda: model.affordable(image, seconds)))
     few = f"{model.steps} of {chosen.steps} steps, as time allows" if model.steps < chosen.steps else ""
     return _explained(model, trained, few)
 
 
-def random_head(bench: Bench) -> Contender:
+def random_head(shared: Shared) -> Contender:
     """Gates of the trained classifier, relevance of one whose head was never trained."""
-    model = bench.classifier.run.classifier
-    return _explained(UntrainedHead(model, untrained(model, bench.settings.seed)), bench.classifier)
+    model = shared.classifier.run.classifier
+    return _explained(UntrainedHead(model, untrained(model, shared.settings.seed)), shared.classifier)
 
 
-def control(chosen: Control, bench: Bench) -> Contender:
+def control(chosen: Control, shared: Shared) -> Contender:
     """A score that knows nothing of the defect."""
-    model = ControlModel(chosen, bench.classifier.run.metadata.input, bench.device)
-    return Contender(model, DEFECT, bench.calibrate_one(model), None)
+    model = ControlModel(chosen, shared.classifier.run.metadata.input, shared.device)
+    return Contender(model, DEFECT, shared.calibrate_one(model), None)
 
 
-def one_class(bench: Bench) -> Contender:
+def one_class(shared: Shared) -> Contender:
     """Nearest neighbours among features of clean training pictures."""
     began = time.perf_counter()
-    training, _ = bench.parts
+    training, _ = shared.parts
     clean = [sample for sample in training.samples if not sample.labels]
     if not clean:
         raise UsageError("A one-class detector needs clean pictures, and there are none to learn from.")
-    model = NeighbourModel(bench.classifier.run.metadata.input, bench.device)
+    model = NeighbourModel(shared.classifier.run.metadata.input, shared.device)
     pictures = ImageCache(clean, model.spec.size, model.spec.intensity, memory=0)
-    model.learn(pictures.batch, len(clean), bench.settings.seed)
-    calibration = bench.calibrate_one(model)
+    model.learn(pictures.batch, len(clean), shared.settings.seed)
+    calibration = shared.calibrate_one(model)
     return Contender(model, DEFECT, calibration, time.perf_counter() - began)
 
 
-def published_seibold(bench: Bench) -> Contender:
+def published_seibold(shared: Shared) -> Contender:
     """VGG, LRP from the class's logit, one threshold on relevance."""
-    trained = bench.vgg
+    trained = shared.vgg
     model = seibold(trained)
     return Contender(
         model,
@@ -142,9 +142,9 @@ def published_seibold(bench: Bench) -> Contender:
     )
 
 
-def published_forest(bench: Bench) -> Contender:
+def published_forest(shared: Shared) -> Contender:
     """VGG, relevance from both logits, a threshold for each picture from itself."""
-    trained = bench.vgg
+    trained = shared.vgg
     return Contender(
         forest(trained, "both"),
         trained.run.metadata.classes,
@@ -155,25 +155,25 @@ def published_forest(bench: Bench) -> Contender:
     )
 
 
-def corrected_forest(bench: Bench) -> Contender:
+def corrected_forest(shared: Shared) -> Contender:
     """The same VGG and rules, from the class's logit minus that of clean, with calibrated thresholds."""
-    return _explained(forest(bench.vgg, "contrast"), bench.vgg, _shortened(bench.vgg.run))
+    return _explained(forest(shared.vgg, "contrast"), shared.vgg, _shortened(shared.vgg.run))
 
 
-def student(bench: Bench) -> Contender:
+def student(shared: Shared) -> Contender:
     """What `relmask distil` gives: a U-Net trained on relmask's own masks of the training pictures."""
-    run, seconds = bench.student
+    run, seconds = shared.student
     return Contender(run.model, run.metadata.classes, run.segmenter.calibration, seconds)
 
 
-def unet(bench: Bench) -> Contender:
+def unet(shared: Shared) -> Contender:
     """A U-Net trained on true masks, tuned on those of validation."""
     try:
-        run, seconds = bench.unet
+        run, seconds = shared.unet
     except DataError as error:
         raise NotApplicable(str(error)) from error
     notes = [_shortened(run)]
-    if seconds < bench.classifier.seconds:
+    if seconds < shared.classifier.seconds:
         notes.append("trained for less time than relmask")
     return Contender(
         run.model, run.metadata.classes, run.segmenter.calibration, seconds, "; ".join(filter(None, notes))
@@ -185,9 +185,9 @@ METHODS: dict[str, Method] = {
     "student": Method(student),
     UNET: Method(unet, ("labels", "clean images", "masks")),
     **{f"relmask/{name}": Method(partial(preset, name)) for name in (*PRESETS, epsilon_gamma_box.__name__)},
-    "seibold": Method(published_seibold),
-    "forest": Method(published_forest),
-    "forest-corrected": Method(corrected_forest),
+    "seibold2022": Method(published_seibold),
+    "forest2024": Method(published_forest),
+    "forest2024-corrected": Method(corrected_forest),
     **{
         name: Method(partial(attribution, name), captum=chosen.captum)
         for name, chosen in ATTRIBUTIONS.items()
@@ -217,12 +217,12 @@ def _shortened(run: Run) -> str:
     return f"{epochs} of {EPOCHS} epochs, as time allows" if epochs < EPOCHS else ""
 
 
-def _windows(bench: Bench) -> int:
+def _windows(shared: Shared) -> int:
     """Images that a test picture is cut into, about."""
-    spec = bench.classifier.run.metadata.input
+    spec = shared.classifier.run.metadata.input
     if not spec.windows:
         return 1
-    height, width = image_size(bench.test[0].path)
+    height, width = image_size(shared.test[0].path)
     return len(windows(height, width, spec.size, spec.size // 2))
 
 
@@ -231,8 +231,8 @@ def _explained(model: RelevanceModel, trained: Trained, note: str = "") -> Conte
     return Contender(model, classes, trained.calibrate(model), trained.seconds, note)
 
 
-def _clean_images(bench: Bench, model: ExplainedClassifier) -> torch.Tensor:
-    clean = [sample for sample in bench.parts[0].samples if not sample.labels]
+def _clean_images(shared: Shared, model: ExplainedClassifier) -> torch.Tensor:
+    clean = [sample for sample in shared.parts[0].samples if not sample.labels]
     chosen = clean[:: max(1, len(clean) // REFERENCES)][:REFERENCES]
     if not chosen:
         return torch.zeros(0, 3, model.spec.size, model.spec.size)

@@ -1,4 +1,4 @@
-"""The thresholds that fit the test masks best: a ceiling for every method, and no result."""
+"""The thresholds that fit the test masks best: an upper bound for every method, and no result."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from relmask.evaluation.comparison.predictions import Look
+from relmask.evaluation.comparison.predictions import RawPrediction
 from relmask.evaluation.ranking import Ranking
 from relmask.masks.thresholds import Calibration, ClassThresholds
 
@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = ((True, "absolute"), (True, "peak"), (False, "absolute
 
 
 class Search:
-    """Looks at pictures with their true masks, and finds gate and level with the highest IoU.
+    """RawPredictions at pictures with their true masks, and finds gate and level with the highest IoU.
 
     The gate is the calibrated one or none; the level any relevance, or any share of a picture's peak.
     """
@@ -55,7 +55,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class Oracle:
     """The best that thresholds can do.
 
     Attributes:
@@ -69,20 +69,22 @@ class Ceiling:
     ranking: Ranking
 
 
-def best_thresholds(seen: Iterable[tuple[Look, NDArray[np.uint8]]], calibration: Calibration) -> Ceiling:
+def oracle_thresholds(
+    seen: Iterable[tuple[RawPrediction, NDArray[np.uint8]]], calibration: Calibration
+) -> Oracle:
     """Search them.
 
     Args:
-        seen: looks at pictures, and their true masks (H, W): 0 = background, k + 1 = class k.
+        seen: predictions for pictures, and the pictures' true masks (H, W): 0 = background, k + 1 = class k.
         calibration: of the method, for the gates.
     """
     names, thresholds = zip(*calibration.classes.items(), strict=True)
     each, whole = [Search() for _ in names], Search()
-    for look, truth in seen:
-        passing = look.passing(calibration)
+    for prediction, truth in seen:
+        passing = prediction.passing(calibration)
         for k, search in enumerate(each):
-            search.add(look.maps.get(k), k in passing, truth == k + 1)
-        shown = list((passing or look.maps).values())
+            search.add(prediction.maps.get(k), k in passing, truth == k + 1)
+        shown = list((passing or prediction.maps).values())
         whole.add(np.max(shown, axis=0) if shown else None, bool(passing), truth > 0)
     per_class = [search.best(threshold) for search, threshold in zip(each, thresholds, strict=True)]
     any_defect = [whole.best(threshold) for threshold in thresholds]
@@ -90,4 +92,4 @@ def best_thresholds(seen: Iterable[tuple[Look, NDArray[np.uint8]]], calibration:
         calibration.model_copy(update={"classes": dict(zip(names, chosen, strict=True)), "saw_masks": True})
         for chosen in (per_class, any_defect)
     )
-    return Ceiling(first, second, whole.ranking)
+    return Oracle(first, second, whole.ranking)

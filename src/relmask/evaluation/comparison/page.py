@@ -10,9 +10,9 @@ from PIL import Image
 
 from relmask.data.reading import read_image
 from relmask.data.truth import has_truth, read_truth
-from relmask.evaluation.comparison.run import LONGEST, Cell, in_every_kind
+from relmask.evaluation.comparison.run import LONGEST, MethodRun, in_every_kind
 from relmask.evaluation.comparison.schema import Row, false_masks
-from relmask.evaluation.comparison.shared import Bench
+from relmask.evaluation.comparison.shared import Shared
 from relmask.evaluation.metrics import Interval
 from relmask.report import (
     Line,
@@ -33,29 +33,29 @@ from relmask.report import (
 from relmask.report.html import Cell as Shown
 
 
-def write_page(path: Path, bench: Bench, cells: Sequence[Cell]) -> None:
+def write_page(path: Path, shared: Shared, runs: Sequence[MethodRun]) -> None:
     """Write the page; it is whole or absent.
 
     Args:
         path: of the page.
-        bench: what the methods share.
-        cells: of all methods; those that are done are shown.
+        shared: what the methods share.
+        runs: of all methods; those that are done are shown.
     """
-    rows = [row for cell in cells for row in cell.rows]
+    rows = [row for method in runs for row in method.rows]
     sections = [
-        *_warnings(bench),
+        *_warnings(shared),
         _figures("Thresholds without test masks", [row for row in rows if row.threshold == "labels"], LABELS),
         _figures("Best thresholds", [row for row in rows if row.threshold == "best"], BEST),
         *_classes(rows),
-        *_notes(rows, cells),
-        *_curves(bench),
-        _settings(bench),
+        *_notes(rows, runs),
+        *_curves(shared),
+        _settings(shared),
         legend(
-            "Colours of the masks", colours(bench.split.index.classes), note="Without classes: the first."
+            "Colours of the masks", colours(shared.split.index.classes), note="Without classes: the first."
         ),
-        gallery("The same pictures, every method", list(_pictures(bench, cells)), note=PICTURES, aside=True),
+        gallery("The same pictures, every method", list(_pictures(shared, runs)), note=PICTURES, aside=True),
     ]
-    write_report(path, f"relmask: methods on {bench.split.index.root.name}", sections)
+    write_report(path, f"relmask: methods on {shared.split.index.root.name}", sections)
 
 
 LABELS = (
@@ -65,16 +65,16 @@ LABELS = (
     "classifier share it. A dash: not defined here."
 )
 BEST = (
-    "Chosen on the very test masks that the method is judged by: a ceiling, not a result. The gate is the "
-    "calibrated one or none, the extent any level, or any share of the picture's peak: one extent for the "
+    "Chosen on the very test masks that the method is judged by: an upper bound, not a result. The gate "
+    "is the calibrated one or none; the level is absolute or a share of the picture's peak: one level for the "
     "figures of any defect, one for each class for theirs."
 )
 PICTURES = "Thresholds as in the first table. A method that stopped for time lacks pictures."
 
 
-def _warnings(bench: Bench) -> list[Section]:
-    found = list(bench.split.warnings)
-    if not bench.split.grouped:
+def _warnings(shared: Shared) -> list[Section]:
+    found = [*shared.split.index.left_out, *shared.split.warnings]
+    if not shared.split.grouped:
         found.insert(0, "Leaky: the same part may lie in training and in test, every figure is too good.")
     return [text("Read this first", *found, warning=True)] if found else []
 
@@ -84,9 +84,9 @@ def _figures(title: str, rows: Sequence[Row], note: str) -> Section:
         *("method", "IoU", "mean IoU", "F1", "F1 2 px", "AUPRO", "AUROC", "false masks", "s an image"),
         *("training, s", "saw"),
     )
-    cells = [_line(row) for row in rows]
+    runs = [_line(row) for row in rows]
     strong = next((number for number, row in enumerate(rows) if row.method == "relmask"), None)
-    return table(title, columns, cells, note=note, strong=strong)
+    return table(title, columns, runs, note=note, strong=strong)
 
 
 def _line(row: Row) -> tuple[Shown, ...]:
@@ -116,7 +116,7 @@ def _classes(rows: Sequence[Row]) -> list[Section]:
     names = sorted({name for row in rows for name in row.per_class})
     if len(names) < 2:
         return []
-    cells = [
+    runs = [
         (
             row.method,
             row.threshold,
@@ -125,19 +125,19 @@ def _classes(rows: Sequence[Row]) -> list[Section]:
         for row in rows
         if row.per_class
     ]
-    return [table("IoU of each class", ("method", "thresholds", *names), cells)]
+    return [table("IoU of each class", ("method", "thresholds", *names), runs)]
 
 
-def _notes(rows: Sequence[Row], cells: Sequence[Cell]) -> list[Section]:
+def _notes(rows: Sequence[Row], runs: Sequence[MethodRun]) -> list[Section]:
     notes: dict[str, Shown] = {row.method: row.note for row in rows if row.note}
-    notes |= {cell.name: cell.reason for cell in cells if cell.reason}
+    notes |= {method.name: method.reason for method in runs if method.reason}
     return [facts("Where a method got less, or nothing", notes)] if notes else []
 
 
-def _curves(bench: Bench) -> list[Section]:
+def _curves(shared: Shared) -> list[Section]:
     """Loss of all that was trained."""
     drawings = {}
-    for path in sorted(bench.folder.glob("*/history.csv")):
+    for path in sorted(shared.folder.glob("*/history.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             epochs = list(csv.DictReader(file))
         lines = [
@@ -148,8 +148,8 @@ def _curves(bench: Bench) -> list[Section]:
     return [charts("Training", drawings)] if drawings else []
 
 
-def _settings(bench: Bench) -> Section:
-    settings, test = bench.settings, bench.test
+def _settings(shared: Shared) -> Section:
+    settings, test = shared.settings, shared.test
     return facts(
         "Split and budget",
         {
@@ -163,10 +163,10 @@ def _settings(bench: Bench) -> Section:
     )
 
 
-def _pictures(bench: Bench, cells: Sequence[Cell]) -> Iterator[Picture]:
-    index = bench.split.index
-    for number, sample in enumerate(in_every_kind(bench.test)):
-        found = {cell.name: cell.picture(number) for cell in cells if cell.rows}
+def _pictures(shared: Shared, runs: Sequence[MethodRun]) -> Iterator[Picture]:
+    index = shared.split.index
+    for number, sample in enumerate(in_every_kind(shared.test)):
+        found = {method.name: method.picture(number) for method in runs if method.rows}
         masks = {name: np.asarray(Image.open(path)) for name, path in found.items() if path.is_file()}
         image = read_image(sample.path)
         truth = read_truth(sample, index) if has_truth(sample) else np.zeros(image.shape[:2], np.uint8)

@@ -1,4 +1,4 @@
-"""What a method says of each test picture before any threshold, kept so that a stopped cell goes on."""
+"""What a method says of each test picture before any threshold, kept so that a stopped method goes on."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ FEWEST = 4
 
 
 @dataclass(frozen=True)
-class Look:
+class RawPrediction:
     """A picture as a method sees it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Look:
         return {k: relevance for k, relevance in self.maps.items() if passing[k]}
 
 
-def look(model: Model, calibration: Calibration, picture: FloatArray) -> Look:
+def predict(model: Model, calibration: Calibration, picture: FloatArray) -> RawPrediction:
     """Logits of a picture (H, W, 3), and maps of what passes a gate or is strongest."""
     began = time.perf_counter()
     images, places = model.cut(picture)
@@ -55,11 +55,11 @@ def look(model: Model, calibration: Calibration, picture: FloatArray) -> Look:
     maps = model.maps(picture, images, places, passing, calibration.large)
     height, width = picture.shape[:2]
     seconds = (scored - began, time.perf_counter() - scored)
-    return Look(rows.max(axis=0), maps, (height, width), seconds)
+    return RawPrediction(rows.max(axis=0), maps, (height, width), seconds)
 
 
-class Looks:
-    """Looks at pictures in one order, as far as time goes.
+class RawPredictions:
+    """RawPredictions at pictures in one order, as far as time goes.
 
     Args:
         folder: where they are kept.
@@ -73,7 +73,7 @@ class Looks:
     def take(
         self, model: Model, calibration: Calibration, seconds: float, progress: Progress
     ) -> tuple[Sample, ...]:
-        """Look at the pictures that were not looked at, until all looks together took `seconds`.
+        """Predict the missing pictures, until all predictions together took `seconds`.
 
         Returns:
             The pictures that were.
@@ -84,26 +84,26 @@ class Looks:
                 break
             if not self._path(number).is_file():
                 picture = read_image(sample.path, model.spec.intensity)
-                self._keep(number, look(model, calibration, picture))
+                self._keep(number, predict(model, calibration, picture))
             seconds -= sum(self.load(number).seconds)
             taken.append(sample)
             progress("looking", number + 1, len(self.samples))
         return tuple(taken)
 
-    def of(self, samples: Sequence[Sample]) -> Iterator[Look]:
-        """The looks at some of the pictures."""
+    def of(self, samples: Sequence[Sample]) -> Iterator[RawPrediction]:
+        """The predictions for some of the pictures."""
         numbers = {sample.name: number for number, sample in enumerate(self.samples)}
         return (self.load(numbers[sample.name]) for sample in samples)
 
-    def load(self, number: int) -> Look:
-        """The look at the picture of this number."""
+    def load(self, number: int) -> RawPrediction:
+        """The prediction for the picture of this number."""
         with np.load(self._path(number)) as kept:
             maps = dict(zip(kept["classes"].tolist(), kept["maps"], strict=True))
             height, width = kept["shape"].tolist()
             scored, explained = kept["seconds"].tolist()
-            return Look(kept["logits"], maps, (height, width), (scored, explained))
+            return RawPrediction(kept["logits"], maps, (height, width), (scored, explained))
 
-    def _keep(self, number: int, found: Look) -> None:
+    def _keep(self, number: int, found: RawPrediction) -> None:
         with whole(self._path(number)) as part:
             np.savez(
                 part,

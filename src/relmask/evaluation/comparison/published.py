@@ -2,7 +2,7 @@
 
 seibold: Seibold et al., "From Explanations to Segmentation" (VISAPP 2022). forest: Forest et al., "From
 Classification to Segmentation with Explainable AI" (Automation in Construction 165, 2024). Both networks are
-vgg-narrow from scratch here, so that a cell's time is enough; the published ones are larger.
+vgg-narrow from scratch here, so that a method's time is enough; the published ones are larger.
 """
 
 from collections.abc import Mapping
@@ -95,7 +95,7 @@ def forest(trained: Trained, start: Start) -> PublishedModel:
         (kind("convolution"), Gamma(0.25)),
         (kind("linear"), Epsilon(1e-6)),
     )
-    return PublishedModel(trained.run.classifier, Composite("forest", rules), start)
+    return PublishedModel(trained.run.classifier, Composite("forest2024", rules), start)
 
 
 def one_threshold(trained: Trained, classifier: ExplainedClassifier) -> Calibration:

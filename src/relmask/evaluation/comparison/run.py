@@ -1,4 +1,4 @@
-"""One cell of a comparison: a method on the test pictures, with both kinds of threshold."""
+"""One method of a comparison, on the test pictures, with both kinds of threshold."""
 
 import shutil
 import time
@@ -15,10 +15,10 @@ from relmask.data.index import Sample
 from relmask.data.truth import has_truth, read_truth
 from relmask.evaluation.comparison.attributions import NotApplicable
 from relmask.evaluation.comparison.methods import Contender, Method
-from relmask.evaluation.comparison.oracle import best_thresholds
-from relmask.evaluation.comparison.predictions import Look, Looks
+from relmask.evaluation.comparison.oracle import oracle_thresholds
+from relmask.evaluation.comparison.predictions import RawPrediction, RawPredictions
 from relmask.evaluation.comparison.schema import ROWS, Row
-from relmask.evaluation.comparison.shared import DEFECT, Bench
+from relmask.evaluation.comparison.shared import DEFECT, Shared
 from relmask.evaluation.evaluate import threshold_scores
 from relmask.evaluation.measure import measure
 from relmask.evaluation.ranking import Ranking
@@ -34,25 +34,25 @@ LONGEST = 200
 """Pixels of a picture on the page."""
 
 
-class Cell:
+class MethodRun:
     """A method's rows and pictures, kept in a folder; what was done is not done again.
 
     Args:
         name: of the method.
         method: what to judge.
-        bench: what it shares with the others.
+        shared: what it shares with the others.
     """
 
-    def __init__(self, name: str, method: Method, bench: Bench) -> None:
+    def __init__(self, name: str, method: Method, shared: Shared) -> None:
         self.name = name
         self.method = method
-        self.bench = bench
-        self.folder = bench.folder / "cells" / name.replace("/", "-")
+        self.shared = shared
+        self.folder = shared.folder / "runs" / name.replace("/", "-")
         self._rows, self._reason = self.folder / "rows.json", self.folder / "reason.txt"
 
     @property
     def rows(self) -> list[Row]:
-        """Both rows; none where the cell is not done, or the method has nothing to say."""
+        """Both rows; none where the method is not done, or the method has nothing to say."""
         return ROWS.validate_json(self._rows.read_bytes()) if self._rows.is_file() else []
 
     @property
@@ -61,31 +61,32 @@ class Cell:
         return self._reason.read_text(encoding="utf-8") if self._reason.is_file() else ""
 
     def run(self) -> None:
-        """Train, calibrate, look at the test pictures as far as time goes, and judge, unless that is done."""
+        """Train, calibrate, predict the test pictures as far as time goes, and judge, unless that is done."""
         if self._rows.is_file() or self._reason.is_file():
             return
         began = time.perf_counter()
         try:
-            contender = self.method.prepare(self.bench)
+            contender = self.method.prepare(self.shared)
         except NotApplicable as reason:
             write_text(self._reason, str(reason))
             return
-        seconds = self.bench.settings.seconds
+        seconds = self.shared.settings.seconds
         left = max(seconds / 2, seconds - (time.perf_counter() - began))
-        looks = Looks(self.folder / "looks", self.bench.test)
-        taken = looks.take(contender.model, contender.calibration, left, self.bench.progress)
-        if len(taken) < len(looks.samples):
-            few = f"{len(taken)} of {len(looks.samples)} test pictures, as time allows"
+        predictions = RawPredictions(self.folder / "predictions", self.shared.test)
+        taken = predictions.take(contender.model, contender.calibration, left, self.shared.progress)
+        if len(taken) < len(predictions.samples):
+            few = f"{len(taken)} of {len(predictions.samples)} test pictures, as time allows"
             contender = replace(contender, note="; ".join(filter(None, (contender.note, few))))
         plain = replace(contender, segmenter=Segmenter)
-        given = self._row("labels", contender, contender.calibration, taken, looks)
-        ceiling = best_thresholds(self._with_truth(contender, taken, looks), contender.calibration)
+        given = self._row("labels", contender, contender.calibration, taken, predictions)
+        oracle = oracle_thresholds(self._with_truth(contender, taken, predictions), contender.calibration)
         tried = [
-            self._row("best", plain, found, taken, looks) for found in (ceiling.per_class, ceiling.any_defect)
+            self._row("best", plain, found, taken, predictions)
+            for found in (oracle.per_class, oracle.any_defect)
         ]
-        rows = [given, best_of([given, *tried], ceiling.ranking)]
+        rows = [given, best_of([given, *tried], oracle.ranking)]
         write_json(self._rows, ROWS.dump_python(rows, mode="json"))
-        shutil.rmtree(looks.folder, ignore_errors=True)
+        shutil.rmtree(predictions.folder, ignore_errors=True)
 
     def _row(
         self,
@@ -93,26 +94,28 @@ class Cell:
         contender: Contender,
         calibration: Calibration,
         taken: Sequence[Sample],
-        looks: Looks,
+        predictions: RawPredictions,
     ) -> Row:
         segmenter = contender.segmenter(contender.model, contender.classes, calibration)
-        shown = {sample.name: number for number, sample in enumerate(in_every_kind(looks.samples))}
-        stored = zip(taken, looks.of(taken), strict=True)
+        shown = {sample.name: number for number, sample in enumerate(in_every_kind(predictions.samples))}
+        stored = zip(taken, predictions.of(taken), strict=True)
         seconds = 0.0
 
         def segment(images: Sequence[FloatArray]) -> list[Segmentation]:
             nonlocal seconds
             found = []
             for image in images:
-                sample, look = next(stored)
-                maps = look.passing(calibration) if contender.segmenter is Segmenter else look.maps
-                seconds += look.seconds[0] + (look.seconds[1] if maps else 0.0)
-                found.append(segmenter.decide(look.logits, maps, look.shape))
+                sample, prediction = next(stored)
+                maps = (
+                    prediction.passing(calibration) if contender.segmenter is Segmenter else prediction.maps
+                )
+                seconds += prediction.seconds[0] + (prediction.seconds[1] if maps else 0.0)
+                found.append(segmenter.decide(prediction.logits, maps, prediction.shape))
                 if threshold == "labels" and sample.name in shown:
                     self._show(shown[sample.name], image, found[-1].mask)
             return found
 
-        index, split = self.bench.split.index, self.bench.split
+        index, split = self.shared.split.index, self.shared.split
         measured = measure(
             segment,
             taken,
@@ -121,7 +124,9 @@ class Cell:
             intensity=contender.model.spec.intensity,
         )
         metrics = measured.metrics(
-            split="test", grouped=split.grouped, threshold=threshold_scores(calibration)
+            split="test",
+            grouped=split.grouped,
+            threshold=threshold_scores(calibration, saw_masks=calibration.saw_masks),
         )
         return Row(
             method=self.name,
@@ -140,17 +145,17 @@ class Cell:
         )
 
     def _with_truth(
-        self, contender: Contender, taken: Sequence[Sample], looks: Looks
-    ) -> Iterator[tuple[Look, NDArray[np.uint8]]]:
-        """Looks, and true masks in the order of the method's classes, where they are known."""
-        index, names = self.bench.split.index, contender.classes
+        self, contender: Contender, taken: Sequence[Sample], predictions: RawPredictions
+    ) -> Iterator[tuple[RawPrediction, NDArray[np.uint8]]]:
+        """RawPredictions, and true masks in the order of the method's classes, where they are known."""
+        index, names = self.shared.split.index, contender.classes
         own = [names.index(name) + 1 if name in names else 0 for name in index.classes]
         if names == DEFECT:
             own = [1 for _ in index.classes]
         to_class = np.array([0, *own], np.uint8)
-        for sample, look in zip(taken, looks.of(taken), strict=True):
+        for sample, prediction in zip(taken, predictions.of(taken), strict=True):
             if has_truth(sample):
-                yield look, to_class[read_truth(sample, index)]
+                yield prediction, to_class[read_truth(sample, index)]
 
     def _show(self, number: int, image: FloatArray, mask: NDArray[np.uint8]) -> None:
         with whole(self.picture(number)) as part:

@@ -20,7 +20,7 @@ class Row(BaseModel):
     method: str
     threshold: Literal["labels", "best"] = Field(
         description="`labels`: chosen without a test mask, from labels alone unless `saw` names masks. "
-        "`best`: chosen on the very test masks that it is judged by: a ceiling, not a result."
+        "`best`: chosen on the very test masks that it is judged by: an upper bound, not a result."
     )
     saw: tuple[Saw, ...] = Field(description="What training and thresholds were given, `best` apart.")
     train_seconds: float | None = Field(ge=0, description="None where there is nothing to train.")
@@ -64,16 +64,16 @@ def write_rows(rows: Sequence[Row], out: Path) -> None:
 
 def _cells(row: Row, classes: Sequence[str]) -> list[object]:
     pixel, ci = row.pixel, row.ci95
-    cells: list[object] = [row.method, row.threshold, " + ".join(row.saw)]
+    runs: list[object] = [row.method, row.threshold, " + ".join(row.saw)]
     for value, interval in ((pixel.iou, ci.iou), (pixel.f1, ci.f1), (pixel.f1_tol2, ci.f1_tol2)):
-        cells += _with_interval(value, interval)
-    cells += _with_interval(row.mean_iou, ci.mean_iou)
-    cells += [_number(value) for value in (pixel.precision, pixel.recall, pixel.ap, pixel.aupro)]
-    cells += _with_interval(row.image.auroc, ci.auroc)
-    cells += [_number(value) for value in (false_masks(row), row.train_seconds, row.seconds_per_image)]
-    cells += [row.images, row.note]
+        runs += _with_interval(value, interval)
+    runs += _with_interval(row.mean_iou, ci.mean_iou)
+    runs += [_number(value) for value in (pixel.precision, pixel.recall, pixel.ap, pixel.aupro)]
+    runs += _with_interval(row.image.auroc, ci.auroc)
+    runs += [_number(value) for value in (false_masks(row), row.train_seconds, row.seconds_per_image)]
+    runs += [row.images, row.note]
     scores = (row.per_class.get(name) for name in classes)
-    return cells + ["" if score is None else _number(score.iou) for score in scores]
+    return runs + ["" if score is None else _number(score.iou) for score in scores]
 
 
 def _with_interval(value: float | None, interval: Interval) -> list[str]:

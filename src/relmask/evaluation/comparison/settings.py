@@ -14,7 +14,11 @@ class Settings(BaseModel):
     resplit: Literal["grouped", "random"] | None = None
     seed: int = 0
     patches: int | None = Field(default=None, ge=8, description="Side of the patches to learn from.")
-    minutes: float = Field(default=20.0, gt=0, description="Of a cell: a method's training and its pictures.")
+    minutes: float = Field(
+        default=20.0,
+        gt=0,
+        description="Time budget per method; slower methods train fewer epochs or process fewer pictures.",
+    )
     backbone: str = "efficientnet-lite0"
     epochs: int | None = Field(default=None, gt=0)
     size: int | None = Field(default=None, ge=32)
@@ -25,7 +29,7 @@ class Settings(BaseModel):
 
     @property
     def seconds(self) -> float:
-        """Of a cell."""
+        """Of a method."""
         return 60 * self.minutes
 
     def training(self) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Trained:
 
 
 @dataclass
-class Bench:
+class Shared:
     """One split, one budget.
 
     Attributes:
@@ -185,7 +185,7 @@ class Bench:
         """The U-Net that learns from the true masks of the training pictures, and its seconds.
 
         It sees what the classifier sees, at that resolution, and is trained for as long at least, as far as a
-        cell's time goes.
+        method's time goes.
         """
         settings, folder = self.settings, self.folder / "unet"
         size = settings.patches or settings.size or 256

@@ -14,7 +14,7 @@ LOG_SOFTMAX = {aten.log_softmax.int, aten._log_softmax.default}
 
 
 def _limits(node: Node) -> tuple[float, float]:
-    """Of a clamp, which may lack one or both."""
+    """Limits of a clamp, which may lack one or both."""
     given = arguments(node)
     low, high = (given.get(name, given.get(f"{name}_val")) for name in ("min", "max"))
     return -math.inf if low is None else low, math.inf if high is None else high
@@ -76,7 +76,7 @@ def _not_below_zero(node: Node) -> bool:
 @operator(aten.log.default, aten.neg.default, aten.rsub.Scalar, aten.threshold.default, recalls="nothing")
 @operator(aten.prelu.default, recalls="nothing", zeros="its output's")
 def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """All of it."""
+    """All relevance of f(x) to x."""
     return (step.relevance,)
 
 
@@ -96,7 +96,7 @@ def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:
     zeros="its output's",
 )
 def same(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """All of it: a copy."""
+    """All relevance of a copy to what was copied."""
     return (step.relevance,)
 
 

@@ -24,7 +24,7 @@ def add(step: Step, a: Tensor, b: Tensor, *, alpha: float = 1) -> Passed:
 
 @operator(aten.sub.Tensor, recalls="inputs", kind="add", alone=True, zeros="no")
 def sub(step: Step, a: Tensor, b: Tensor, *, alpha: float = 1) -> Passed:
-    """As a + (-b)."""
+    """As the sum of a and -b."""
     return _shared(step, a, b * -alpha)
 
 
@@ -67,5 +67,5 @@ def _numerator(depends: Sequence[bool], gates: Sequence[bool]) -> Sequence[bool]
     carries=_numerator,
 )
 def div(step: Step, a: Tensor, b: Tensor) -> Passed:
-    """All to the numerator."""
+    """All to the numerator: the denominator only scales it."""
     return sum_to(step.relevance, a), None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from relmask.lrp.linear import Convolution, Linear, Matrix, TransposedConvolution
+from relmask.lrp.linear_maps import Convolution, LinearMap, Matrix, TransposedConvolution
 from relmask.lrp.operators.table import aten
 
 
@@ -18,7 +18,7 @@ class LayerOperator:
     """
 
     kind: str
-    linear: Callable[..., Linear]
+    linear: Callable[..., LinearMap]
     pads: bool = False
 
 
@@ -41,12 +41,12 @@ def _transposed_convolution(
     axes: int,
     stride: Sequence[int] = (1,),
     padding: Sequence[int] = (0,),
-    rest: Sequence[int] = (0,),
+    output_padding: Sequence[int] = (0,),
     groups: int = 1,
     dilation: Sequence[int] = (1,),
 ) -> TransposedConvolution:
     return TransposedConvolution(
-        _each(axes, stride), _each(axes, padding), _each(axes, dilation), groups, _each(axes, rest)
+        _each(axes, stride), _each(axes, padding), _each(axes, dilation), groups, _each(axes, output_padding)
     )
 
 

@@ -14,11 +14,11 @@ from relmask.lrp.operators.table import Passed, Step, aten, operator
 
 @operator(aten.layer_norm.default, aten.rms_norm.default, recalls="nothing")
 def layer_norm(step: Step, x: Tensor, shape: Any, *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """All of it."""
+    """All relevance to x; weight and bias take nothing."""
     return (step.relevance,)
 
 
 @operator(aten.group_norm.default, aten.instance_norm.default, recalls="nothing")
 def group_norm(step: Step, x: Tensor, *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """All of it."""
+    """All relevance to x; weight and bias take nothing."""
     return (step.relevance,)

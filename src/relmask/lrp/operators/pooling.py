@@ -55,7 +55,7 @@ def avg_pool(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Passed:
-    """Shared in every window."""
+    """In every window the average is shared by what its inputs brought."""
     options = list(kernel_size), list(stride), list(padding), ceil_mode, count_include_pad, divisor_override
     average, back = {
         4: (aten.avg_pool2d, aten.avg_pool2d_backward),
@@ -100,7 +100,7 @@ def avg_pool1d(
     **AVERAGE,
 )
 def adaptive_avg_pool(step: Step, x: Tensor, output_size: Sequence[int]) -> Passed:
-    """Shared in every window."""
+    """In every window the average is shared by what its inputs brought."""
     average = (aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d, aten.adaptive_avg_pool3d)[x.ndim - 3]
 
     def back(share: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def _nearest(
     size: Sequence[int] | None,
     factors: Factors = None,
 ) -> Passed:
-    """What arrives at every copy."""
+    """A value takes what arrives at all its copies."""
     return (back(step.relevance, list(step.output.shape[2:]), list(x.shape), *_each(factors, x)),)
 
 

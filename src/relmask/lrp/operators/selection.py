@@ -69,7 +69,7 @@ for overload in (aten.index.Tensor, aten.index_select.default, aten.gather.defau
 
 @operator(aten.max.dim, aten.min.dim, recalls="output", keeps_sign=always, zeros="its output's")
 def max_(step: Step, x: Outline, dim: int, keepdim: bool = False) -> Passed:
-    """The winner takes all."""
+    """The winner takes all; the forward pass told where it stood."""
     relevance, places = step.relevance[0], step.output[1]
     if not keepdim:
         relevance, places = relevance.unsqueeze(dim), places.unsqueeze(dim)
@@ -84,7 +84,7 @@ def topk(step: Step, x: Outline, k: int, dim: int = -1, *arguments: Any) -> Pass
 
 @operator(aten.sort.default, recalls="output", keeps_sign=always, zeros="its output's")
 def sort(step: Step, x: Outline, dim: int = -1, *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """Back into the old order."""
+    """Relevance goes back to where each value stood before sorting."""
     return (step.relevance[0].new_zeros(x.shape).scatter_add(dim, step.output[1], step.relevance[0]),)
 
 
@@ -103,7 +103,7 @@ def unbind(step: Step, x: Outline, dim: int = 0) -> Passed:
     carries=_not_first,
 )
 def where(step: Step, condition: Tensor, a: Any, b: Any) -> Passed:  # noqa: ANN401 - a tensor or a number
-    """To the side that was chosen."""
+    """All to the side that was chosen, at every location."""
     sides = ((a, condition), (b, ~condition))
     parts = [sum_to(step.relevance * chosen, side) for side, chosen in sides if isinstance(side, Tensor)]
     return (None, *parts)
@@ -111,7 +111,7 @@ def where(step: Step, condition: Tensor, a: Any, b: Any) -> Passed:  # noqa: ANN
 
 @operator(aten.masked_fill.Scalar, aten.masked_fill.Tensor, recalls="inputs", carries=_first)
 def masked_fill(step: Step, x: Tensor, mask: Tensor, value: Any) -> Passed:  # noqa: ANN401 - a tensor or a number
-    """To what was not filled."""
+    """All to what was not filled; the filling is a constant."""
     return (sum_to(step.relevance.masked_fill(mask, 0), x),)
 
 
@@ -133,7 +133,7 @@ def slice_scatter(
     end: int | None = None,
     skip: int = 1,
 ) -> Passed:
-    """To what was written, and to what was not overwritten."""
+    """To what was written, and the rest to what was not overwritten."""
     written = aten.slice.Tensor(step.relevance, dim, start, end, skip)
     kept = aten.slice_scatter.default(step.relevance, torch.zeros_like(written), dim, start, end, skip)
     return kept, written
@@ -141,12 +141,12 @@ def slice_scatter(
 
 @operator(aten.select_scatter.default, **PICKS)
 def select_scatter(step: Step, x: Outline, source: Outline, dim: int, index: int) -> Passed:
-    """To what was written, and to what was not overwritten."""
+    """To what was written, and the rest to what was not overwritten."""
     written = aten.select.int(step.relevance, dim, index)
     return aten.select_scatter.default(step.relevance, torch.zeros_like(written), dim, index), written
 
 
 @operator(aten.copy.default, **PICKS | {"carries": _not_first})
 def copy(step: Step, x: Outline, source: Outline, *arguments: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """To what was written."""
+    """All to what was written; nothing is left of what was overwritten."""
     return None, sum_to(step.relevance, source)

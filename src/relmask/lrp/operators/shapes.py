@@ -34,33 +34,33 @@ def reshape(step: Step, x: Tensor, *arguments: Any) -> Passed:  # noqa: ANN401 -
 
 @operator(aten.expand.default, **MOVES)
 def expand(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
-    """What arrives at every copy."""
+    """A value takes what arrives at all its copies."""
     return (step.relevance.sum_to_size(x.shape),)
 
 
 @operator(aten.permute.default, **MOVES)
 def permute(step: Step, x: Tensor, dims: Sequence[int]) -> Passed:
-    """Back into the old order."""
+    """Axes go back into the old order."""
     axes = [axis % len(dims) for axis in dims]
     return (step.relevance.permute([axes.index(axis) for axis in range(len(axes))]),)
 
 
 @operator(aten.transpose.int, **MOVES)
 def transpose(step: Step, x: Tensor, dim0: int, dim1: int) -> Passed:
-    """Swapped again."""
+    """The same two axes are swapped again."""
     return (step.relevance.transpose(dim0, dim1),)
 
 
 @operator(aten.cat.default, **MOVES)
 def cat(step: Step, tensors: Sequence[Tensor], dim: int = 0) -> Passed:
-    """To each its own."""
+    """To each tensor what arrived at its place in the joined one."""
     parts: tuple[Tensor, ...] = step.relevance.split([tensor.shape[dim] for tensor in tensors], dim)
     return parts
 
 
 @operator(aten.stack.default, **MOVES)
 def stack(step: Step, tensors: Sequence[Tensor], dim: int = 0) -> Passed:
-    """To each its own."""
+    """To each tensor what arrived at its place in the joined one."""
     parts: tuple[Tensor, ...] = step.relevance.unbind(dim)
     return parts
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from relmask import lrp
-from relmask.lrp.cascade import Cascade
 from relmask.lrp.composites import Composite, epsilon_plus, kind
+from relmask.lrp.randomise import Cascade
 from relmask.lrp.rules import Flat
 
 FLAT = Composite("flat", ((kind("convolution"), Flat()), (kind("linear"), Flat())))
@@ -20,35 +20,34 @@ def model() -> nn.Module:
 
 def test_the_whole_model_is_explained_as_compile_does(model: nn.Module) -> None:
     images = torch.rand(2, 3, 16, 16)
-    cascade = Cascade(model, images, epsilon_plus())
+    cascade = Cascade(model, images, "epsilon_plus")
     logits, relevance = lrp.compile(model, images, "epsilon_plus")(images, 1)
-    for index, image in enumerate(images):
-        seen = cascade.explain(image, 1)
-        torch.testing.assert_close(seen.outputs, logits[index])
-        torch.testing.assert_close(seen.relevance, relevance[index].sum(0))
-        assert seen.conserved == pytest.approx(float(relevance[index].sum() / logits[index, 1]))
-    torch.testing.assert_close(cascade.outputs(images), logits)
+    explanation = cascade.explain(images, 1)
+    torch.testing.assert_close(explanation.logits, logits)
+    torch.testing.assert_close(explanation.relevance, relevance)
+    torch.testing.assert_close(explanation.conserved, relevance.flatten(1).sum(1) / logits[:, 1])
+    torch.testing.assert_close(cascade.logits(images), logits)
     assert len(cascade.layers) == 3
 
 
-def test_layers_forget_from_the_top_and_the_same_way_for_the_same_seed(model: nn.Module) -> None:
+def test_layers_are_redrawn_from_the_top_and_the_same_way_for_the_same_seed(model: nn.Module) -> None:
     before = copy.deepcopy(model.state_dict())
-    image = torch.rand(3, 16, 16)
-    cascade = Cascade(model, image[None].repeat(2, 1, 1, 1), epsilon_plus())
+    images = torch.rand(2, 3, 16, 16)
+    cascade = Cascade(model, images, epsilon_plus())
     head, again, other, both = (
-        cascade.explain(image, 0, forgotten, seed) for forgotten, seed in ((1, 0), (1, 0), (1, 1), (2, 0))
+        cascade.explain(images, 0, redrawn, seed) for redrawn, seed in ((1, 0), (1, 0), (1, 1), (2, 0))
     )
     assert torch.equal(head.relevance, again.relevance)
     assert not torch.allclose(head.relevance, other.relevance)
-    assert not torch.allclose(head.outputs, both.outputs)
+    assert not torch.allclose(head.logits, both.logits)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
 def test_relevance_by_flat_rules_depends_on_no_weight(model: nn.Module) -> None:
-    image = torch.rand(3, 16, 16)
+    images = torch.rand(2, 3, 16, 16)
     for composite, same in ((FLAT, True), (epsilon_plus(), False)):
-        cascade = Cascade(model, image[None].repeat(2, 1, 1, 1), composite)
-        whole, through = cascade.explain(image, 0), cascade.explain_through(image, 0, 3)
-        assert torch.equal(whole.outputs, through.outputs)
+        cascade = Cascade(model, images, composite)
+        whole, through = cascade.explain(images, 0), cascade.explain_through(images, 0, 3)
+        assert torch.equal(whole.logits, through.logits)
         assert torch.allclose(whole.relevance, through.relevance) is same
         assert through.relevance.isfinite().all()

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.nn import functional as F
 
-from relmask.lrp.facts import Facts
+from relmask.lrp.analysis import Analysis
 from relmask.lrp.graph import capture
-from relmask.lrp.places import path
+from relmask.lrp.module_paths import module_path
 
 
 class Model(nn.Module):
@@ -25,12 +25,12 @@ class Model(nn.Module):
         return self.function(self, x).flatten(1)
 
 
-def facts(function: Callable[[Model, Tensor], Tensor]) -> Facts:
-    return Facts(capture(Model(function), torch.randn(2, 3, 8, 8), ()))
+def analysed(function: Callable[[Model, Tensor], Tensor]) -> Analysis:
+    return Analysis(capture(Model(function), torch.randn(2, 3, 8, 8), ()))
 
 
-def layer(found: Facts, name: str) -> Node:
-    return next(node for node in found.layers if path(node) == name)
+def layer(found: Analysis, name: str) -> Node:
+    return next(node for node in found.layers if module_path(node) == name)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def layer(found: Facts, name: str) -> Node:
     ],
 )
 def test_an_input_known_not_to_be_negative_is_recognised(between: Callable[[Tensor], Tensor]) -> None:
-    found = facts(lambda model, x: model.head(between(model.one(x))))
+    found = analysed(lambda model, x: model.head(between(model.one(x))))
     assert layer(found, "head").args[0] in found.non_negative
 
 
@@ -74,26 +74,26 @@ def test_an_input_known_not_to_be_negative_is_recognised(between: Callable[[Tens
     ],
 )
 def test_an_input_that_may_be_negative_is_not(between: Callable[[Tensor], Tensor]) -> None:
-    found = facts(lambda model, x: model.head(between(model.one(x))))
+    found = analysed(lambda model, x: model.head(between(model.one(x))))
     assert layer(found, "head").args[0] not in found.non_negative
 
 
 def test_first_layers_have_no_layer_before_them() -> None:
-    found = facts(lambda model, x: model.head(F.relu(model.one(x * 2)) + F.relu(model.two(x))))
-    assert {path(node) for node in found.first} == {"one", "two"}
-    found = facts(lambda model, x: model.head(model.two(model.one(x)) + x))
-    assert {path(node) for node in found.first} == {"one"}
+    found = analysed(lambda model, x: model.head(F.relu(model.one(x * 2)) + F.relu(model.two(x))))
+    assert {module_path(node) for node in found.first} == {"one", "two"}
+    found = analysed(lambda model, x: model.head(model.two(model.one(x)) + x))
+    assert {module_path(node) for node in found.first} == {"one"}
 
 
 def test_layers_behind_a_gate_are_not_reached() -> None:
-    found = facts(lambda model, x: model.head(x * model.two(model.one(x).square()).sigmoid()))
-    assert {path(node) for node in found.layers if node in found.reached} == {"head"}
+    found = analysed(lambda model, x: model.head(x * model.two(model.one(x).square()).sigmoid()))
+    assert {module_path(node) for node in found.layers if node in found.reached} == {"head"}
     assert found.first == {layer(found, "head")}
 
 
 def test_only_a_rectified_layer_is_silent_below_zero() -> None:
     def silent(function: Callable[[Model, Tensor], Tensor], keeps_zeros: bool = True) -> bool:
-        found = facts(function)
+        found = analysed(function)
         return found.silent(layer(found, "one"), lambda node: keeps_zeros)
 
     assert silent(lambda model, x: model.head(F.relu(model.one(x))))

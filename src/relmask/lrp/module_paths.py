@@ -12,18 +12,18 @@ TORCH = Path(torch.__file__).parent
 FRAME = re.compile(r'File "(.+)", line (\d+), in .*\n\s*(.*)')
 
 
-def path(node: Node) -> str:
+def module_path(node: Node) -> str:
     """Path of the module that a node came from, as in `named_modules()`."""
     entries = list((node.meta.get("nn_module_stack") or {}).values())
     return str(entries[-1][0]) if entries else ""
 
 
-def place(node: Node) -> str:
+def label(node: Node) -> str:
     """Module and operator, for messages."""
-    return f"{path(node) or '(model)'}: {node.target}"
+    return f"{module_path(node) or '(model)'}: {node.target}"
 
 
-def line(node: Node) -> str:
+def source_line(node: Node) -> str:
     """File, line and text of the call that a node came from, outside torch; "" where it is not known."""
     frames = FRAME.findall(node.meta.get("stack_trace") or "")
     outside = [frame for frame in frames if not Path(frame[0]).is_relative_to(TORCH)]
@@ -45,13 +45,13 @@ def _runs(node: Node) -> Iterator[str]:
                 yield module + "".join(str(key).partition("@")[1:])
 
 
-def replace(old: Node, new: Node) -> None:
+def replace_node(old: Node, new: Node) -> None:
     """Put one node in another's place, as the output of the same modules too."""
     names = (*new.meta.get(OUTPUTS, ()), *old.meta.get(OUTPUTS, ()))
     new.meta[OUTPUTS] = tuple(dict.fromkeys(names))
     old.replace_all_uses_with(new)
 
 
-def outputs(graph: Graph) -> dict[str, Node]:
+def module_outputs(graph: Graph) -> dict[str, Node]:
     """Modules by their paths, and the node that is their output."""
     return {name: node for node in graph.nodes for name in node.meta.get(OUTPUTS, ())}

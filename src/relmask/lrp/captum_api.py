@@ -1,18 +1,15 @@
-"""For those who have captum's code around it: an object with `attribute`."""
+"""For code written for captum: an object with `attribute`."""
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor, nn
 
 from relmask.lrp.compiler import Explainer, compile
 from relmask.lrp.composites import Composite
-from relmask.lrp.graph import Output
-from relmask.lrp.targets import Contrast, Target, start
+from relmask.lrp.graph import OutputKey
+from relmask.lrp.targets import Target, starting_relevance
 
 
 class LRP:
-    """Called as captum's `LRP`, with a composite for its rules.
+    """LRP with the interface of captum's class of that name, and a composite in place of rules on modules.
 
     Args:
         model: images (N, C, ...) to logits (N, K); never changed.
@@ -20,6 +17,7 @@ class LRP:
         output: which one to explain of a model that returns several.
 
     Example:
+        >>> import torch
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
         >>> images = torch.ones(3, 1, 2, 2)
         >>> attributions, delta = LRP(model).attribute(images, target=1, return_convergence_delta=True)
@@ -28,7 +26,7 @@ class LRP:
     """
 
     def __init__(
-        self, model: nn.Module, composite: str | Composite = "relmask", *, output: Output | None = None
+        self, model: nn.Module, composite: str | Composite = "relmask", *, output: OutputKey | None = None
     ) -> None:
         self.model = model
         self.composite = composite
@@ -38,7 +36,7 @@ class LRP:
     def attribute(
         self,
         inputs: Tensor,
-        target: Target | Sequence[int] = None,
+        target: Target = None,
         *,
         return_convergence_delta: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
@@ -46,16 +44,14 @@ class LRP:
 
         Args:
             inputs: (N, C, ...).
-            target: a class, one for each image, a `Contrast`; None is the predicted class.
+            target: a class, one for each image, or a `Contrast`; None is the predicted class.
             return_convergence_delta: also give what was not conserved, (N,): the logit minus the sum of the
                 relevance.
         """
         if self._explainer is None:  # the model as it is at the first call
             self._explainer = compile(self.model, inputs, self.composite, output=self.output)
-        if not (target is None or isinstance(target, int | Tensor | Contrast)):
-            target = torch.tensor(target, device=inputs.device)
         relevance: Tensor
         logits, relevance = self._explainer(inputs, target)
         if not return_convergence_delta:
             return relevance
-        return relevance, start(logits, target).sum(1) - relevance.flatten(1).sum(1)
+        return relevance, starting_relevance(logits, target).sum(1) - relevance.flatten(1).sum(1)

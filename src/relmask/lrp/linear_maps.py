@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 CONVOLVE = (F.conv1d, F.conv2d, F.conv3d)
-SPREAD = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+CONVOLVE_TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
-class Linear(Protocol):
+class LinearMap(Protocol):
     """How a weight acts on an input."""
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
@@ -54,19 +54,19 @@ class Convolution:
     groups: int
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
-        """W x + b."""
+        """The convolution of x, zero-padded first by `pads`, with W, plus b."""
         padded = F.pad(x, tuple(pads)) if pads else x
         convolve = CONVOLVE[weight.ndim - 3]
         return convolve(padded, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
-        """W^T s, in the input's `shape`."""
+        """The transposed convolution of s with W, cut to the input's `shape`."""
         if self._pointwise(weight) and not pads:  # a convolution takes two thirds of the time
             return CONVOLVE[weight.ndim - 3](s, weight.transpose(0, 1))
         # The largest output padding reaches past every input that a strided convolution can have had.
         rest = tuple(step - 1 for step in self.stride)
-        spread = SPREAD[weight.ndim - 3]
-        x = spread(s, weight, None, self.stride, self.padding, rest, self.groups, self.dilation)
+        convolve = CONVOLVE_TRANSPOSED[weight.ndim - 3]
+        x = convolve(s, weight, None, self.stride, self.padding, rest, self.groups, self.dilation)
         if pads:
             x = F.pad(x, [-pad for pad in pads])
         for axis, step in enumerate(self.stride, start=2):
@@ -74,11 +74,11 @@ class Convolution:
         return x
 
     def shift(self, total: Tensor, bias: Tensor) -> Tensor:
-        """An output plus bias."""
+        """An output (N, O, ...) plus bias (O,), the same at all locations."""
         return total + bias.view(-1, *(1 for _ in self.stride))
 
     def scale(self, weight: Tensor, factors: Tensor) -> Tensor:
-        """Outputs `factors` times as large."""
+        """The weight whose output channels are `factors` times as large."""
         return weight * factors.view(-1, *(1 for _ in weight.shape[1:]))
 
     def halves(self, x: Tensor) -> Tensor:
@@ -89,11 +89,11 @@ class Convolution:
         return torch.cat((grouped.clamp(min=0), -grouped.clamp(max=0)), 2).flatten(1, 2)
 
     def mirror(self, weight: Tensor) -> Tensor:
-        """W and -W side by side."""
+        """W and -W side by side in the input channels of every group."""
         return torch.cat((weight, -weight), 1)
 
     def whole(self, halves: Tensor) -> Tensor:
-        """The sum of both halves."""
+        """The sum of both halves, group by group."""
         if self.groups == 1:
             return torch.add(*halves.chunk(2, 1))
         images, _, *places = halves.shape
@@ -108,26 +108,28 @@ class TransposedConvolution(Convolution):
     """Transposed convolution, (N, C, ...) to (N, O, ...); weights (C, O / groups, ...).
 
     Args:
-        rest: what is added to one side of the output.
+        output_padding: what is added to one side of the output, as in torch.
     """
 
-    rest: tuple[int, ...]
+    output_padding: tuple[int, ...]
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
-        """W x + b."""
-        spread = SPREAD[weight.ndim - 3]
-        return spread(x, weight, bias, self.stride, self.padding, self.rest, self.groups, self.dilation)
+        """The transposed convolution of x with W, plus b; there are no `pads`."""
+        convolve = CONVOLVE_TRANSPOSED[weight.ndim - 3]
+        return convolve(
+            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
 
     def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
-        """W^T s, in the input's `shape`."""
+        """The convolution of s with W, cut to the input's `shape`."""
         convolve = CONVOLVE[weight.ndim - 3]
         x = convolve(s, weight, None, self.stride, self.padding, self.dilation, self.groups)
-        for axis, rest in enumerate(self.rest, start=2):
-            x = x.narrow(axis, 0, shape[axis]) if rest else x
+        for axis, added in enumerate(self.output_padding, start=2):
+            x = x.narrow(axis, 0, shape[axis]) if added else x
         return x
 
     def scale(self, weight: Tensor, factors: Tensor) -> Tensor:
-        """Outputs `factors` times as large."""
+        """The weight whose output channels are `factors` times as large; they lie group by group."""
         grouped = self._grouped(weight)
         return (grouped * factors.view(self.groups, 1, -1, *(1 for _ in weight.shape[2:]))).flatten(0, 1)
 
@@ -145,30 +147,30 @@ class Matrix:
     """Matrix product over the last axis, (..., C) to (..., O); weights (O, C)."""
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None, pads: Sequence[int]) -> Tensor:
-        """W x + b."""
+        """The product of W with the last axis of x, plus b; there are no `pads`."""
         return F.linear(x, weight, bias)
 
     def transpose(self, s: Tensor, weight: Tensor, shape: Sequence[int], pads: Sequence[int]) -> Tensor:
-        """W^T s."""
+        """The product of W^T with the last axis of s."""
         return s @ weight
 
     def shift(self, total: Tensor, bias: Tensor) -> Tensor:
-        """An output plus bias."""
+        """An output (..., O) plus bias (O,)."""
         return total + bias
 
     def scale(self, weight: Tensor, factors: Tensor) -> Tensor:
-        """Outputs `factors` times as large."""
+        """The weight with rows `factors` times as large."""
         return weight * factors[:, None]
 
     def halves(self, x: Tensor) -> Tensor:
-        """max(x, 0) and -min(x, 0) side by side."""
+        """max(x, 0) and -min(x, 0) side by side in the last axis."""
         return torch.cat((x.clamp(min=0), -x.clamp(max=0)), -1)
 
     def mirror(self, weight: Tensor) -> Tensor:
-        """W and -W side by side."""
+        """W and -W side by side in the columns."""
         return torch.cat((weight, -weight), 1)
 
     def whole(self, halves: Tensor) -> Tensor:
-        """The sum of both halves."""
+        """The sum of both halves of the last axis."""
         positive, negative = halves.chunk(2, -1)
         return positive + negative

@@ -10,7 +10,7 @@ from relmask.lrp.graph import Captured
 from relmask.lrp.operators import LAYERS, OPERATORS, holds_tensors, tensor_inputs
 
 
-class Facts:
+class Analysis:
     """Static analysis of a captured graph."""
 
     def __init__(self, captured: Captured) -> None:

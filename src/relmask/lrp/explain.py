@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from relmask.lrp.compiler import Explanation, compile
 from relmask.lrp.composites import Composite
-from relmask.lrp.graph import Output
+from relmask.lrp.graph import OutputKey
 from relmask.lrp.targets import Target
 
 
@@ -13,24 +13,29 @@ def explain(
     images: Tensor,
     composite: str | Composite = "relmask",
     target: Target = None,
-    output: Output | None = None,
+    output: OutputKey | None = None,
 ) -> Explanation:
     """Explain what a classifier says of some images; to explain more of them, `compile` once.
 
     Args:
-        model: images (N, C, ...) to logits (N, K); it is not changed.
-        images: as the model takes them.
+        model: images (N, C, ...) to logits (N, K); it is copied, never changed, and explained in evaluation
+            mode whatever mode it is in. Gradients may be on or off.
+        images: one dense tensor of finite floats (N, C, ...), on the model's device, normalised as the model
+            was trained. Floats of another kind than the model's are cast to the model's. N may be 0.
         composite: the name of a preset, or a `Composite`.
         target: what to explain: None for the predicted class, a class, one for each image, or a `Contrast`.
         output: which one to explain of a model that returns several, by its position or its key.
 
     Returns:
-        Logits, relevance in the images' shape, and the share of it that was conserved.
+        Logits (N, K), relevance in the images' shape, and the share of it that was conserved (N,), in the
+        model's kind of floats, without gradients.
 
     Raises:
         UnsupportedOperator: operators without a rule; all of them are named.
-        UnsupportedModel: softmax at the end, no (N, K) output, or a model that torch.export cannot trace.
-        UsageError: no such composite or output, or a composite without a rule for some layers.
+        UnsupportedModel: softmax at the end, no (N, K) output, batch norm without running statistics, or a
+            model that torch.export cannot trace.
+        UsageError: images of another kind or on another device, a model that cannot run on them, a class that
+            does not exist, no such composite or output, or a composite without a rule for some layers.
 
     Example:
         >>> import torch
