@@ -9,6 +9,8 @@ from relmask.data.reading import Intensity
 from relmask.errors import RunError, UsageError
 from relmask.models import bundle
 from relmask.models.bundle import METADATA, WEIGHTS, Architecture, Input, Metadata
+from relmask.models.guided import GuidedClassifier
+from relmask.models.image_novelty import NearestImages
 
 SIZE = 64
 ARCHITECTURE = Architecture(
@@ -46,11 +48,13 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("nearest", [None, NearestImages(5, 224), NearestImages(5, 224, clean=3)])
 @torch.no_grad()
-def test_a_model_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_model_comes_back_as_it_was_saved(tmp_path: Path, nearest: NearestImages | None) -> None:
     model, images = bundle.build(ARCHITECTURE, 2, SIZE).eval(), torch.rand(2, 3, SIZE, SIZE)
     assert model.novelty is not None
     model.novelty.centre.normal_()
+    model = GuidedClassifier(model.scores, nearest).eval()
     bundle.save(tmp_path, model, metadata())
     assert bundle.read_metadata(tmp_path) == metadata()
     loaded = bundle.load_model(tmp_path, metadata())
@@ -96,18 +100,24 @@ def test_a_folder_without_metadata_is_no_run(tmp_path: Path) -> None:
         bundle.read_metadata(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 2}'])
 def test_damaged_metadata_are_a_run_error(saved: Path, content: bytes) -> None:
     (saved / METADATA).write_bytes(content)
     with pytest.raises(RunError, match=r"relmask\.json cannot be read"):
         bundle.read_metadata(saved)
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"format": 2, "novel": True}])
+@pytest.mark.parametrize("change", [{"format": 3}, {"format": 3, "novel": True}])
 def test_a_run_of_a_newer_relmask_says_so(saved: Path, change: dict[str, object]) -> None:
     content = json.loads((saved / METADATA).read_text(encoding="utf-8"))
     (saved / METADATA).write_text(json.dumps({**content, **change}), encoding="utf-8")
-    with pytest.raises(RunError, match="has format 2, this relmask reads up to 1: update relmask"):
+    with pytest.raises(RunError, match="has format 3, this relmask reads up to 2: update relmask"):
+        bundle.read_metadata(saved)
+
+
+def test_a_run_of_an_earlier_relmask_says_how_to_train_it_again(saved: Path) -> None:
+    (saved / METADATA).write_text(json.dumps({"format": 1, "data": "/parts"}), encoding="utf-8")
+    with pytest.raises(RunError, match=r"earlier relmask.*relmask train /parts -o NEW_RUN"):
         bundle.read_metadata(saved)
 
 

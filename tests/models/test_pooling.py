@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from relmask.models.pooling import SURPRISE, GuidedPooling
+from relmask.models.pooling import GuidedPooling
 
 
 def pooling(sharpness: float = 0.0, guidance: float = 0.0, classes: int = 2) -> GuidedPooling:
@@ -24,27 +24,18 @@ def test_it_lies_between_mean_and_maximum() -> None:
 def test_it_looks_where_the_picture_is_novel() -> None:
     scores, novelty = torch.randn(1, 2, 4, 4), torch.zeros(1, 1, 4, 4)
     novelty[0, 0, 1, 2] = 50
-    found = pooling(guidance=1).train()(scores, novelty)
+    found = pooling(guidance=1)(scores, novelty)
     torch.testing.assert_close(found, scores[:, :, 1, 2])
 
 
 def test_each_class_may_have_a_novelty_of_its_own() -> None:
     scores, novelty = torch.randn(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
     novelty[0, 0, 0, 0] = novelty[0, 1, 3, 3] = 50
-    found = pooling(guidance=1).train()(scores, novelty)
+    found = pooling(guidance=1)(scores, novelty)
     torch.testing.assert_close(found[0], torch.stack((scores[0, 0, 0, 0], scores[0, 1, 3, 3])))
 
 
-def test_novelty_speaks_for_every_class_but_not_while_training() -> None:
-    scores, novelty = torch.randn(2, 3, 4, 4), torch.zeros(2, 1, 4, 4)
-    novelty[1, 0, 2, 2] = 50
-    looks = pooling(classes=3)  # guided by nothing, so the mean of all scores
-    torch.testing.assert_close(looks.train()(scores, novelty), scores.mean((2, 3)))
-    added = looks.eval()(scores, novelty) - scores.mean((2, 3))
-    torch.testing.assert_close(added, torch.tensor([[0.0] * 3, [50 * SURPRISE] * 3]))
-
-
-def test_the_shares_of_places_sum_to_1() -> None:
+def test_the_shares_of_locations_sum_to_1() -> None:
     shares = pooling(sharpness=2, guidance=1).weights(torch.randn(3, 2, 4, 4), torch.randn(3, 1, 4, 4))
     torch.testing.assert_close(shares.sum(2), torch.ones(3, 2))
 

@@ -19,11 +19,13 @@ from relmask.inference.run import Run
 from relmask.inference.segmentation import SegmentationModel
 from relmask.training import segmentation
 from relmask.training.distil import agreed, distil
-from relmask.training.pixel_dataset import VOID, Mapped
+from relmask.training.pixel_dataset import VOID, PixelDataset
 
 pytestmark = [
     pytest.mark.usefixtures("few_steps"),
-    pytest.mark.filterwarnings("ignore:3 groups of pictures:UserWarning"),  # of validation: told by calibrate
+    pytest.mark.filterwarnings(
+        "ignore:Only 3 groups of clean images:UserWarning"
+    ),  # of validation: told by calibrate
 ]
 
 
@@ -75,7 +77,7 @@ def test_no_true_mask_is_read(
         raise AssertionError("a true mask was opened")
 
     monkeypatch.setattr("relmask.training.distil.read_truth", opened)
-    monkeypatch.setattr("relmask.calibration.calibrate.read_truth", opened)
+    monkeypatch.setattr("relmask.calibration.from_masks.read_truth", opened)
     small(trained, parts, tmp_path)
 
 
@@ -111,12 +113,12 @@ def test_a_stopped_student_goes_on(trained: Run, parts: Path, tmp_path: Path) ->
     assert small(trained, parts, tmp_path, resume=True).metadata.calibration
 
 
-class UpperHalf(nn.Module):
-    """Says of every picture that its upper half shows the first of three classes."""
+class Bright(nn.Module):
+    """Says of bright pixels that they show the first of three classes."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         logits = torch.full((len(images), 3, *images.shape[2:]), -9.0)
-        logits[:, 0, : images.shape[2] // 2] = 9.0
+        logits[:, 0] += 18.0 * (images.mean(1) > 0)
         return logits
 
 
@@ -125,18 +127,21 @@ def test_the_second_round_keeps_what_both_agree_on(student: Run) -> None:
     values = torch.zeros(spec.size, spec.size, dtype=torch.uint8)
     values[:, : spec.size // 2] = 1
     image = torch.zeros(3, spec.size, spec.size, dtype=torch.uint8)
+    image[:, : spec.size // 2] = 255
     targets = torch.tensor([[1.0, 0, 0], [0, 0, 0], [1, 0, 0]])
     names = ("a", "clean", "drawn")
-    mapped = Mapped(names, [image] * 3, [values, torch.zeros_like(values), values], targets, (spec.size,))
+    dataset = PixelDataset(
+        names, [image] * 3, [values, torch.zeros_like(values), values], targets, (spec.size,)
+    )
     drawn = Index(
         Path(),
         tuple(Sample(Path(n), n, frozenset(), n, mask=Path(n) if n == "drawn" else None) for n in names),
         (),
         None,
     )
-    says = SegmentationModel(UpperHalf(), spec, "", student.model.device)
-    says.mirrors = ((),)
-    found, clean, kept = agreed(mapped, says, drawn).maps
+    says = SegmentationModel(Bright(), spec, student.model.device)
+    maps = agreed(dataset, says, drawn).maps
+    found, clean, kept = (maps[number] for number in range(3))
     half = spec.size // 2
     assert (found[:half, :half] == 1).all()
     assert (found[:half, half:] == VOID).all()

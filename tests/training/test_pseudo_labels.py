@@ -8,19 +8,19 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relmask.arrays import FloatArray
 from relmask.data.index import Sample, read_index
 from relmask.data.tiles import Blend, Window
-from relmask.inference.explained import FloatArray
 from relmask.inference.run import Run
 from relmask.masks.thresholds import ClassThresholds
 from relmask.training.pixel_dataset import VOID
-from relmask.training.pseudo_labels import OwnMasks
+from relmask.training.pseudo_labels import PseudoLabels
 
 
 def test_the_label_is_taken_at_its_word(trained: Run, parts: Path) -> None:
     index = read_index(parts)
     for sample in index.samples:
-        values = OwnMasks(trained, ())(sample, trained.read(sample.path))
+        values = PseudoLabels(trained, ())(sample, trained.read(sample.path))
         shown = set(np.unique(values).tolist()) - {0, VOID}
         named = {trained.metadata.classes.index(name) + 1 for name in sample.labels}
         assert shown <= named
@@ -49,7 +49,7 @@ def run_on_patches(pictures: Mapping[Path, FloatArray], level: ClassThresholds =
     calibration = SimpleNamespace(classes={"crack": level}, large={})
     stand_in: Any = SimpleNamespace(
         metadata=SimpleNamespace(input=spec, classes=("crack",)),
-        reader=Brightness(),
+        model=Brightness(),
         segmenter=SimpleNamespace(calibration=calibration),
         read=lambda path: pictures[path],
     )
@@ -71,18 +71,18 @@ def patches(labels: Sequence[str], values: Sequence[float]) -> tuple[list[Sample
 def test_overlapping_patches_share_their_relevance() -> None:
     samples, pictures = patches(["crack", "crack"], [0.1, 1.0])
     first, second = samples
-    own = OwnMasks(run_on_patches(pictures), samples)
+    own = PseudoLabels(run_on_patches(pictures), samples)
     values = own(first, pictures[first.path])
     assert (values[:, :4] == 0).all(), "only the first patch shows it, and says little"
     assert (values[:, 4:] == 1).all(), "the mean of both is twice the level"
     assert (own(second, pictures[second.path]) == 1).all()
-    alone = OwnMasks(run_on_patches(pictures), [first])
+    alone = PseudoLabels(run_on_patches(pictures), [first])
     assert (alone(first, pictures[first.path]) == VOID).all(), "the label says that there is a crack"
 
 
 def test_what_a_clean_patch_covers_is_background() -> None:
     samples, pictures = patches(["crack", ""], [1.0, 1.0])
-    values = OwnMasks(run_on_patches(pictures), samples)(samples[0], pictures[samples[0].path])
+    values = PseudoLabels(run_on_patches(pictures), samples)(samples[0], pictures[samples[0].path])
     assert (values[:, 4:] == 0).all()
     assert (values[:, :3] == 1).all()
 
@@ -96,7 +96,7 @@ def test_near_the_extent_it_is_unsure(level_of: str, level: float, first: int) -
     picture = pictures[samples[0].path]
     picture[0] = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0])[:, None]
     run = run_on_patches(pictures, EXTENT.model_copy(update={"level": level, "level_of": level_of}))
-    values = OwnMasks(run, samples)(samples[0], picture)
+    values = PseudoLabels(run, samples)(samples[0], picture)
     expected = [0, 0, VOID, VOID, VOID, VOID, 1, 1]
     expected[first:] = [1] * (8 - first)
     assert values[0].tolist() == expected

@@ -10,8 +10,7 @@ from relmask.data.index import Sample
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.training.folder import CHECK
-from relmask.training.report import judge
-from relmask.training.run_facts import run_facts, verdict
+from relmask.training.report import check_verdict, judge, run_facts
 from tests.jobs.fakes import METADATA
 
 
@@ -91,7 +90,7 @@ def test_the_page_of_a_training_shows_split_scores_confusion_and_pictures(traine
 def test_a_verdict_that_is_not_there_is_not_shown(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / CHECK).write_text(content)
-    assert verdict(tmp_path) == []
+    assert check_verdict(tmp_path) == []
 
 
 @pytest.mark.parametrize("passed", [True, False])
@@ -108,7 +107,7 @@ def test_a_verdict_is_shown_with_its_tests_and_a_bad_one_stands_out(passed: bool
         seconds=1,
     )
     (tmp_path / CHECK).write_text(found.model_dump_json())
-    (section,) = verdict(tmp_path)
+    (section,) = check_verdict(tmp_path)
     assert "The masks are &lt;b&gt;." in section.html
     assert f"<td>{'passed' if passed else 'failed'}</td><td>Nearly all arrived.</td>" in section.html
     assert ("warning" in section.html) != passed

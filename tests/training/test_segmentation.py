@@ -11,14 +11,14 @@ from relmask.inference.segmentation import SegmentationModel
 from relmask.progress import Progress, silent
 from relmask.training import segmentation
 from relmask.training.loop import History
-from relmask.training.pixel_dataset import VOID, Mapped
+from relmask.training.pixel_dataset import VOID, PixelDataset
 from relmask.training.segmentation import (
     as_targets,
     cross_entropy,
     dice_loss,
     fit_segmenter,
     input_of,
-    new_segmenter,
+    new_segmentation_model,
     overlaps,
 )
 
@@ -68,7 +68,7 @@ def test_what_is_said_in_pictures_without_the_class_costs() -> None:
     assert dice_loss(*overlaps(alarm, wanted, known)) > 0.6
 
 
-def discs(count: int, seed: int) -> Mapped:
+def discs(count: int, seed: int) -> PixelDataset:
     """Noise with a bright disc in every second picture."""
     generator = torch.Generator().manual_seed(seed)
     y, x = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
@@ -81,18 +81,18 @@ def discs(count: int, seed: int) -> Mapped:
         maps.append(inside.to(torch.uint8))
         targets.append([float(number % 2)])
     names = [str(number) for number in range(count)]
-    return Mapped(names, images, maps, torch.tensor(targets).view(count, 1), (48,))
+    return PixelDataset(names, images, maps, torch.tensor(targets).view(count, 1), (48,))
 
 
 def fitted(
     folder: Path, epochs: int, *, frozen: bool = False, progress: Progress = silent
 ) -> tuple[SegmentationModel, History]:
     spec = input_of("vgg-narrow", 48, False, Intensity())
-    reader = new_segmenter("vgg-narrow", 1, spec, fabric(), 0)
+    model = new_segmentation_model("vgg-narrow", 1, spec, fabric(), 0)
     if frozen:
-        reader.network.get_submodule("encoder").requires_grad_(False)
+        model.network.get_submodule("encoder").requires_grad_(False)
     history = fit_segmenter(
-        reader,
+        model,
         discs(16, 0),
         discs(8, 1),
         fabric(),
@@ -102,7 +102,7 @@ def fitted(
         seed=0,
         progress=progress,
     )
-    return reader, history
+    return model, history
 
 
 def fabric() -> Fabric:
@@ -111,11 +111,11 @@ def fabric() -> Fabric:
 
 def test_it_learns_where_things_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "STEPS", 15)
-    reader, history = fitted(tmp_path, 3)
+    model, history = fitted(tmp_path, 3)
     unseen = discs(8, 2)
-    images = torch.stack(list(unseen.images)).float() / 255
-    found = reader.relevance(images, torch.zeros(8, dtype=torch.long)) > 0.5
-    truth = torch.stack(list(unseen.maps)) > 0
+    images = torch.stack([unseen.images[number] for number in range(8)]).float() / 255
+    found = model.relevance(images, torch.zeros(8, dtype=torch.long)) > 0.5
+    truth = torch.stack([unseen.maps[number] for number in range(8)]) > 0
     assert (found & truth).sum() / (found | truth).sum() > 0.6
     assert history.epochs[-1].val_auroc == 1
     assert history.epochs[-1].val_loss < history.epochs[0].val_loss
@@ -136,14 +136,18 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path: Path, monkeypatch:
         fitted(tmp_path / "resumed", 2, progress=stop)
     resumed, again = fitted(tmp_path / "resumed", 2)
     assert again.epochs == history.epochs
-    torch.testing.assert_close(resumed.model.state_dict(), whole.model.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(resumed.network.state_dict(), whole.network.state_dict(), rtol=0, atol=0)
 
 
 def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "STEPS", 2)
     spec = input_of("vgg-narrow", 48, False, Intensity())
-    before = new_segmenter("vgg-narrow", 1, spec, fabric(), 0).model.get_submodule("encoder").state_dict()
-    after = fitted(tmp_path, 1, frozen=True)[0].model.get_submodule("encoder").state_dict()
+    before = (
+        new_segmentation_model("vgg-narrow", 1, spec, fabric(), 0)
+        .network.get_submodule("encoder")
+        .state_dict()
+    )
+    after = fitted(tmp_path, 1, frozen=True)[0].network.get_submodule("encoder").state_dict()
     torch.testing.assert_close(after, before, rtol=0, atol=0)
 
 
@@ -153,14 +157,16 @@ def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_only_an_encoder_with_weights_can_be_frozen(name: str, frozen: bool, learns: bool) -> None:
     spec = input_of(name, 64, False, Intensity())
-    reader = new_segmenter(name, 2, spec, fabric(), 0, frozen=frozen)
-    assert any(p.requires_grad for p in reader.network.get_submodule("encoder").parameters()) == learns
+    model = new_segmentation_model(name, 2, spec, fabric(), 0, frozen=frozen)
+    assert any(p.requires_grad for p in model.network.get_submodule("encoder").parameters()) == learns
 
 
 def test_nothing_to_validate_on_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "STEPS", 1)
-    reader = new_segmenter("vgg-narrow", 1, input_of("vgg-narrow", 48, False, Intensity()), fabric(), 0)
+    model = new_segmentation_model(
+        "vgg-narrow", 1, input_of("vgg-narrow", 48, False, Intensity()), fabric(), 0
+    )
     history = fit_segmenter(
-        reader, discs(4, 0), discs(0, 0), fabric(), tmp_path, epochs=1, batch_size=2, seed=0, progress=silent
+        model, discs(4, 0), discs(0, 0), fabric(), tmp_path, epochs=1, batch_size=2, seed=0, progress=silent
     )
     assert math.isnan(history.epochs[0].val_loss)

@@ -13,7 +13,8 @@ from relmask.data.reading import Intensity
 from relmask.models import bundle
 from relmask.models.bundle import Architecture
 from relmask.models.guided import GuidedClassifier
-from relmask.training.sources import CachedFeatures, Part, WholePictures
+from relmask.models.image_novelty import NearestImages
+from relmask.training.sources import CachedFeatures, GuidedPictures, Part, WholePictures
 
 SIZE = 64
 CPU = torch.device("cpu")
@@ -52,13 +53,21 @@ def centred(images: Tensor) -> Tensor:
 def test_cached_features_predict_what_the_whole_model_does(
     model: GuidedClassifier, pictures: ImageCache
 ) -> None:
-    cached = CachedFeatures(model, pictures, centred, CPU).predict([3, 0], None)
-    whole = WholePictures(model, pictures, centred, CPU).predict([3, 0], None)
-    torch.testing.assert_close(cached.logits, whole.logits, atol=2e-3, rtol=2e-2)
-    torch.testing.assert_close(cached.places, whole.places, atol=2e-3, rtol=2e-2)
+    nearest = NearestImages(2, model.features.channels, clean=2)
+    nearest.clean.copy_(torch.arange(2))
+    model = GuidedClassifier(model.scores, nearest).eval()
+    cached = CachedFeatures(model, pictures, centred, CPU)
+    whole = GuidedPictures(model, pictures, centred, CPU)
+    any_network = WholePictures(model, pictures, centred, CPU)
+    one, other = (source.predict([3, 0], None) for source in (cached, whole))
+    torch.testing.assert_close(one.logits, other.logits, atol=2e-3, rtol=2e-2)
+    torch.testing.assert_close(one.locations, other.locations, atol=2e-3, rtol=2e-2)
+    assert (cached.logits([3, 0]) - one.logits).abs().min() > 0.01, "novelty adds to what is trained"
+    for source in (whole, any_network):
+        torch.testing.assert_close(cached.logits([3, 0]), source.logits([3, 0]), atol=2e-3, rtol=2e-2)
 
 
-@pytest.mark.parametrize("source", [CachedFeatures, WholePictures])
+@pytest.mark.parametrize("source", [CachedFeatures, GuidedPictures, WholePictures])
 @torch.no_grad()
 def test_a_generator_augments_and_repeats(
     source: Callable[..., CachedFeatures], model: GuidedClassifier, pictures: ImageCache
@@ -116,7 +125,22 @@ def test_novelty_is_computed_anew_only_when_asked_to(model: GuidedClassifier, pi
 
 
 @torch.no_grad()
+def test_another_network_reads_the_same_features(model: GuidedClassifier, pictures: ImageCache) -> None:
+    source = CachedFeatures(model, pictures, centred, CPU)
+    before = source.logits([0, 1])
+    other = GuidedClassifier(model.scores.untrained()).eval()
+    assert other.novelty is not None
+    other.novelty.centre.add_(1)
+    read = source.read_by(other)
+    whole = GuidedPictures(other, pictures, centred, CPU)
+    torch.testing.assert_close(read.logits([0, 1]), whole.logits([0, 1]), atol=2e-3, rtol=2e-2)
+    assert not torch.allclose(read.logits([0, 1]), before, atol=0.05)
+    assert torch.equal(source.logits([0, 1]), before)
+
+
+@torch.no_grad()
 def test_a_part_numbers_its_pictures_anew(model: GuidedClassifier, pictures: ImageCache) -> None:
     source = CachedFeatures(model, pictures, centred, CPU)
     part = Part(source, [4, 1])
+    assert torch.equal(part.logits([1, 0]), source.logits([1, 4]))
     assert torch.equal(part.predict([1, 0], None).logits, source.predict([1, 4], None).logits)

@@ -19,7 +19,7 @@ from relmask.data.patches import cut_patches
 from relmask.errors import DataError, OutError, RunError, UnsupportedModel, UsageError
 from relmask.files import write_csv
 from relmask.inference.run import Run
-from relmask.models.bundle import Architecture
+from relmask.models.bundle import FORMAT, Architecture
 from relmask.progress import Progress
 from relmask.synthetic.surfaces import CLASSES
 from relmask.training.train import train
@@ -70,7 +70,7 @@ def test_a_run_holds_what_its_contract_names(trained: Run) -> None:
     }
     metadata = json.loads((trained.path / "relmask.json").read_text(encoding="utf-8"))
     assert metadata["classes"] == list(CLASSES)
-    assert (metadata["clean"], metadata["format"], metadata["relmask"]) == ("ok", 1, relmask.__version__)
+    assert (metadata["clean"], metadata["format"], metadata["relmask"]) == ("ok", FORMAT, relmask.__version__)
     assert metadata["calibration"]["saw_masks"] is False
     assert list(metadata["calibration"]["classes"]) == list(CLASSES)
     assert (metadata["input"]["size"], metadata["input"]["windows"]) == (64, False)
@@ -280,7 +280,7 @@ def test_broken_pictures_are_left_out_with_a_warning(small: Trainer, parts: Path
 def test_finetuning_and_training_from_scratch_change_the_backbone(
     small: Trainer, narrow_weights: Path
 ) -> None:
-    first = "features.trunk.backbone.features.0.weight"
+    first = "scores.features.trunk.backbone.features.0.weight"
     before = torch.load(narrow_weights, weights_only=True)["features.0.weight"]
     frozen, tuned, scratch = small("frozen"), small("tuned", finetune=True), small("scratch", weights=None)
     assert torch.equal(frozen.model.network.state_dict()[first], before)
@@ -307,7 +307,9 @@ def test_mixed_precision_trains_what_full_precision_can_use(
     if pretrained:  # the statistics of the features and the novelty do not depend on it
         full = small("full", weights=weights).model.network.state_dict()
         mixed = run.model.network.state_dict()
-        assert all(torch.equal(full[name], mixed[name]) for name in full if name.startswith("novelty."))
+        assert all(
+            torch.equal(full[name], mixed[name]) for name in full if name.startswith("scores.novelty.")
+        )
 
 
 def test_without_a_clean_class_every_class_is_judged_by_the_others(
@@ -389,6 +391,8 @@ def test_the_smallest_data_train_with_warnings(
     said = " ".join(str(warning.message) for warning in warned)
     assert "No groups are known" in said
     assert "its thresholds come from training pictures" in said
-    assert "cannot show that at most 40.0% of such pictures get a mask of one" in said
-    assert "cannot show that at most" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert "too few to guarantee a false-alarm rate of 40.0% (3 needed)" in said
+    assert "too few to guarantee a false-alarm rate of 40.0%" in (run.path / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert run.segment(next(pictures)).mask.shape == (64, 64)

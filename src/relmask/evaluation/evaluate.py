@@ -16,7 +16,7 @@ from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
-from relmask.training.run_facts import run_facts, thresholds, verdict
+from relmask.training.report import check_verdict, run_facts, threshold_table
 
 
 def evaluate(
@@ -76,8 +76,8 @@ def evaluate(
         calibration = segmenter.calibration
         more = [
             *([pages.controls(metrics, others)] if others else []),
-            *verdict(run.path),
-            thresholds(calibration),
+            *check_verdict(run.path),
+            threshold_table(calibration),
             run_facts(run.metadata),
         ]
         write_results(

@@ -15,7 +15,7 @@ from relmask.inference.model import MIRRORS, Prediction
 from relmask.inference.relevance import RelevanceModel
 from relmask.models.bundle import Input
 from relmask.models.guided import GuidedClassifier, LocationEvidence
-from relmask.models.image_novelty import known_by
+from relmask.models.image_novelty import descriptors
 
 
 class ExplainedClassifier(RelevanceModel):
@@ -59,7 +59,7 @@ class ExplainedClassifier(RelevanceModel):
         """What relevance starts from: the evidence of a guided classifier, else the logits."""
         if self._guided is None:
             return self.network
-        return LocationEvidence(self._guided, power=0.5 if self.spec.windows else 1.0).eval()
+        return LocationEvidence(self._guided.scores, power=0.5 if self.spec.windows else 1.0).eval()
 
     @cached_property
     def explainer(self) -> lrp.Explainer:
@@ -114,13 +114,13 @@ class ExplainedClassifier(RelevanceModel):
     def predict(self, images: Tensor) -> Prediction:
         """Logits (N, K) of images (N, 3, S, S) in [0, 1], and image novelty (N,), see `Segmentation`."""
         network = self._guided
-        if network is None or network.memory is None:
+        if network is None or network.nearest is None:
             return Prediction(self.logits(images), None)
         logits, novelty = [], []
         for part in images.split(self.batch_size):
             features = network.features(self.normalise(part.to(self.device)))
-            logits.append(network.read(features, network.novelty(features) if network.novelty else None)[0])
-            novelty.append(network.memory(features))
+            logits.append(network.logits(features))
+            novelty.append(network.nearest.novelty(features))
         return Prediction(torch.cat(logits).cpu(), torch.cat(novelty).cpu())
 
     @torch.inference_mode()
@@ -166,11 +166,11 @@ class ExplainedClassifier(RelevanceModel):
 
     @torch.inference_mode()
     def as_if_unseen(self, images: Iterable[Tensor], groups: Sequence[str], clean: Tensor) -> Tensor:
-        """What to add (N, 1) to the logits of images that were trained on; see `Memory`."""
-        if self._guided is None or self._guided.memory is None:
+        """What to add (N, 1) to the logits of images that were trained on; see `NearestImages`."""
+        if self._guided is None or self._guided.nearest is None:
             return super().as_if_unseen(images, groups, clean)
-        kept = [known_by(self._batched(self._guided.features, part)) for part in images]
-        return self._guided.memory.as_if_unseen(torch.cat(kept).float(), groups, clean)
+        kept = [descriptors(self._batched(self._guided.features, part)) for part in images]
+        return self._guided.novelty_score.as_if_unseen(torch.cat(kept).float(), groups, clean)
 
     def warm_up(self) -> None:
         """Compile the explanation."""

@@ -32,7 +32,7 @@ from relmask.report import (
     text,
     write_report,
 )
-from relmask.training.run_facts import run_facts, thresholds, verdict
+from relmask.training.report import check_verdict, run_facts, threshold_table
 
 REPORT = "report.html"
 MOST = 20
@@ -126,9 +126,9 @@ class Page:
             sections.append(gallery("The most doubtful", [seen.picture(full) for seen in worst], note=note))
         if sample:
             sections.append(gallery("A random sample of the others", [seen.picture(full) for seen in sample]))
-        sections += verdict(self._run)
+        sections += check_verdict(self._run)
         if self._metadata.calibration:
-            sections.append(thresholds(self._metadata.calibration))
+            sections.append(threshold_table(self._metadata.calibration))
         sections.append(run_facts(self._metadata))
         about = f"relmask segment: {len(rows)} pictures by {self._run}"
         write_report(self._out / REPORT, f"Masks by {self._run.name}", sections, about=about)

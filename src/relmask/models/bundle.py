@@ -17,8 +17,8 @@ from relmask.errors import RunError
 from relmask.files import write_bytes, write_text
 from relmask.masks.thresholds import Calibration
 from relmask.models.features import Features
-from relmask.models.guided import GuidedClassifier
-from relmask.models.image_novelty import Memory
+from relmask.models.guided import GuidedClassifier, GuidedScores
+from relmask.models.image_novelty import NearestImages
 from relmask.models.novelty import Novelty
 from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk
@@ -27,6 +27,8 @@ from relmask.record import Record
 FORMAT = 2
 METADATA = "relmask.json"
 WEIGHTS = "model.safetensors"
+NEAREST = "novelty_score.nearest"
+"""Name in a guided classifier of what it keeps of its training images."""
 
 
 class Architecture(Record):
@@ -138,7 +140,7 @@ def build(
     novelty = None
     if architecture.novelty_groups:
         novelty = Novelty(features.channels, features.grid(size), architecture.novelty_groups)
-    return GuidedClassifier(features, classes, novelty, architecture.hidden)
+    return GuidedClassifier(GuidedScores(features, classes, novelty, architecture.hidden))
 
 
 def save(run: Path, model: nn.Module, metadata: Metadata) -> None:
@@ -172,8 +174,8 @@ def read_metadata(run: Path) -> Metadata:
             raise RunError(f"{run} has format {found}, this relmask reads up to {FORMAT}: update relmask.")
         if isinstance(content, dict) and found == 1:
             raise RunError(
-                f"{run} was trained by an earlier relmask, whose thresholds are of another kind. Train again "
-                f"into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
+                f"{run} was trained by an earlier relmask, whose networks and thresholds are of another kind. "
+                f"Train it again into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
             )
         return Metadata.model_validate(content)
     except (ValueError, OSError) as error:
@@ -208,8 +210,10 @@ def load_model(run: Path, metadata: Metadata, model: nn.Module | None = None) ->
         model = build(metadata.architecture, len(metadata.classes), metadata.input.size, pretrained=False)
     try:
         state: dict[str, Tensor] = load_file(run / WEIGHTS)
-        if isinstance(model, GuidedClassifier) and "memory.seen" in state:
-            model.memory = Memory(*state["memory.seen"].shape, clean=len(state.get("memory.clean", ())))
+        if isinstance(model, GuidedClassifier) and f"{NEAREST}.seen" in state:
+            clean = len(state.get(f"{NEAREST}.clean", ()))
+            nearest = NearestImages(*state[f"{NEAREST}.seen"].shape, clean=clean)
+            model = GuidedClassifier(model.scores, nearest)
         model.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise RunError(

@@ -1,32 +1,29 @@
-"""The classifier that relmask trains: features, a score map a class, guided pooling."""
+"""The classifier that relmask trains: features, a score map a class, guided pooling; novelty on top."""
 
-from collections.abc import Callable
+import copy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from relmask.models.features import Features
-from relmask.models.image_novelty import STRANGENESS, Memory
+from relmask.models.image_novelty import NearestImages
 from relmask.models.novelty import Novelty
+from relmask.models.novelty_score import NoveltyScore
 from relmask.models.pooling import GuidedPooling
 
 
-class GuidedClassifier(nn.Module):
-    """Images to logits, one a class, through a score for every place.
+class GuidedScores(nn.Module):
+    """Images to logits, one a class, through a score for every location: what training trains.
 
-    The label says what, novelty says where: `head` scores each place for each class, `pooling` reads the
-    scores where the place is unlike clean images. With `novelty` None the pooling is not guided.
-
-    In evaluation mode all logits rise with how strange the image as a whole is to the clean ones in `memory`,
-    None where nothing is remembered. While training they do not: the head would lean on it.
+    The label says what, novelty says where: `head` scores each location for each class, `pooling` reads the
+    scores where the location is unlike clean images. With `novelty` None the pooling is not guided.
     """
 
     def __init__(self, features: Features, classes: int, novelty: Novelty | None, hidden: int = 64) -> None:
         super().__init__()
         self.features = features
         self.novelty = novelty
-        self.memory: Memory | None = None
         layers: list[nn.Module] = [nn.Dropout2d(0.1)]
         if hidden:
             layers += [nn.Conv2d(features.channels, hidden, 1), nn.ReLU(), nn.Dropout2d(0.2)]
@@ -36,17 +33,21 @@ class GuidedClassifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K) of images (N, 3, H, W), normalised as the trunk asks."""
         features = self.features(images)
-        return self.read(features, self.novelty(features) if self.novelty else None)[0]
+        return self.read(features, self.novelty_of(features))[0]
+
+    def novelty_of(self, features: Tensor) -> Tensor | None:
+        """Novelty (N, 1 or K, h, w) of standardised features (N, C, h, w); None where nothing guides."""
+        return None if self.novelty is None else self.novelty(features)
 
     def read(self, features: Tensor, novelty: Tensor | None) -> tuple[Tensor, Tensor]:
         """Logits (N, K) and score maps (N, K, h, w).
 
         Args:
             features: standardised, (N, C, h, w).
-            novelty: of the same places, (N, 1 or K, h, w); None where nothing guides.
+            novelty: of the same locations, (N, 1 or K, h, w); None where nothing guides.
         """
         scores = self.head(features)
-        return self._logits(scores, novelty, lambda: features), scores
+        return self.pooling(scores, novelty), scores
 
     def read_averages(self, averages: list[Tensor], novelty: Tensor | None) -> tuple[Tensor, Tensor]:
         """As `read(features.join(averages), novelty)`, several times faster.
@@ -65,13 +66,7 @@ class GuidedClassifier(nn.Module):
                 mixed = functional.interpolate(mixed, size=grid, mode="bilinear", align_corners=False)
             hidden = hidden + mixed
         scores = nn.Sequential(*rest)(hidden)
-        return self._logits(scores, novelty, lambda: self.features.join(averages)), scores
-
-    def _logits(self, scores: Tensor, novelty: Tensor | None, features: Callable[[], Tensor]) -> Tensor:
-        logits: Tensor = self.pooling(scores, novelty)
-        if self.memory is None or self.training:
-            return logits
-        return logits + STRANGENESS * self.memory.strangeness(features())[:, None]
+        return self.pooling(scores, novelty), scores
 
     def start_again(self) -> None:
         """Give head and pooling fresh weights, to train them on other pictures."""
@@ -79,25 +74,74 @@ class GuidedClassifier(nn.Module):
             if isinstance(module, nn.Conv2d | GuidedPooling):
                 module.reset_parameters()
 
+    def untrained(self) -> "GuidedScores":
+        """The same features, shared, below a novelty, a head and a pooling of their own, head untrained."""
+        other = copy.deepcopy(self, {id(self.features): self.features})
+        other.start_again()
+        return other
 
-class LocationEvidence(nn.Module):
-    """What a guided classifier holds for each class, place by place: images -> sums of positive scores.
 
-    Relevance starts here rather than at the logits. The pooled logit rests on the few places that it looks at
-    first, so its relevance covers a part of a large defect; the sum of all positive scores covers all of it
-    (F1 within 2 px of the demo's masks, best thresholds: 0.64 from the logit, 0.71 to 0.75 from the sum).
+class GuidedClassifier(nn.Module):
+    """What a run holds: trained scores whose logits novelty raises.
 
     Args:
-        model: the classifier.
-        power: positive scores are raised to it. Below 1, bold places and faint ones differ less, as one
+        scores: what training trains, or has trained.
+        nearest: distance to the images that it was trained on; None before, or where none are known.
+    """
+
+    def __init__(self, scores: GuidedScores, nearest: NearestImages | None = None) -> None:
+        super().__init__()
+        self.scores = scores
+        self.novelty_score = NoveltyScore(nearest)
+
+    @property
+    def features(self) -> Features:
+        """Features (N, C, h, w) of images (N, 3, H, W), normalised as the trunk asks."""
+        return self.scores.features
+
+    @property
+    def novelty(self) -> Novelty | None:
+        """Novelty of locations, by their features; None where nothing guides."""
+        return self.scores.novelty
+
+    @property
+    def nearest(self) -> NearestImages | None:
+        """Distance of an image to those of the training, by its features; None where it is not known."""
+        return self.novelty_score.nearest
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of images (N, 3, H, W), normalised as the trunk asks."""
+        return self.logits(self.features(images))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits (N, K) of standardised features (N, C, h, w)."""
+        novelty = self.scores.novelty_of(features)
+        logits: Tensor = self.novelty_score(self.scores.read(features, novelty)[0], features, novelty)
+        return logits
+
+    def start_again(self) -> None:
+        """Forget what training has taught; see `GuidedScores.start_again`."""
+        self.scores.start_again()
+
+
+class LocationEvidence(nn.Module):
+    """What guided scores hold for each class, location by location: images -> sums of positive scores.
+
+    Relevance starts here rather than at the logits. The pooled logit rests on the few locations that it looks
+    at first, so its relevance covers a part of a large defect; the sum of all positive scores covers all of
+    it (F1 within 2 px of the demo's masks, best thresholds: 0.64 from the logit, 0.71 to 0.75 from the sum).
+
+    Args:
+        scores: the trained scores.
+        power: positive scores are raised to it. Below 1, bold locations and faint ones differ less, as one
             absolute threshold for both wants it.
     """
 
-    def __init__(self, model: GuidedClassifier, power: float = 1.0) -> None:
+    def __init__(self, scores: GuidedScores, power: float = 1.0) -> None:
         super().__init__()
         self.power = power
-        self.features = model.features
-        self.head = model.head
+        self.features = scores.features
+        self.head = scores.head
 
     def forward(self, images: Tensor) -> Tensor:
         """Evidence (N, K) in images (N, 3, H, W), normalised as the trunk asks."""

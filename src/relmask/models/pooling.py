@@ -3,18 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-SURPRISE = 0.3
-"""Logits that a standard deviation of novelty adds to every class."""
-
 
 class GuidedPooling(nn.Module):
     """Pool s_c = sum_p w_cp m_cp with w_c = softmax_p(r_c m_c + lambda n).
 
     A learned mix between mean (r = 0) and max (r large): small defects want max-like pooling, large ones
     mean-like. The weights are a gate: they say where the score is read, and receive no relevance.
-
-    What is unlike clean images is likelier a defect, of whatever class: in evaluation mode the novelty,
-    pooled with softmax_p(n), adds to all logits. While training it does not: the scores would lean on it.
     """
 
     def __init__(self, classes: int, guidance: float = 1.0, sharpness: float = 0.3) -> None:
@@ -32,14 +26,10 @@ class GuidedPooling(nn.Module):
 
     def forward(self, scores: Tensor, novelty: Tensor | None) -> Tensor:
         """Logits (N, K) of score maps (N, K, h, w) and novelty (N, 1 or K, h, w), None for no guidance."""
-        logits = (self.weights(scores, novelty) * scores.flatten(2)).sum(2)
-        if novelty is None or self.training:
-            return logits
-        places = novelty.flatten(2)
-        return logits + SURPRISE * (places.softmax(2) * places).sum(2)
+        return (self.weights(scores, novelty) * scores.flatten(2)).sum(2)
 
     def weights(self, scores: Tensor, novelty: Tensor | None) -> Tensor:
-        """Share of each place in the score of its image: (N, K, h * w), summing to 1 over places."""
+        """Share of each location in the score of its image: (N, K, h * w), summing to 1 over locations."""
         attention = self.sharpness[:, None, None] * scores
         if novelty is not None:
             attention = attention + self.guidance[:, None, None] * novelty

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from relmask import __version__
-from relmask.arrays import FloatArray
+from relmask.arrays import ByteArray, FloatArray
 from relmask.calibration.calibrate import calibrate, require_known
 from relmask.data.index import Index, Sample, read_index, with_splits
 from relmask.data.labelled import readable
@@ -28,9 +29,9 @@ from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.loop import History
-from relmask.training.pixel_dataset import VOID, Classes, Mapped
-from relmask.training.pseudo_labels import OwnMasks
-from relmask.training.report import write_history, write_story
+from relmask.training.pixel_dataset import VOID, Maps, PixelDataset
+from relmask.training.pseudo_labels import PseudoLabels
+from relmask.training.report import write_history, write_training_report
 from relmask.training.segmentation import fit_segmenter, new_segmentation_model
 from relmask.training.train import fabric_of
 
@@ -66,7 +67,7 @@ def distil(
         data: its DATA. The run's split decides; of pictures that it does not know, DATA's own.
         out: folder of the student, which is a run like any other.
         masks: what a person corrected, in any format that relmask reads, see `corrected`; DATA itself for the
-            masks that it names. They take the place of the run's own, and the student says `trained_on_masks`.
+            masks that it names. They take the place of the run's own; the student says `trained_on_masks`.
         epochs: of 50 batches, of the first round; the second has half as many.
         batch_size: pictures in a batch.
         seed: of all that is drawn.
@@ -139,9 +140,10 @@ def _distilled(
         Path(weights) if weights else None,
         frozen=True,  # the teacher's masks have errors: it must not learn them by heart
     )
-    parts = []
-    for part in ("train", "val"):
-        parts.append(_mapped(run, readable(drawn.part(part), progress), drawn, progress))
+    parts = [
+        _pixel_dataset(run, readable(drawn.part(part), progress), drawn, progress)
+        for part in ("train", "val")
+    ]
     history = History()
     for number, length in enumerate((epochs, -(-epochs // 2)), start=1):
         learned = parts if number == 1 else [agreed(part, model, drawn) for part in parts]
@@ -177,25 +179,26 @@ def _distilled(
     bundle.save(out, model.network, metadata)
     student = Run(out, metadata, model)
     calibrate(student, data, false_alarms=calibration.false_alarms, progress=progress)
-    write_story(student, split, history, [], out / "report.html", progress)
+    write_training_report(student, split, history, [], out / "report.html", progress)
     return student
 
 
-def agreed(mapped: Mapped, student: SegmentationModel, drawn: Index) -> Mapped:
+def agreed(dataset: PixelDataset, student: SegmentationModel, drawn: Index) -> PixelDataset:
     """The same pictures; void where teacher and student differ, but for those that `drawn` has masks of."""
     fixed = {sample.name for sample in drawn.samples if has_mask(sample)}
-    maps = list(mapped.maps)
-    for index, (image, values) in enumerate(zip(mapped.images, mapped.maps, strict=True)):
-        named = np.flatnonzero(mapped.targets[index])
-        if not len(named) or mapped.names[index] in fixed:
-            continue
-        picture = (image.permute(1, 2, 0).float() / 255).numpy()
+
+    def kept(number: int) -> Tensor:
+        values, wanted = dataset.maps[number], dataset.targets[number].numpy() > 0
+        if not wanted.any() or dataset.names[number] in fixed:
+            return values
+        picture = (dataset.images[number].permute(1, 2, 0).float() / 255).numpy()
         images, places = student.cut(picture)
-        passing = np.tile(mapped.targets[index].numpy() > 0, (len(images), 1))
-        chances = np.stack([*student.maps(picture, images, places, passing).values()])
-        said = np.where(chances.max(0) > AGREED, named[chances.argmax(0)] + 1, 0)
-        maps[index] = torch.where(torch.from_numpy(said) == values, values, VOID).to(values.dtype)
-    return replace(mapped, maps=maps)
+        chances = student.maps(picture, images, places, np.tile(wanted, (len(images), 1)))
+        stacked = np.stack([*chances.values()])
+        said = np.where(stacked.max(0) > AGREED, np.array([*chances])[stacked.argmax(0)] + 1, 0)
+        return torch.where(torch.from_numpy(said) == values, values, VOID).to(values.dtype)
+
+    return replace(dataset, maps=Maps(map(kept, range(len(dataset)))))
 
 
 def _split(run: Run, index: Index) -> Split:
@@ -207,18 +210,16 @@ def _split(run: Run, index: Index) -> Split:
     return Split(chosen, run.metadata.split != "random", ())
 
 
-def _mapped(run: Run, samples: Sequence[Sample], drawn: Index, progress: Progress) -> Mapped:
+def _pixel_dataset(run: Run, samples: Sequence[Sample], drawn: Index, progress: Progress) -> PixelDataset:
     classes, done = run.metadata.classes, 0
-    own = OwnMasks(run, samples if patch_size(drawn.root) else ())
+    own = PseudoLabels(run, samples if patch_size(drawn.root) else ())
     values = np.array([0, *(classes.index(name) + 1 for name in drawn.classes)], np.uint8)
 
-    def map_of(sample: Sample) -> tuple[FloatArray, Classes]:
+    def map_of(sample: Sample, picture: FloatArray) -> ByteArray:
         nonlocal done
-        picture = run.read(sample.path)
-        known = has_mask(sample)
-        found = values[read_truth(sample, drawn)] if known else own(sample, picture)
+        found = values[read_truth(sample, drawn)] if has_mask(sample) else own(sample, picture)
         done += 1
         progress("masks to learn from", done, len(samples))
-        return picture, found
+        return found
 
-    return Mapped.of(samples, map_of, classes, run.metadata.input)
+    return PixelDataset.of(samples, map_of, classes, run.metadata.input)

@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from relmask.models.pooling import GuidedPooling
 from relmask.training import checkpoints
 
 
@@ -18,13 +19,12 @@ class Schedule:
     """How long and how fast to train.
 
     Attributes:
-        epochs: at most this many; an epoch is `steps` batches, whatever the number of pictures.
+        epochs: this many; an epoch is `steps` batches, whatever the number of pictures.
         steps: batches in an epoch.
         batch_size: pictures in a batch, drawn by `sampling_weights`.
         rate: peak learning rate of the one-cycle schedule.
         decay: weight decay of the weights (not of the pooling).
         absent: weight of the loss that every place pays that cannot show a class, see `negatives`.
-        patience: stop after so many epochs without a lower validation loss.
     """
 
     epochs: int = 8
@@ -33,7 +33,6 @@ class Schedule:
     rate: float = 4e-3
     decay: float = 0.1
     absent: float = 3.0
-    patience: int = 4
 
 
 @dataclass
@@ -92,7 +91,7 @@ def optimise(
 
     Args:
         model: on the device of `fabric`.
-        objective: what to lower; its validation only decides when to stop and which epoch to keep.
+        objective: what to lower; its validation only decides which epoch is kept.
         schedule: how long and how fast.
         fabric: device and precision.
         folder: where checkpoints go; None for none, and then the last weights stay.
@@ -108,7 +107,7 @@ def optimise(
         model.load_state_dict(state["model"], strict=False)
         optimizer.load_state_dict(state["optimizer"])
         history.epochs = [Epoch(**line) for line in state["history"]]
-    while (number := len(history.epochs)) < schedule.epochs and not _exhausted(history, schedule.patience):
+    while (number := len(history.epochs)) < schedule.epochs:
         generator = torch.Generator().manual_seed(seed * 100_003 + number)
         with torch.random.fork_rng():
             torch.manual_seed(seed * 100_003 + number)
@@ -116,7 +115,9 @@ def optimise(
             _set_training(model)
             for step in range(schedule.steps):
                 done = number * schedule.steps + step
-                _set_rate(optimizer, one_cycle(done / (schedule.epochs * schedule.steps)))
+                rate = schedule.rate * one_cycle(done / (schedule.epochs * schedule.steps))
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
                 drawn = torch.multinomial(
                     objective.chances, schedule.batch_size, replacement=True, generator=generator
                 )
@@ -129,7 +130,6 @@ def optimise(
                 on_step(done + 1, f"loss {total / (step + 1):.3f}")
         with fabric.autocast():
             val_loss, area = objective.validate()
-        rate = float(optimizer.param_groups[0]["lr"])
         history.epochs.append(Epoch(number, total / schedule.steps, val_loss, area, rate))
         if folder:
             kept = {
@@ -145,18 +145,15 @@ def optimise(
 
 
 def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, object]]:
-    """Weights with decay; the few numbers of the pooling without."""
-    pooling: list[nn.Parameter] = []
-    weights: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            (pooling if name.startswith("pooling.") else weights).append(parameter)
+    """Weights with decay; the few numbers of relmask's guided pooling without."""
+    poolings = [module for module in model.modules() if isinstance(module, GuidedPooling)]
+    spared = {id(parameter) for pooling in poolings for parameter in pooling.parameters()}
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups: list[dict[str, object]] = [
-        {"params": weights, "peak": schedule.rate, "weight_decay": schedule.decay}
+        {"params": [p for p in learned if id(p) not in spared], "weight_decay": schedule.decay},
+        {"params": [p for p in learned if id(p) in spared], "weight_decay": 0.0},
     ]
-    if pooling:
-        groups.append({"params": pooling, "peak": schedule.rate, "weight_decay": 0.0})
-    return groups
+    return [group for group in groups if group["params"]]
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
@@ -188,12 +185,3 @@ def one_cycle(progress: float, warm_up: float = 0.3) -> float:
     if progress < warm_up:
         return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * progress / warm_up)) / 2
     return 1e-5 + (1 - 1e-5) * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up))) / 2
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * share
-
-
-def _exhausted(history: History, patience: int) -> bool:
-    return history.best is not None and history.epochs[-1].epoch - history.best >= patience

@@ -1,73 +1,162 @@
 """Pictures together with maps of what their pixels show."""
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from relmask.arrays import ByteArray, FloatArray
 from relmask.data.augmentation import augment_mapped
 from relmask.data.index import Sample
+from relmask.data.reading import read_image
 from relmask.data.resizing import to_tensor
 from relmask.models.bundle import Input
 
 VOID = 255
 """Value in a map of a pixel of which it is not known what it shows."""
+MEMORY = 2_000_000_000
+"""Bytes of images, and of maps, that are kept as they are: pictures of windows may have any size."""
 
-Picture = NDArray[np.float32]
-Classes = NDArray[np.uint8]
+
+class Tensors(Protocol):
+    """Tensors by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Tensor: ...
+
+
+class Images:
+    """Images (3, H, W) uint8 of pictures as the model's input; those past a budget are read again each time.
+
+    Args:
+        samples: the pictures.
+        spec: how a picture becomes the model's input.
+        memory: bytes of images that are kept.
+    """
+
+    def __init__(self, samples: Sequence[Sample], spec: Input, memory: int = MEMORY) -> None:
+        self._samples = samples
+        self._intensity = spec.intensity
+        self._size = None if spec.windows else spec.size
+        self._room = memory
+        self._kept: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, number: int) -> Tensor:
+        """The image of a picture.
+
+        Raises:
+            ImageError: the picture cannot be read any more.
+        """
+        if number in self._kept:
+            return self._kept[number]
+        return self.of(number, read_image(self._samples[number].path, self._intensity))
+
+    def of(self, number: int, picture: FloatArray) -> Tensor:
+        """The image of a picture (H, W, 3) in [0, 1] that has just been read."""
+        image = (to_tensor(picture, self._size) * 255).round().to(torch.uint8)
+        if number not in self._kept and image.numel() <= self._room:
+            self._room -= image.numel()
+            self._kept[number] = image
+        return image
+
+
+class Maps:
+    """Maps (H, W) uint8; those past a budget of memory are kept deflated, mostly to a hundredth.
+
+    Args:
+        maps: the maps in their order, taken one by one.
+        memory: bytes of maps that are kept as they are.
+    """
+
+    def __init__(self, maps: Iterable[Tensor], memory: int = MEMORY) -> None:
+        self._kept: list[Tensor | tuple[bytes, tuple[int, ...]]] = []
+        for values in maps:
+            if values.numel() <= memory:
+                memory -= values.numel()
+                self._kept.append(values)
+            else:
+                self._kept.append((zlib.compress(values.numpy().tobytes(), 1), tuple(values.shape)))
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, number: int) -> Tensor:
+        """A map as it was given."""
+        kept = self._kept[number]
+        if isinstance(kept, Tensor):
+            return kept
+        data, shape = kept
+        return torch.frombuffer(bytearray(zlib.decompress(data)), dtype=torch.uint8).view(shape)
 
 
 @dataclass(frozen=True)
-class Mapped:
+class PixelDataset:
     """Pictures as the model's input, each with its map.
 
     Attributes:
-        names: of the pictures.
+        names: names of the pictures.
         images: (3, H, W) uint8; of one size where pictures are resized, else as large as they are.
         maps: (H, W) uint8 likewise, 0 = background, k = k-th class, `VOID` = unknown.
         targets: (N, K), 1 where the labels name the class.
-        sides: of the squares that are cut out of larger pictures, in pixels; each batch draws one of them.
+        sides: sides in pixels of the squares that are cut out of larger pictures; each batch draws one.
     """
 
     names: Sequence[str]
-    images: Sequence[Tensor]
-    maps: Sequence[Tensor]
+    images: Tensors
+    maps: Tensors
     targets: Tensor
     sides: tuple[int, ...]
 
     @classmethod
     def of(
         cls,
-        samples: Iterable[Sample],
-        map_of: Callable[[Sample], tuple[Picture, Classes]],
+        samples: Sequence[Sample],
+        map_of: Callable[[Sample, FloatArray], ByteArray],
         classes: Sequence[str],
         spec: Input,
-    ) -> "Mapped":
+        memory: int = MEMORY,
+    ) -> "PixelDataset":
         """Read pictures and their maps.
 
         Args:
             samples: the pictures.
-            map_of: the picture (H, W, 3) in [0, 1] of a sample and its map (H, W).
-            classes: in the order of the maps' values.
+            map_of: map (H, W) of a sample and its picture (H, W, 3) in [0, 1]; called once for each.
+            classes: names in the order of the maps' values.
             spec: how a picture becomes the model's input.
+            memory: bytes of images, and of maps, that are kept as they are.
+
+        Raises:
+            ImageError: a picture cannot be read.
         """
-        names, images, maps, targets = [], [], [], []
-        sides = (spec.size,) if spec.windows else (spec.size, spec.size // 2)
-        for sample in samples:
-            picture, values = map_of(sample)
-            size = None if spec.windows else spec.size
-            images.append((to_tensor(picture, size) * 255).round().to(torch.uint8))
-            maps.append(_nearest(torch.from_numpy(np.ascontiguousarray(values)), size))
-            names.append(sample.name)
-            targets.append([float(name in sample.labels) for name in classes])
-        return cls(names, images, maps, torch.tensor(targets).view(len(images), len(classes)), sides)
+        images = Images(samples, spec, memory)
+
+        def mapped(number: int, sample: Sample) -> Tensor:
+            picture = read_image(sample.path, spec.intensity)
+            images.of(number, picture)
+            values = torch.from_numpy(np.ascontiguousarray(map_of(sample, picture)))
+            return _nearest(values, None if spec.windows else spec.size)
+
+        maps = Maps((mapped(*pair) for pair in enumerate(samples)), memory)
+        targets = torch.tensor([[float(name in sample.labels) for name in classes] for sample in samples])
+        return cls(
+            names=[sample.name for sample in samples],
+            images=images,
+            maps=maps,
+            targets=targets.view(len(samples), len(classes)),
+            sides=(spec.size,) if spec.windows else (spec.size, spec.size // 2),
+        )
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.names)
 
     def batch(self, indices: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images (N, 3, S, S) in [0, 1] and maps (N, S, S) of these pictures, cut out and augmented."""

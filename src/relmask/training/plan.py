@@ -114,7 +114,6 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         rate=4e-3 if frozen else 1e-3,
         decay=0.1 if frozen else 0.01,
         absent=1.0 if frozen else 3.0,
-        patience=epochs,  # the rate falls last, and it is then that the loss does
     )
     spec = Input(
         size=size,

@@ -4,16 +4,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from relmask.arrays import FloatArray
+from relmask.arrays import ByteArray, FloatArray, Mask
 from relmask.data.index import Sample
 from relmask.data.patches import place_of
 from relmask.data.resizing import to_tensor
 from relmask.data.tiles import Window
 from relmask.inference.run import Run
 from relmask.masks.binarise import combine
-from relmask.training.pixel_dataset import VOID, Classes
+from relmask.training.pixel_dataset import VOID
 
 Maps = dict[int, FloatArray]
 """Relevance (H, W) of some classes."""
@@ -25,7 +24,7 @@ A share of the peak says defect from the threshold on: large defects have little
 """
 
 
-class OwnMasks:
+class PseudoLabels:
     """A run's masks of pictures: 0 = background, k = k-th class, `VOID` = unsure.
 
     The label is taken at its word: its classes alone are looked for, whether or not the picture passes their
@@ -45,13 +44,13 @@ class OwnMasks:
         self._run = run
         self._patches: dict[str, list[Sample]] = {}
         self._places: dict[str, tuple[str, Window]] = {}
-        self._last: tuple[str, Maps, Classes] | None = None
+        self._last: tuple[str, Maps, ByteArray] | None = None
         for sample in samples if run.metadata.input.windows else ():
             if (place := place_of(sample.name)) is not None:
                 self._places[sample.name] = place
                 self._patches.setdefault(place[0], []).append(sample)
 
-    def __call__(self, sample: Sample, picture: FloatArray) -> Classes:
+    def __call__(self, sample: Sample, picture: FloatArray) -> ByteArray:
         """The mask (H, W) of a picture (H, W, 3) in [0, 1]."""
         shape = picture.shape[:2]
         named = [k for k, name in enumerate(self._run.metadata.classes) if name in sample.labels]
@@ -76,7 +75,7 @@ class OwnMasks:
         large = self._run.segmenter.calibration.large
         return self._run.model.maps(picture, images, places, passing, large)
 
-    def _joined(self, name: str) -> tuple[Maps, Classes]:
+    def _joined(self, name: str) -> tuple[Maps, ByteArray]:
         """Relevance of each class in the picture that these patches were cut out of, and its mask."""
         if self._last is not None and self._last[0] == name:
             return self._last[1:]
@@ -85,7 +84,7 @@ class OwnMasks:
         patches = [(sample, picture) for sample, picture in read if set(picture.shape[:2]) == {size}]
         places = [self._places[sample.name][1] for sample, _ in patches]
         images = torch.stack([to_tensor(picture) for _, picture in patches])
-        passing: NDArray[np.bool_] = np.array(
+        passing: Mask = np.array(
             [[label in sample.labels for label in run.metadata.classes] for sample, _ in patches]
         )
         shape = max(place.top for place in places) + size, max(place.left for place in places) + size
@@ -97,13 +96,15 @@ class OwnMasks:
         self._last = name, maps, self._decided(maps)
         return self._last[1:]
 
-    def _decided(self, maps: Maps) -> Classes:
+    def _decided(self, maps: Maps) -> ByteArray:
         classes = self._run.segmenter.calibration.classes
         thresholds = {k: classes[self._run.metadata.classes[k]] for k in maps}
         shown = combine(maps, thresholds, next(iter(maps.values())).shape[:2])
         unsure = np.zeros(shown.shape, bool)
         for k, relevance in maps.items():
-            threshold = thresholds[k].threshold_at(float(relevance.max(initial=0.0)))
+            # The class is in the picture: relevance that stays below the level is no background at its peak.
+            peak = float(relevance.max(initial=0.0))
+            threshold = min(thresholds[k].threshold_at(peak), peak)
             certain = CERTAIN * threshold if thresholds[k].level_of == "absolute" else threshold
             border = (shown == 0) | (shown == k + 1) & (relevance < certain)
             unsure |= (relevance > UNSURE * threshold) & border

@@ -1,19 +1,21 @@
-"""What a training was, for people (report.html) and programs (history.csv)."""
+"""What a training was, for people (report.html) and programs (history.csv); what a run is, for every page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from relmask.arrays import DoubleArray
+from relmask.checks import Check
 from relmask.data.index import Sample
 from relmask.data.splits import Split
 from relmask.files import write_csv
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration
+from relmask.models.bundle import Metadata
+from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
 from relmask.report import (
     Album,
@@ -35,9 +37,9 @@ from relmask.report import (
     text,
     write_report,
 )
-from relmask.training.image_novelty import memory_of
+from relmask.training.folder import CHECK
+from relmask.training.image_novelty import RATE
 from relmask.training.loop import Epoch, History
-from relmask.training.run_facts import run_facts, thresholds, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,7 @@ class Judgement:
         return float(self.called and strongest(self) not in self.labels), doubt
 
 
-def judge(
-    samples: Sequence[Sample], logits: NDArray[np.float64], calibration: Calibration
-) -> list[Judgement]:
+def judge(samples: Sequence[Sample], logits: DoubleArray, calibration: Calibration) -> list[Judgement]:
     """What the thresholds make of logits (N, K), of each sample by its score alone."""
     called: list[bool] = np.any(calibration.candidates(logits), axis=1).tolist()
     scores = calibration.defect_probability(logits).tolist() if len(logits) else []
@@ -86,7 +86,7 @@ def write_history(history: History, path: Path) -> None:
     write_csv(path, columns, rows)
 
 
-def write_story(
+def write_training_report(
     run: Run, split: Split, history: History, judged: Sequence[Judgement], path: Path, progress: Progress
 ) -> None:
     """The report of a training: data, split, curves, how validation pictures are judged, thresholds.
@@ -106,14 +106,78 @@ def write_story(
     if judged:
         sections.append(confusion(judged, classes))
         sections += _pictures(run, judged, progress)
-    sections += verdict(run.path)
+    sections += check_verdict(run.path)
     if calibration is not None:
-        sections.append(thresholds(calibration))
+        sections.append(threshold_table(calibration))
     sections.append(
-        run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": memory_of(run.model.network)})
+        run_facts(run.metadata) + facts("", {"Pictures unlike anything seen": _known_novelty(run)})
     )
     about = f"relmask train: what {run.path} learned from {run.metadata.data}"
     write_report(path, run.path.name, sections, about=about)
+
+
+def run_facts(metadata: Metadata) -> Section:
+    """What was trained, on what, how."""
+    architecture, size = metadata.architecture, metadata.input.size
+    drawn = {
+        "given": "as the data state it",
+        "grouped": "drawn by group",
+        "random": "drawn by picture: leaky",
+    }
+    return facts(
+        "The run",
+        {
+            "Trained on": metadata.data,
+            "Classes": ", ".join(metadata.classes),
+            "Clean class": metadata.clean or "none: each class is judged against the pictures without it",
+            "Split": drawn[metadata.split],
+            "Backbone": architecture.backbone if architecture else "a module of your own",
+            "Input": f"windows of {size} px" if metadata.input.windows else f"the picture at {size} px",
+            "Saw true masks": _masks_seen(metadata),
+            "Composite": metadata.composite or None,
+            "Command": metadata.command,
+            "relmask": metadata.relmask,
+        },
+    )
+
+
+def _masks_seen(metadata: Metadata) -> str:
+    if not metadata.saw_masks:
+        return "no: the run comes from labels alone"
+    tuned = metadata.calibration is not None and metadata.calibration.saw_masks
+    by = {"training": metadata.trained_on_masks, "the choice of thresholds": tuned}
+    return "yes, by " + " and by ".join(name for name, saw in by.items() if saw)
+
+
+def threshold_table(calibration: Calibration) -> Section:
+    """What makes a mask, and what it was chosen from."""
+    by_class = table(
+        "Thresholds",
+        ("class", "gate (logit)", "level", "of"),
+        [(name, f"{t.gate:.3g}", f"{t.level:.3g}", t.level_of) for name, t in calibration.classes.items()],
+        note="A picture above the gate of a class is explained; its mask is where relevance exceeds the "
+        "level, a share of the picture's peak or absolute.",
+    )
+    return by_class + facts(
+        "",
+        {
+            "Clean pictures that may get a mask": f"{calibration.false_alarms:.1%}",
+            "Clean pictures judged": f"{calibration.negatives} in {calibration.groups} groups",
+            "Training pictures judged by heads that never saw them": calibration.cross_fitted,
+        },
+    )
+
+
+def check_verdict(run: Path) -> list[Section]:
+    """What `relmask check` found in a run; nothing where it was not checked, or its file cannot be read."""
+    try:
+        found = Check.model_validate_json((run / CHECK).read_bytes())
+    except (OSError, ValueError):
+        return []
+    words = {True: "passed", False: "failed", None: "not made"}
+    rows = [(finding.name, words[finding.passed], finding.says) for finding in found.findings]
+    title = "Are the masks evidence?"
+    return [text(title, found.verdict, warning=not found.passed) + table(title, ("test", "", ""), rows)]
 
 
 def _summary(history: History, judged: Sequence[Judgement]) -> Section:
@@ -157,7 +221,11 @@ def _pictures(run: Run, judged: Sequence[Judgement], progress: Progress) -> list
     """The worst of the judged pictures and a fair sample of the others, segmented."""
     album: Album[Judgement] = Album()
     for item in judged:
-        album.add(item.sample.name, item.badness, partial(_same, item), faulty=item.badness[0] > 0)
+
+        def kept(item: Judgement = item) -> Judgement:
+            return item
+
+        album.add(item.sample.name, item.badness, kept, faulty=item.badness[0] > 0)
     chosen = [*album.worst, *album.sample]
     shots = []
     for done, item in enumerate(chosen, start=1):
@@ -176,10 +244,6 @@ def _pictures(run: Run, judged: Sequence[Judgement], progress: Progress) -> list
         how_to_read(run.metadata.classes, full),
         *(gallery(title, shown, note=note) for title, (shown, note) in galleries.items() if shown),
     ]
-
-
-def _same(item: Judgement) -> Judgement:
-    return item
 
 
 def _picture(item: Judgement, shot: Shot, full: float) -> Picture:
@@ -202,3 +266,13 @@ def _split_table(split: Split) -> Section:
             row.append(f"{len(chosen)} in {len({s.group for s in chosen})} groups")
         rows.append(tuple(row))
     return table("Pictures of each class", ("class", "train", "validation", "test"), rows)
+
+
+def _known_novelty(run: Run) -> str:
+    """What the run can say of pictures unlike all that it saw."""
+    network = run.model.network
+    if not isinstance(network, GuidedClassifier):
+        return "not measured: relmask does not know the features of a module of your own"
+    if network.nearest is None:
+        return "not measured: no clean picture could be compared with pictures of another group"
+    return f"novelty above 1, as {RATE:.0%} of the clean pictures; {len(network.nearest.seen)} are remembered"

@@ -1,7 +1,7 @@
 """Training a segmenter from maps of classes: true ones, corrected ones, or relmask's own."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -17,9 +17,9 @@ from relmask.models.zoo import find
 from relmask.progress import Progress
 from relmask.ranking import auroc
 from relmask.sequences import batches
-from relmask.training.fit import sampling_weights
+from relmask.training.classifier import sampling_weights
 from relmask.training.loop import History, Schedule, optimise
-from relmask.training.pixel_dataset import VOID, Mapped
+from relmask.training.pixel_dataset import VOID, PixelDataset
 
 STEPS = 50
 """Batches in an epoch."""
@@ -82,8 +82,8 @@ def new_segmentation_model(
 
 def fit_segmenter(
     model: SegmentationModel,
-    training: Mapped,
-    validation: Mapped,
+    training: PixelDataset,
+    validation: PixelDataset,
     fabric: Fabric,
     folder: Path | None,
     *,
@@ -113,7 +113,6 @@ def fit_segmenter(
         batch_size=batch_size,
         rate=4e-3 if frozen else 1e-3,
         decay=0.01,
-        patience=epochs,
     )
     objective = _Maps(model, training, validation, schedule.batch_size)
     history = optimise(
@@ -133,7 +132,7 @@ class _Maps:
     """Maps of classes, see `Objective`."""
 
     def __init__(
-        self, model: SegmentationModel, training: Mapped, validation: Mapped, batch_size: int
+        self, model: SegmentationModel, training: PixelDataset, validation: PixelDataset, batch_size: int
     ) -> None:
         self.chances = sampling_weights(training.targets)
         self._model = model
@@ -180,7 +179,7 @@ def as_targets(maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     A class that the labels do not name is nowhere in the picture, so it is known even where the map is void.
 
     Args:
-        maps: (N, H, W), see `Mapped`.
+        maps: (N, H, W), see `PixelDataset`.
         labels: (N, K), 1 where the labels name the class.
     """
     values = torch.arange(1, labels.shape[1] + 1, device=maps.device).view(1, -1, 1, 1)
@@ -221,12 +220,12 @@ def dice_loss(met: Tensor, said: Tensor, there: Tensor) -> Tensor:
     return (losses * present).sum() / present.sum().clamp(min=1)
 
 
-def _batches(mapped: Mapped, size: int) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+def _batches(dataset: PixelDataset, size: int) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
     """Indices, images in [0, 1] and maps of pictures of one size each, as they are."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
-    for index, values in enumerate(mapped.maps):
-        by_shape.setdefault(tuple(values.shape), []).append(index)
+    for index in range(len(dataset)):
+        by_shape.setdefault(tuple(dataset.maps[index].shape), []).append(index)
     for same in by_shape.values():
         for chosen in batches(same, size):
-            images = torch.stack([mapped.images[index] for index in chosen]).float() / 255
-            yield [*chosen], images, torch.stack([mapped.maps[index] for index in chosen])
+            images = torch.stack([dataset.images[index] for index in chosen]).float() / 255
+            yield [*chosen], images, torch.stack([dataset.maps[index] for index in chosen])

@@ -16,7 +16,6 @@ from torch import nn
 from relmask import __version__
 from relmask.calibration.from_labels import too_few_negatives
 from relmask.checks import check
-from relmask.data.image_cache import ImageCache
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import Labelled, readable
 from relmask.data.reading import measure_intensity
@@ -28,12 +27,10 @@ from relmask.inference.run import Run, find_device
 from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
-from relmask.training.fit import predict_logits
-from relmask.training.fitter import Fitter
-from relmask.training.folder import CHECK, RUN
-from relmask.training.image_novelty import remember
+from relmask.training.classifier import fitter_of
+from relmask.training.folder import CHECK, CHECKPOINTS, RUN
 from relmask.training.plan import Plan, Settings, plan
-from relmask.training.report import judge, write_history, write_story
+from relmask.training.report import judge, write_history, write_training_report
 from relmask.training.thresholds import thresholds_of
 
 CHECKED = 4
@@ -114,7 +111,6 @@ def _trained(
     progress: Progress,
 ) -> Run:
     """The run of a plan, trained and written into a folder that was prepared for it."""
-    network = classifier.network
     parts = [split.index.part(name) for name in ("train", "val")]
     write_split(split, out / "split.csv")
     for warning in split.warnings:
@@ -122,16 +118,11 @@ def _trained(
     training, validation = (
         Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
     )
-    pictures = [
-        ImageCache(part.samples, chosen.input.size, chosen.input.intensity) for part in (training, validation)
-    ]
-    fitter = Fitter(classifier, chosen, fabric, settings.seed, progress)
-    sources = [fitter.source(part) for part in pictures]
-    fitter.fit_statistics(sources[0], training.targets)
-    history = fitter.fit(sources, (training.targets, validation.targets), out / "checkpoints")
+    fitter = fitter_of(classifier, chosen, fabric, settings.seed, progress, training, validation)
+    history = fitter.fit(out / CHECKPOINTS)
     write_history(history, out / "history.csv")
-    remember(network, sources, (training, validation))
-    calibration = thresholds_of(fitter, sources, (training, validation), index.classes, settings.false_alarms)
+    logits = fitter.logits()
+    calibration = thresholds_of(fitter, logits, index.classes, settings.false_alarms)
     if said := too_few_negatives(calibration, index.clean):
         warnings.warn(said, stacklevel=3)
         split = replace(split, warnings=(*split.warnings, said))
@@ -149,14 +140,11 @@ def _trained(
         settings=settings.model_dump(mode="json"),
         command=shlex.join(sys.argv),
     )
-    bundle.save(out, network, metadata)
-    run = Run(out, metadata, classifier)
+    bundle.save(out, fitter.network, metadata)
+    run = Run(out, metadata, fitter.model)
     _check(run, (*validation.samples, *training.samples), progress)
-    judged = []
-    if validation.samples:
-        logits = predict_logits(network, sources[1], len(validation.targets)).double().numpy()
-        judged = judge(validation.samples, logits, calibration)
-    write_story(run, split, history, judged, out / "report.html", progress)
+    judged = judge(validation.samples, logits[1].double().numpy(), calibration)
+    write_training_report(run, split, history, judged, out / "report.html", progress)
     return run
 
 

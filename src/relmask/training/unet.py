@@ -11,13 +11,14 @@ import torch
 from lightning_fabric import Fabric
 
 from relmask import __version__
+from relmask.arrays import ByteArray, FloatArray
 from relmask.calibration.from_labels import choose_thresholds, even_odds
 from relmask.calibration.from_masks import choose_from_masks
 from relmask.calibration.gates import Scores
 from relmask.calibration.scores import score
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import readable
-from relmask.data.reading import measure_intensity, read_image
+from relmask.data.reading import measure_intensity
 from relmask.data.splits import Split, assign, write_split
 from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
 from relmask.errors import DataError
@@ -28,7 +29,7 @@ from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.folder import CHECKPOINTS, RUN
-from relmask.training.pixel_dataset import Classes, Mapped, Picture
+from relmask.training.pixel_dataset import PixelDataset
 from relmask.training.report import write_history
 from relmask.training.segmentation import fit_segmenter, input_of, new_segmentation_model
 from relmask.training.train import fabric_of, split_kind
@@ -124,10 +125,10 @@ def _fitted(
     backbone = settings["backbone"]
     model = new_segmentation_model(backbone, len(index.classes), spec, fabric, settings["seed"])
 
-    def true_map(sample: Sample) -> tuple[Picture, Classes]:
-        return read_image(sample.path, spec.intensity), read_truth(sample, index)
+    def true_map(sample: Sample, picture: FloatArray) -> ByteArray:
+        return read_truth(sample, index)
 
-    parts = [Mapped.of(known[name], true_map, index.classes, spec) for name in ("train", "val")]
+    parts = [PixelDataset.of(known[name], true_map, index.classes, spec) for name in ("train", "val")]
     history = fit_segmenter(
         model,
         parts[0],

@@ -6,11 +6,11 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional
 
 from relmask.errors import RunError
+from relmask.models.pooling import GuidedPooling
 from relmask.training import checkpoints
-from relmask.training.fit import fit, loss_of, negatives, predict_logits, sampling_weights
+from relmask.training.classifier import fit
 from relmask.training.loop import (
     Epoch,
     History,
@@ -21,7 +21,7 @@ from relmask.training.loop import (
 )
 from relmask.training.sources import Prediction
 
-SCHEDULE = Schedule(epochs=4, steps=5, batch_size=4, rate=0.05, patience=9)
+SCHEDULE = Schedule(epochs=4, steps=5, batch_size=4, rate=0.05)
 
 
 class Network(nn.Module):
@@ -50,6 +50,9 @@ class Points:
         if generator is not None:
             points = points + 0.01 * torch.randn(points.shape, generator=generator)
         return Prediction(self.model(points), None)
+
+    def logits(self, indices: Sequence[int]) -> Tensor:
+        return self.predict(indices, None).logits
 
 
 def data(seed: int, count: int = 24) -> tuple[Tensor, Tensor]:
@@ -139,21 +142,13 @@ def test_it_learns_and_keeps_the_weights_of_the_best_epoch(tmp_path: Path) -> No
     assert {path.stem for path in tmp_path.iterdir()} == {f"epoch-{best.epoch:04d}", "epoch-0003"}
 
 
-def test_it_stops_where_validation_gets_no_better(tmp_path: Path) -> None:
-    hopeless = Schedule(epochs=9, steps=1, batch_size=4, rate=0.0, patience=2)
-    model = nn.Linear(3, 2)
-    part = Points(model, data(0)[0]), data(0)[1]
-    history = fit(model, part, part, hopeless, Fabric(accelerator="cpu", devices=1), tmp_path)
-    assert (len(history.epochs), history.best) == (3, 0)
-
-
 @pytest.mark.parametrize("folder", [True, False])
 def test_without_validation_all_epochs_run_and_the_last_is_kept(tmp_path: Path, folder: bool) -> None:
-    impatient = Schedule(epochs=4, steps=5, batch_size=4, rate=0.05, patience=1)
-    state, history = trained(tmp_path if folder else None, impatient, validated=False)
+    state, history = trained(tmp_path if folder else None, validated=False)
     assert (len(history.epochs), history.best) == (4, 3)
-    expected, _ = trained(None, SCHEDULE, validated=False)
-    assert same(state, expected)
+    if folder:
+        kept = checkpoints.load(tmp_path, 3)["model"]
+        assert all(torch.equal(value, state[name]) for name, value in kept.items())
 
 
 def test_what_is_frozen_stays_and_is_not_in_the_checkpoints(tmp_path: Path) -> None:
@@ -175,12 +170,12 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         trained(tmp_path)
 
 
-def test_the_pooling_is_trained_without_decay() -> None:
-    model = Network()
-    weights, pooling = parameter_groups(model, SCHEDULE)
-    assert (weights["weight_decay"], pooling["weight_decay"]) == (SCHEDULE.decay, 0)
-    assert pooling["params"] == list(model.pooling.parameters())
-    assert weights["params"] == list(model.head.parameters())
+def test_guided_pooling_is_trained_without_decay_and_nothing_that_only_has_its_name() -> None:
+    model = nn.ModuleDict({"pooling": nn.Linear(2, 2), "deep": nn.ModuleDict({"inner": GuidedPooling(2)})})
+    weights, spared = parameter_groups(model, SCHEDULE)
+    assert (weights["weight_decay"], spared["weight_decay"]) == (SCHEDULE.decay, 0)
+    assert weights["params"] == list(model["pooling"].parameters())
+    assert spared["params"] == list(model["deep"].parameters())
     assert len(parameter_groups(nn.Linear(2, 2), SCHEDULE)) == 1
 
 
@@ -191,44 +186,6 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     assert rates[:31] == sorted(rates[:31])
     assert rates[30:] == sorted(rates[30:], reverse=True)
     assert rates[-1] == pytest.approx(1e-5)
-
-
-def test_rare_combinations_of_labels_are_drawn_more_often_but_not_as_often_as_all() -> None:
-    targets = torch.tensor([[1.0, 0]] * 4 + [[0.0, 0]] * 16 + [[1.0, 1]])
-    chances = sampling_weights(targets)
-    sums = [float(chances[rows].sum()) for rows in (slice(0, 4), slice(4, 20), slice(20, 21))]
-    assert sums == pytest.approx([2, 4, 1])
-
-
-def test_every_place_that_cannot_show_a_class_pays() -> None:
-    logits, places = torch.randn(2, 3), torch.randn(2, 3, 4, 5)
-    targets = torch.tensor([[1.0, 0, 0], [0, 1, 1]])
-    negative = torch.tensor([[0.0, 1, 0], [1, 0, 0]])
-    expected = functional.binary_cross_entropy_with_logits(logits, targets)
-    torch.testing.assert_close(loss_of(Prediction(logits, None), targets, negative, 3), expected)
-    torch.testing.assert_close(loss_of(Prediction(logits, places), targets, negative, 0), expected)
-    each = functional.binary_cross_entropy_with_logits(places, torch.zeros_like(places), reduction="none")
-    absent = float(each[0, 1].sum() + each[1, 0].sum())
-    found = loss_of(Prediction(logits, places), targets, negative, 3)
-    assert float(found) == pytest.approx(float(expected) + 3 * absent / places.numel(), rel=1e-5)
-
-
-def test_clean_pictures_are_negatives_of_all_classes_and_defects_of_none() -> None:
-    targets = torch.tensor([[1.0, 0], [0, 0], [0, 1]])
-    assert negatives(targets).tolist() == [[0, 0], [1, 1], [0, 0]]
-
-
-def test_where_no_picture_is_clean_those_without_a_class_are_its_negatives() -> None:
-    targets = torch.tensor([[1.0, 0], [0, 1], [1, 1]])
-    assert negatives(targets).tolist() == [[0, 1], [1, 0], [0, 0]]
-
-
-def test_logits_are_predicted_in_order_and_without_augmentation() -> None:
-    points, _ = data(0, 7)
-    model = Network()
-    with torch.no_grad():
-        expected = model.eval()(points)
-    torch.testing.assert_close(predict_logits(model.train(), Points(model, points), 7, 3), expected)
 
 
 def test_a_diverged_epoch_is_never_the_best() -> None:
