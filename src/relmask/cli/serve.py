@@ -14,13 +14,15 @@ def serve(
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; the default is this machine alone.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="RELMASK_TOKEN",
             metavar="TOKEN",
-            help="That requests must bring. Needed to listen on other addresses.",
+            help="Bearer token that clients must send. Needed to listen on other addresses.",
         ),
     ] = None,
     insecure: Annotated[
@@ -31,12 +33,14 @@ def serve(
         typer.Option(
             envvar="LABEL_STUDIO_URL",
             metavar="URL",
-            help="Of the Label Studio that tasks' pictures come from.",
+            help="Address of the Label Studio that tasks' pictures come from.",
         ),
     ] = None,
     label_studio_key: Annotated[
         str | None,
-        typer.Option(envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token for it."),
+        typer.Option(
+            envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token for that Label Studio."
+        ),
     ] = None,
     max_mb: Annotated[float, typer.Option(metavar="N", min=0.01, help="Largest request, in megabytes.")] = 64,
     max_mp: Annotated[
