@@ -20,11 +20,11 @@ _IGNORED = ("lost+found",)
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a command leaves in OUT.
+    """The files of one command in OUT.
 
     Attributes:
-        noun: what messages call it, like "a run".
-        settings: name of the JSON file that says what it was made with.
+        noun: words for it in messages, like "a run".
+        settings: name of the JSON file with the settings it was made with.
         files: patterns, below OUT, of all other files that the command writes.
         alone: may OUT hold nothing else?
     """
@@ -51,8 +51,8 @@ def prepared(
 
     Args:
         out: folder; it is made.
-        contents: what the command leaves there.
-        settings: what makes its results the same, as JSON holds it; kept in `contents.settings`.
+        contents: files that the command leaves there.
+        settings: everything that decides about the results, as JSON holds it; kept in `contents.settings`.
         resume: go on with results of the same settings; False refuses them, too.
         overwrite: delete results of any settings, and start anew.
 
@@ -116,7 +116,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What settings do not share, as JSON holds them, a line each; a nested value is named by its own key.
+    """Settings that differ, as JSON holds them, a line each; a nested value is named by its own key.
 
     >>> differences({"seed": 0, "grid": {"size": 8}}, {"seed": 1, "grid": {"size": 8}})
     ['seed: 0, now 1']
@@ -128,7 +128,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def read_settings(path: Path) -> dict[str, Any] | None:
-    """What a file of settings holds; empty where it is damaged, None where there is none.
+    """The content of a settings file; empty if it is damaged, None if there is none.
 
     Raises:
         OutError: it may not be read.

@@ -73,6 +73,23 @@ MORE = {
     "train": ["--backbone", "vgg-narrow"],
 }
 
+NO_THINGS = {
+    "of",
+    "for",
+    "in",
+    "from",
+    "to",
+    "that",
+    "what",
+    "which",
+    "where",
+    "how",
+    "if",
+    "default",
+    "besides",
+}
+"""Words with which no help begins: what it says would be clear only after its end."""
+
 each_command = pytest.mark.parametrize("function", EVERY, ids=lambda function: function.__name__)
 
 
@@ -121,6 +138,13 @@ def test_every_argument_and_option_of_a_command_is_explained(function: Function)
     for parameter in SHELL.commands[function.__name__].params:
         assert parameter.help, f"{parameter.name} has no help"
         assert parameter.help.endswith("."), f"the help of {parameter.name} is no sentence"
+
+
+@each_command
+def test_the_help_of_an_option_begins_with_the_thing_that_it_is(function: Function) -> None:
+    for parameter in SHELL.commands[function.__name__].params:
+        first = parameter.help.split()[0].strip(",.:").lower()
+        assert first not in NO_THINGS, f"{parameter.name}: {parameter.help}"
 
 
 @each_command

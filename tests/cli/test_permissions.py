@@ -37,12 +37,15 @@ def run(trained: Run, tmp_path: Path) -> Iterator[Path]:
         path.chmod(0o755)
 
 
+def command_line(*arguments: object) -> list[str]:
+    """A command as a user without rights gives it."""
+    words = ["-m", "relmask", *map(str, arguments)]
+    return [sys.executable, *(["-c", _WITHOUT_RIGHTS] if ROOT else []), *words]
+
+
 def relmask(*arguments: object) -> subprocess.CompletedProcess[str]:
     """What a command says to a user without rights."""
-    command = ["-m", "relmask", *map(str, arguments)]
-    if ROOT:
-        command = ["-c", _WITHOUT_RIGHTS, *command]
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=300)
+    return subprocess.run(command_line(*arguments), capture_output=True, text=True, timeout=300)
 
 
 def test_a_run_that_may_only_be_read_segments_explains_and_is_evaluated(
@@ -56,6 +59,20 @@ def test_a_run_that_may_only_be_read_segments_explains_and_is_evaluated(
     ):
         result = relmask(*command)
         assert (result.returncode, result.stderr) == (0, ""), command[0]
+
+
+def test_a_run_that_may_only_be_read_is_served(run: Path) -> None:
+    serving = subprocess.Popen(
+        command_line("serve", run, "--port", "0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with serving:
+        assert serving.stdout
+        line = serving.stdout.readline()
+        serving.terminate()
+    assert line.startswith(f"Serving {run} at http://127.0.0.1:")
 
 
 def test_the_check_of_a_run_that_may_only_be_read_is_told_but_not_kept(run: Path, parts: Path) -> None:

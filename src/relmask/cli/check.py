@@ -22,11 +22,15 @@ def check(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", readable=False, help="The result. Default: check.json in RUN."
+            "--out",
+            "-o",
+            metavar="FILE",
+            readable=False,
+            help="File for the result. Default: check.json in RUN.",
         ),
     ] = None,
     pictures: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Masks to judge, spread over the classes.")
+        int, typer.Option(metavar="N", min=1, help="Number of masks to judge, spread over the classes.")
     ] = 8,
     clean: Clean = None,
     device: Device = "auto",
@@ -36,12 +40,12 @@ def check(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge whether masks are evidence of what the classifier learned.
+    """Check whether masks are evidence of what the classifier learned.
 
-    Layers forget what they learned, from the top: the masks must fall apart. Masks are painted over: the
-    score must fall. No true mask is read, and no picture of the test split. Exits with 1 if a test fails.
+    Layers are re-initialised from the last one back: the masks must change. Masked regions are inpainted: the
+    score must drop. No true mask and no picture of the test split is read. Exits with 1 if a test fails.
 
-    When stopped: nothing was written; the same command starts again.
+    When stopped: nothing was written; the same command starts over.
 
     Example:
         relmask check run parts/

@@ -16,16 +16,16 @@ FALSE_ALARMS = 0.03  # of clean pictures; the demo promises a mask in at most 5 
 
 def demo(
     out: Out = Path("demo"),
-    images: Annotated[int, typer.Option(metavar="N", min=60, help="Pictures to make.")] = 360,
+    images: Annotated[int, typer.Option(metavar="N", min=60, help="Number of pictures to make.")] = 360,
     device: Device = "auto",
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """See it work: make pictures, train, segment, evaluate, report; minutes on two cores.
+    """Try relmask on synthetic parts: make pictures, train, segment, evaluate; minutes on two cores.
 
-    When stopped: the same command goes on where this one stopped.
+    When stopped: the same command continues where this one stopped.
 
     Example:
         relmask demo

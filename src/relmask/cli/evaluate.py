@@ -32,7 +32,10 @@ def evaluate(
     out: Out,
     split: Split = "test",
     controls: Annotated[
-        bool, typer.Option("--controls", help="Score darkness and a local Otsu threshold beside the run.")
+        bool,
+        typer.Option(
+            "--controls", help="Score two controls beside the run: darkness and a local Otsu threshold."
+        ),
     ] = False,
     masks: Masks = None,
     clean: Clean = None,
@@ -42,9 +45,9 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare masks with true ones: metrics.json, curves, worst cases, a report.
+    """Compare masks with true masks: metrics.json, curves, worst cases and a report.
 
-    When stopped: nothing was written; the same command starts again.
+    When stopped: nothing was written; the same command starts over.
 
     Example:
         relmask evaluate run parts/ -o evaluation
@@ -74,8 +77,8 @@ def evaluate(
 
 
 def lines(metrics: "Metrics") -> Iterator[str]:
-    """The figures that a person looks at first."""
-    leak = "" if metrics.grouped else "; the same part may be in training too, so every figure is too good"
+    """The figures that matter most, a line each."""
+    leak = "" if metrics.grouped else "; leaky: the same part may be in training, every figure is too good"
     yield f"{metrics.split}: {metrics.images} pictures of {metrics.groups} groups{leak}"
     yield f"pictures: AUROC {_figure(metrics.image.auroc)}, accuracy {_figure(metrics.image.accuracy)}"
     if metrics.clean.images:

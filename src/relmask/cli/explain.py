@@ -26,18 +26,20 @@ def explain(
     out: Out,
     target: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="Default: the one with the highest logit in a picture."),
+        typer.Option(
+            metavar="CLASS", help="Class to explain. Default: the one with the highest logit in each picture."
+        ),
     ] = None,
     composite: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Rules instead of the run's, like epsilon_plus.",
+            help="Name of the LRP rules to use instead of the run's, like epsilon_plus.",
             autocompletion=lambda: COMPOSITES,
         ),
     ] = None,
     table: Annotated[
-        bool, typer.Option("--table", help="Print what each layer kept of the relevance.")
+        bool, typer.Option("--table", help="Print how much of the relevance each layer kept.")
     ] = False,
     device: Device = "auto",
     batch_size: BatchSize = 8,
@@ -45,9 +47,9 @@ def explain(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw heatmaps: where in each picture a class finds its evidence.
+    """Draw heatmaps: where in each picture the evidence for a class lies.
 
-    When stopped: heatmaps that are done stay; the same command makes all of them anew.
+    When stopped: finished heatmaps stay; the same command makes all of them again.
 
     Example:
         relmask explain run new/001.png -o heatmaps

@@ -23,7 +23,7 @@ def show(result: "BaseModel | Mapping[str, Any] | object", as_json: bool, lines:
     Args:
         result: a mapping, a dataclass or a pydantic model.
         as_json: the command's `--json`.
-        lines: for people.
+        lines: text for people.
 
     Raises:
         OutError: stdout is a file that cannot be written.

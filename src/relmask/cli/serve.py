@@ -22,7 +22,7 @@ def serve(
         typer.Option(
             envvar="RELMASK_TOKEN",
             metavar="TOKEN",
-            help="Token that clients must send; needed to listen on other addresses.",
+            help="Bearer token that clients must send. Needed to listen on other addresses.",
         ),
     ] = None,
     insecure: Annotated[
@@ -33,13 +33,13 @@ def serve(
         typer.Option(
             envvar="LABEL_STUDIO_URL",
             metavar="URL",
-            help="Address of the Label Studio that images of tasks come from.",
+            help="Address of the Label Studio that tasks' pictures come from.",
         ),
     ] = None,
     label_studio_key: Annotated[
         str | None,
         typer.Option(
-            envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token of that Label Studio."
+            envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token for that Label Studio."
         ),
     ] = None,
     max_mb: Annotated[float, typer.Option(metavar="N", min=0.01, help="Largest request, in megabytes.")] = 64,

@@ -1,4 +1,4 @@
-"""How far the figures would move with other parts: a bootstrap over groups."""
+"""Confidence intervals of the figures, by a bootstrap over groups."""
 
 from collections.abc import Iterator, Sequence
 

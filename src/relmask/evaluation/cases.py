@@ -29,7 +29,7 @@ class Case:
         mask: NDArray[np.uint8],
         truth: NDArray[np.uint8] | None,
     ) -> Self:
-        """Of a picture (H, W, 3) in [0, 1] and its maps (H, W); no true mask where nobody drew it."""
+        """Make one from a picture (H, W, 3) in [0, 1] and its maps (H, W); `truth` may be unknown."""
         return cls(outcome, Shot.of(image, relevance, mask, truth))
 
     def picture(self, full: float) -> Picture:

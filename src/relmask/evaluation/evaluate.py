@@ -32,13 +32,13 @@ def evaluate(
     """Segment a split and compare with its true masks; see `write_results` for what is left in `out`.
 
     Args:
-        run: with thresholds.
-        index: the data; may be others than those of the run.
+        run: trained run with thresholds.
+        index: the data, which need not be those of the run.
         split: train, val or test, see `choose`.
-        out: folder; it is made.
-        controls: scored beside the run, each with the threshold that is best on the same images.
+        out: folder of the results; it is made.
+        controls: controls to score beside the run, each with the threshold that is best on the same images.
         overwrite: replace an evaluation of other settings in `out`.
-        progress: told of every image.
+        progress: called after every image.
 
     Raises:
         RunError: the run has no thresholds, or no split.csv.

@@ -28,7 +28,7 @@ Segment = Callable[[Sequence[Image]], Sequence[Segmentation]]
 
 @dataclass(frozen=True)
 class Measured:
-    """What running over images gives."""
+    """Result of a run over images: sums, cases to show, time and failures."""
 
     tally: Tally
     cases: Cases
@@ -41,10 +41,10 @@ class Measured:
         """The content of metrics.json.
 
         Args:
-            split: which part this is.
+            split: name of the split.
             grouped: no group has images both here and in training.
-            threshold: what made the masks.
-            resamples: of the bootstrap.
+            threshold: thresholds that made the masks.
+            resamples: number of bootstrap resamples.
         """
         tally = self.tally
         per_class = tally.per_class()
@@ -79,11 +79,11 @@ def measure(
 
     Args:
         segment: images (H, W, 3) in [0, 1] to segmentations, one each.
-        samples: of the index; their true masks are opened here.
+        samples: samples of the index; their true masks are opened here.
         index: names the classes of the true masks.
-        classes: those of the segmentations' masks in order. A class that only the index has is added behind
+        classes: classes of the segmentations' masks in order. A class that only the index has is added behind
             them: it can be missed, not found. None: the masks tell defect (1) from background only.
-        intensity: how to read the images.
+        intensity: value range by which images are read.
         batch_size: images in memory at once.
         on_image: called with the number of images done.
 

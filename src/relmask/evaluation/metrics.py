@@ -1,4 +1,4 @@
-"""What `metrics.json` says, and the sums over images that it is made of.
+"""The content of `metrics.json`, and the sums over images that it is made of.
 
 A figure that is undefined (no defect in the split, nothing predicted, no clean image) is None, never 0 or 1.
 """
@@ -41,14 +41,14 @@ class PixelScores(Record):
 
 
 class CleanScores(Record):
-    """What happens to images without a defect."""
+    """Figures of images without a defect."""
 
     images: int
     empty_share: Share | None = Field(description="Share of clean images whose mask is empty.")
 
 
 class ImageScores(Record):
-    """The image as a whole."""
+    """Figures of whole images."""
 
     auroc: Share | None = Field(description="Defective against clean, by the score.")
     accuracy: Share | None = Field(description="Called defect or clean as it is.")
@@ -167,14 +167,14 @@ class Tally:
         """Count one image.
 
         Args:
-            name: of the image.
-            group: of the image; the bootstrap draws groups.
-            labels: the classes that the image really has; empty = clean.
-            mask: (H, W), what was said: 0 or the class, 1-based in the order of `classes`.
-            truth: (H, W), what is so; None where a defective image has no true mask: then it counts in the
-                figures of images, not in those of pixels.
+            name: name of the image.
+            group: group of the image; the bootstrap draws groups.
+            labels: true classes of the image; empty = clean.
+            mask: (H, W), predicted: 0 or the class, 1-based in the order of `classes`.
+            truth: (H, W), true; None if a defective image has no true mask: then it counts in the figures of
+                images, not in those of pixels.
             relevance: (H, W) of the strongest class, None where it was not computed.
-            called: said to be defective.
+            called: was the image called defective?
             score: probability of any defect.
             scores: probability of each class.
             maps: relevance (H, W) of every class that was explained.
@@ -209,12 +209,12 @@ class Tally:
         }
 
     def clean(self) -> CleanScores:
-        """Of the images without a label."""
+        """Figures of the images without a label."""
         empty = [not outcome.any_defect.predicted for outcome in self.outcomes if not outcome.labels]
         return CleanScores(images=len(empty), empty_share=float(np.mean(empty)) if empty else None)
 
     def image(self) -> ImageScores:
-        """Of the images as a whole."""
+        """Figures of whole images."""
         defective = np.array([bool(outcome.labels) for outcome in self.outcomes])
         right = [outcome.called == bool(outcome.labels) for outcome in self.outcomes]
         return ImageScores(

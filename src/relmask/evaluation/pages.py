@@ -29,12 +29,12 @@ POINTS = 200  # of a curve
 def sections(
     metrics: Metrics, measured: Measured, more: Sequence[Section] = (), gate: float | None = None
 ) -> list[Section]:
-    """All that is to be said of one evaluation.
+    """All sections about one evaluation.
 
     Args:
-        metrics: its figures.
-        measured: what they were made of.
-        more: to stand behind the pictures.
+        metrics: figures of the evaluation.
+        measured: images and sums that the figures come from.
+        more: sections to put behind the pictures.
         gate: score that a defect must have, if there is one for all classes.
     """
     tally = measured.tally
@@ -50,7 +50,7 @@ def sections(
 
 
 def warnings(metrics: Metrics, measured: Measured) -> list[Section]:
-    """What a reader must know before the figures."""
+    """Warnings that a reader needs before the figures."""
     found = []
     if not metrics.grouped:
         found.append(

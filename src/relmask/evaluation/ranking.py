@@ -1,4 +1,4 @@
-"""How well a relevance map ranks pixels, over any number of images in flat memory.
+"""Ranking of pixels by a relevance map, over any number of images in flat memory.
 
 Scores are counted in bins by the leading bits of their float32 number: order is kept over the whole range of
 floats, two scores share a bin only where they differ by less than 0.4 %, and no range needs to be known.

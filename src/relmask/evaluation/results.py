@@ -1,4 +1,4 @@
-"""What `evaluate` leaves in OUT: metrics.json, images.csv, curves.json, worst/ and report.html."""
+"""Files that `evaluate` leaves in OUT: metrics.json, images.csv, curves.json, worst/ and report.html."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,13 +36,13 @@ def write_results(
     metrics.json is the last, so that where it is, the others are.
 
     Args:
-        out: folder; it is made.
-        metrics: what to write.
-        measured: what they were made of.
-        title: of the report.
+        out: folder of the results; it is made.
+        metrics: figures to write.
+        measured: images and sums that the figures come from.
+        title: title of the report.
         more: sections to put behind the pictures, such as controls.
         gate: score that a defect must have, if there is one for all classes.
-        about: a line under the title.
+        about: line under the title.
 
     Raises:
         OutError: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""The job of `convert`: masks that exist, in other formats."""
+"""The job of `convert`: existing masks in other formats."""
 
 import os
 import warnings
@@ -20,14 +20,14 @@ from relmask.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Converted:
-    """What came of a job.
+    """Result of a conversion.
 
     Attributes:
         out: folder of the results.
-        pictures: that have masks, in all.
-        classes: in the order of the masks' values.
-        formats: that were written.
-        failed: picture and reason of those that could not be converted.
+        pictures: number of pictures with a mask.
+        classes: class names in the order of the masks' values.
+        formats: names of the formats that were written.
+        failed: picture and reason, for each that could not be converted.
         left_out: count of what MASKS holds but no mask shows, by kind, such as points.
     """
 
@@ -58,11 +58,11 @@ def convert_files(
 
     Args:
         masks: OUT of `segment`, a folder of masks, or what an annotation tool exported.
-        formats: of `relmask.formats.FORMATS`.
+        formats: names from `relmask.formats.FORMATS`.
         out: folder of the results.
         images: folder of the pictures: their names and sizes are taken from there. YOLO's files need it.
         classes: names of the masks' values 1, 2 ...; by default what MASKS says, in its order.
-        image_root: what Label Studio finds the pictures below, a path or a URL.
+        image_root: path or URL below which Label Studio finds the pictures.
         overwrite: replace in OUT what relmask wrote of other masks, and what was changed since.
         progress: called after every picture.
 

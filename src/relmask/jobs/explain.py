@@ -30,13 +30,13 @@ COLUMNS = ("file", "class", "logit", "peak", "heatmap", "error")
 
 @dataclass(frozen=True)
 class Explained:
-    """What came of a job.
+    """Result of an explanation job.
 
     Attributes:
         out: folder of the results.
-        images: pictures in all.
-        failed: file and reason of those that could not be read.
-        tables: file, and layer by layer the rule and what it kept of the relevance, of every picture; empty
+        images: number of pictures.
+        failed: file and reason, for each picture without a heatmap.
+        tables: file, and for each layer its rule and the relevance that it kept, for every picture; empty
             if not asked for.
     """
 
@@ -72,8 +72,8 @@ def explain_files(
         inputs: folders, with all that is below them, globs, and single files.
         out: folder of the results.
         target: the class to explain; None takes the one with the highest logit in each picture.
-        composite: rules instead of the run's own, by name.
-        tables: also list for every picture what each layer kept of its relevance.
+        composite: name of LRP rules to use instead of the run's own.
+        tables: also list the relevance that each layer kept, for every picture.
         overwrite: replace heatmaps of other settings in OUT.
         progress: called after every picture.
 

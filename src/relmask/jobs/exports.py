@@ -31,12 +31,12 @@ def export(
     """Write masks in several formats, each drawn once; the caller holds OUT, see `relmask.out.locked`.
 
     Args:
-        annotations: what to draw.
+        annotations: masks to draw.
         classes: names, in the order of the masks' values.
-        formats: of `relmask.formats.FORMATS`.
+        formats: names from `relmask.formats.FORMATS`.
         out: gets a folder of the name of each format; of PNG, `masks`.
-        settings: what makes the files the same, as JSON holds it.
-        image_root: what Label Studio finds the pictures below.
+        settings: everything that decides about the files, as JSON holds it.
+        image_root: path or URL below which Label Studio finds the pictures.
         overwrite: replace what was made with other settings, or was changed since.
         progress: called after every picture.
 

@@ -20,7 +20,7 @@ class Item:
     """One picture of a job.
 
     Attributes:
-        path: of the picture: the INPUT joined with the path below it.
+        path: path of the picture: the INPUT joined with the path below it.
         name: posix path, unique in the job, that results get below their folder; a suffix is still to come.
     """
 
@@ -73,7 +73,7 @@ def _expand(given: str | Path) -> tuple[Path, list[Path]]:
 
 
 def _prefixes(roots: set[str]) -> dict[str, str]:
-    """What tells the roots apart: nothing for one, else the shortest ends of their paths that differ."""
+    """Prefixes that tell roots apart: the shortest ends of their paths that differ; empty for one root."""
     if len(roots) == 1:
         return dict.fromkeys(roots, "")
     parts = {root: _parts(PurePath(root)) for root in roots}

@@ -1,4 +1,4 @@
-"""What a job has done so far, kept so that it can go on after it was stopped."""
+"""A journal of the pictures that a job has done, by which it continues after a stop."""
 
 import json
 import os
@@ -17,16 +17,16 @@ class Row:
     """One line of results.csv.
 
     Attributes:
-        file: the picture: INPUT, as it was given, joined with the path below it.
-        status: defect, clean or failed.
-        label: classes of the mask, the most probable first, joined by |.
-        score: probability of any defect; None where the picture failed.
-        area: of the mask, in pixels.
-        components: connected parts of the mask.
-        mask: its path below OUT.
-        error: why the picture failed.
-        novelty: how unlike all training pictures it is; None where it failed or the run cannot tell.
-        unsure: why the answer should not be relied on.
+        file: path of the picture: INPUT, as it was given, joined with the path below it.
+        status: "defect", "clean" or "failed".
+        label: names of the classes in the mask, the most probable first, joined by |.
+        score: probability of any defect; None if the picture failed.
+        area: size of the mask in pixels.
+        components: number of connected parts of the mask.
+        mask: path of the mask below OUT.
+        error: reason why the picture failed.
+        novelty: distance to the nearest training picture; None if it failed or the run cannot tell.
+        unsure: reason not to rely on the answer; empty if there is none.
         scores: probability of each class, in the run's order.
     """
 

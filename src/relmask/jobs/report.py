@@ -36,7 +36,7 @@ from relmask.training.report import check_verdict, run_facts, threshold_table
 
 REPORT = "report.html"
 MOST = 20
-"""Failed pictures that the page names; all are in the table."""
+"""Number of failed pictures that the page names; all are in the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Seen:
         relevance: NDArray[np.float32] | None,
         mask: NDArray[np.uint8],
     ) -> Self:
-        """Of a picture (H, W, 3) in [0, 1] and its maps (H, W)."""
+        """Make one from a picture (H, W, 3) in [0, 1] and its maps (H, W)."""
         return cls(row, Shot.of(image, relevance, mask))
 
     def picture(self, full: float) -> Picture:
@@ -83,7 +83,7 @@ class Page:
     Args:
         out: folder of the results.
         run: folder of the run.
-        metadata: of the run, with thresholds.
+        metadata: description of the run, with thresholds.
     """
 
     def __init__(self, out: Path, run: Path, metadata: Metadata) -> None:

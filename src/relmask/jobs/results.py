@@ -1,4 +1,4 @@
-"""What a job leaves in OUT."""
+"""Files that the job of `segment` leaves in OUT."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -70,7 +70,7 @@ class Results:
         return Row(str(item.path), "failed", error=reason)
 
     def annotation(self, row: Row) -> Annotation:
-        """What was found in a picture, for annotation tools."""
+        """The mask of a picture and its scores, for annotation tools."""
         scores = dict(zip(self._classes, row.scores, strict=True))
         return segmented(self._out, row.mask, row.file, dict(enumerate(self._classes, 1)), row.score, scores)
 

@@ -49,16 +49,16 @@ CONTENTS = Contents(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job.
+    """Result of a segmentation job.
 
     Attributes:
         out: folder of the results.
-        images: pictures in all.
-        defect: those with a defect.
-        clean: those without.
-        failed: file and reason of those that could not be read.
-        resumed: pictures that an earlier, stopped job had done.
-        seconds: that this job took.
+        images: number of pictures.
+        defect: number of pictures with a defect.
+        clean: number of pictures without one.
+        failed: file and reason, for each picture that has no mask.
+        resumed: number of pictures that an earlier, stopped job had done.
+        seconds: time that this job took.
     """
 
     out: Path
@@ -108,11 +108,11 @@ def segment_files(
         run: a trained run.
         inputs: folders, with all that is below them, globs, and single files.
         out: folder of the results.
-        formats: of the masks, see `relmask.formats.FORMATS`; PNG files are always written.
-        image_root: what Label Studio finds the pictures below, a path or a URL.
+        formats: names from `relmask.formats.FORMATS`; PNG files are always written.
+        image_root: path or URL below which Label Studio finds the pictures.
         relevance: write the relevance maps too.
-        batch_size: pictures that go through the network together.
-        overwrite: delete what an earlier job with any settings wrote to OUT, and start anew.
+        batch_size: number of pictures that go through the network together.
+        overwrite: delete the results of earlier jobs in OUT, whatever their settings, and start over.
         progress: called after every batch.
 
     Raises:
