@@ -21,7 +21,7 @@ from relmask.data.patches import cut_patches
 from relmask.errors import OutError
 from relmask.evaluation.comparison import compare
 from relmask.evaluation.controls import CONTROLS
-from relmask.evaluation.evaluate import evaluate
+from relmask.evaluation.evaluate import evaluate_index
 from relmask.formats import FORMATS
 from relmask.inference.run import Run
 from relmask.jobs import convert_files, explain_files, segment_files
@@ -117,7 +117,7 @@ def test_evaluate_says_that_the_disk_is_full(
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     refuse_until_there_is_room(
-        lambda out: evaluate(trained, index, "test", out, controls=CONTROLS[:1]), tmp_path / "out"
+        lambda out: evaluate_index(trained, index, "test", out, controls=CONTROLS[:1]), tmp_path / "out"
     )
     assert not list((tmp_path / "scratch").iterdir())
 

@@ -33,7 +33,7 @@ def demo(
     """
     from relmask.data.index import read_index
     from relmask.evaluation.controls import CONTROLS, random_head
-    from relmask.evaluation.evaluate import evaluate
+    from relmask.evaluation.evaluate import evaluate_index
     from relmask.files import whole
     from relmask.out import prepared
     from relmask.synthetic.surfaces import CONTENTS, write_surfaces
@@ -61,7 +61,7 @@ def demo(
         index = read_index(data)
         tested = [sample.path for sample in index.part("test")]
         outcome = relmask.segment_files(run, tested, out, overwrite=not known, progress=progress)
-        metrics = evaluate(
+        metrics = evaluate_index(
             run,
             index,
             "test",

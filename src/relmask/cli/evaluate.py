@@ -54,22 +54,15 @@ def evaluate(
         relmask evaluate run parts/ -o evaluation --controls --json > figures.json
         relmask evaluate run parts/ -o evaluation --masks corrected/annotations.xml
     """
-    from relmask.data.index import read_index
-    from relmask.evaluation.controls import CONTROLS
-    from relmask.evaluation.evaluate import evaluate as evaluate_run
-    from relmask.formats.corrected import corrected
-
     with shown(quiet) as progress:
-        trained = relmask.load(run, device=device, batch_size=batch_size)
-        index = read_index(data, clean, trained.metadata.clean)
-        if masks:
-            index = corrected(index, masks)
-        metrics = evaluate_run(
-            trained,
-            index,
-            split,
+        metrics = relmask.evaluate(
+            relmask.load(run, device=device, batch_size=batch_size),
+            data,
             out,
-            controls=CONTROLS if controls else (),
+            split=split,
+            masks=masks,
+            clean=clean,
+            controls=controls,
             overwrite=overwrite,
             progress=progress,
         )

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
-from relmask.data.index import Index, Sample
+from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import SplitLine, placed, read_split
 from relmask.data.truth import truth_fingerprint
 from relmask.evaluation import pages
-from relmask.evaluation.controls import Control
+from relmask.evaluation.controls import CONTROLS, Control
 from relmask.evaluation.measure import measure, measure_control
 from relmask.evaluation.metrics import Metrics, PixelScores, ThresholdScores
 from relmask.evaluation.results import CONTENTS, write_results
+from relmask.formats.corrected import corrected
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
@@ -20,6 +22,53 @@ from relmask.training.report import check_verdict, run_facts, threshold_table
 
 
 def evaluate(
+    run: Run,
+    data: Path | str,
+    out: Path | str,
+    *,
+    split: Literal["train", "val", "test"] = "test",
+    masks: Path | str | None = None,
+    clean: str | None = None,
+    controls: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Metrics:
+    """Compare a run's masks with true ones: metrics.json, curves, worst cases and a report in `out`.
+
+    Args:
+        run: with thresholds, as `relmask.load` or `relmask.train` gives it.
+        data: DATA with true masks; may be other data than those of the run.
+        out: folder; it is made.
+        split: part of the data. The run's own split.csv decides for the pictures that the run knows.
+        masks: true masks instead of those that DATA names, in any format that relmask reads.
+        clean: name of the clean class; None: what the run calls it.
+        controls: also score darkness and a local Otsu threshold, each with the level that is best here.
+        overwrite: replace an evaluation of other settings in `out`.
+        progress: called after every image.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        RunError: the run has no thresholds, or no split.csv.
+        DataError: the data cannot be used, or the split has no image that can be judged.
+        OutError: `out` cannot be written, or holds an evaluation of other settings.
+    """
+    index = read_index(Path(data), clean, run.metadata.clean)
+    if masks is not None:
+        index = corrected(index, Path(masks))
+    return evaluate_index(
+        run,
+        index,
+        split,
+        Path(out),
+        controls=CONTROLS if controls else (),
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def evaluate_index(
     run: Run,
     index: Index,
     split: str,

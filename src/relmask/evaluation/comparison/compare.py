@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -34,9 +34,20 @@ def compare(
     out: Path | str,
     methods: Sequence[str] = (),
     *,
+    patches: int | None = None,
+    minutes: float = 20.0,
+    backbone: str = "efficientnet-lite0",
+    epochs: int | None = None,
+    size: int | None = None,
+    batch_size: int = 16,
+    precision: str = "32-true",
+    clean: str | None = None,
+    resplit: Literal["grouped", "random"] | None = None,
+    false_alarms: float = 0.01,
+    seed: int = 0,
+    device: str = "auto",
     overwrite: bool = False,
     progress: Progress = silent,
-    **choices: Any,  # noqa: ANN401 - the fields of Settings, checked by it
 ) -> list[Row]:
     """Judge methods on the whole test pictures of one split, each within the same time.
 
@@ -47,9 +58,20 @@ def compare(
         data: DATA with true masks of test pictures.
         out: folder; it is made.
         methods: names, see `METHODS`; all without any.
+        patches: side in pixels of the patches to learn from; None: whole pictures.
+        minutes: time budget per method; slower methods train fewer epochs or process fewer pictures.
+        backbone: backbone of the classifiers and the U-Net.
+        epochs: epochs of the classifiers; None: as many as `train` takes.
+        size: side of the input in pixels; None: 256, or a patch's.
+        batch_size: images that go through a network together.
+        precision: precision of training, as Lightning Fabric names it.
+        clean: name of the clean class; None: found by its usual names.
+        resplit: draw a split anew, by group or (leaky) by picture; None: DATA's own.
+        false_alarms: share of the clean pictures that may get a mask.
+        seed: random seed for splits, batches and augmentation.
+        device: "auto", "cpu", "cuda".
         overwrite: replace a comparison with other settings in `out`.
         progress: called after every step.
-        choices: see `Settings`.
 
     Returns:
         Two rows a method, those of `out`'s earlier calls too: thresholds from labels, and the best ones.
@@ -59,7 +81,21 @@ def compare(
         DataError: the data cannot be used, or no test picture has a mask.
         OutError: `out` cannot be written, or holds something else.
     """
-    chosen, settings = named(methods), _settings(choices)
+    chosen = named(methods)
+    settings = _settings(
+        patches=patches,
+        minutes=minutes,
+        backbone=backbone,
+        epochs=epochs,
+        size=size,
+        batch_size=batch_size,
+        precision=precision,
+        clean=clean,
+        resplit=resplit,
+        false_alarms=false_alarms,
+        seed=seed,
+        device=device,
+    )
     data, out = Path(data), Path(out)
     split = assign(
         read_index(data, settings.clean),
@@ -89,7 +125,7 @@ def compare(
     return rows
 
 
-def _settings(choices: dict[str, Any]) -> Settings:
+def _settings(**choices: Any) -> Settings:  # noqa: ANN401 - checked by it
     try:
         return Settings(**choices)
     except ValidationError as error:
