@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
             super().run(sockets or [self._socket])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Begin to answer, and announce the address."""
         await super().startup(sockets)
         self._announce(self.url)
 
