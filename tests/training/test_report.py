@@ -11,7 +11,7 @@ from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.training.folder import CHECK
 from relmask.training.report import judge
-from relmask.training.run_facts import run_facts, thresholds, verdict
+from relmask.training.run_facts import run_facts, verdict
 from tests.jobs.fakes import METADATA
 
 
