@@ -145,19 +145,6 @@ def test_a_random_split_is_marked_as_leaky(evaluated: tuple[Path, dict[str, Any]
     assert "every figure is too good" in (folder / "leaky" / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_student_that_was_trained_on_true_masks_is_not_said_to_know_labels_alone(
-    evaluated: tuple[Path, dict[str, Any]],
-) -> None:
-    folder, _ = evaluated
-    run = fake_run(folder / "run")
-    run.metadata = run.metadata.model_copy(update={"saw_masks": True})
-    metrics = evaluate_index(run, read_index(folder / "data"), "test", folder / "student", controls=CONTROLS)
-    assert metrics.threshold.saw_masks
-    page = (folder / "student" / "report.html").read_text(encoding="utf-8")
-    assert "The run saw true masks" in page
-    assert "from labels alone" not in page.partition("What the masks must beat")[2].partition("</table>")[0]
-
-
 def test_an_evaluation_of_another_run_is_refused_until_overwritten_and_leaves_no_picture(
     evaluated: tuple[Path, dict[str, Any]],
 ) -> None:

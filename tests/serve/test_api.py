@@ -376,6 +376,23 @@ def test_thresholds_that_did_not_move_are_not_called_moved_by_hand(client: httpx
     assert client.put("/thresholds", json={"green": {"level": 0.4}}).json()["by_hand"]
 
 
+def test_a_full_disk_is_told(client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    answer = client.post("/segment", files=sent(picture(RED)))
+    assert answer.status_code == 507
+    assert f"cannot write temporary files in {tmp_path / 'absent'} (No such file" in answer.json()["detail"]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    answer = client.post("/segment", files=sent(picture(RED)))
+    assert answer.status_code == 507
+    assert "(No space left on device)" in answer.json()["detail"]
+    assert not list(tmp_path.glob("relmask-*"))
+
+
 def test_health_and_openapi_tell_what_there_is(client: httpx.Client) -> None:
     assert client.get("/health").json()["status"] == "UP"
     described = client.get("/openapi.json").json()

@@ -1,5 +1,6 @@
 """`relmask serve`: a run behind HTTP, with a page to review images."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -55,15 +56,14 @@ def serve(
 ) -> None:
     """Serve a run: a web page to review images, and an HTTP API.
 
-    When stopped: requests that are at work are still answered; nothing else is kept.
+    When stopped: requests that are at work are still answered, unless you press Ctrl-C twice.
 
     Example:
         relmask serve run
         relmask serve run --host 0.0.0.0 --token "$RELMASK_TOKEN"
     """
     try:
-        from relmask.serve import Limits, Settings
-        from relmask.serve import serve as serve_run
+        from relmask.serve import Limits, Server, Settings
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("relmask"):
             raise
@@ -85,4 +85,7 @@ def serve(
         page = f"{url}/#token={token}" if token else url
         typer.echo(f"Serving {run} at {page} (Ctrl-C stops)")
 
-    serve_run(relmask.load(run, device=device, batch_size=batch_size), settings, announce)
+    def stop_now() -> None:
+        os._exit(130)  # an image that is at work cannot be interrupted, and would abort Python's own exit
+
+    Server(relmask.load(run, device=device, batch_size=batch_size), settings, announce, stop_now).run()

@@ -1,4 +1,4 @@
-"""A segmentation as JSON can hold it."""
+"""Segmentations encoded for JSON."""
 
 import base64
 import io
