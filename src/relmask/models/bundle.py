@@ -175,7 +175,8 @@ def read_metadata(run: Path) -> Metadata:
         if isinstance(content, dict) and found == 1:
             raise RunError(
                 f"{run} was trained by an earlier relmask, whose networks and thresholds are of another "
-                f"kind. Train it again into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
+                "kind. Train it again into another folder: "
+                f"relmask train {content.get('data', 'DATA')} -o NEW_RUN"
             )
         return Metadata.model_validate(content)
     except (ValueError, OSError) as error:
