@@ -78,9 +78,15 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         own: does the user bring a module?
 
     Raises:
-        UsageError: no such backbone, or settings that contradict each other.
+        UsageError: no such backbone, settings that contradict each other, or another size than the patches'.
     """
     patch = patch_size(data)
+    if patch and settings.size not in (None, patch):
+        raise UsageError(
+            f"{data} holds patches of {patch} px, and the model sees them and windows of that size in larger "
+            f"pictures as they are. Leave out --size {settings.size}, or cut patches of that size: "
+            f"relmask patches DATA -o NEW_PATCHES --size {settings.size}"
+        )
     size = settings.size or patch or 256
     entry = None if own else find(settings.backbone)
     pretrained = entry is not None and (settings.weights is not None or entry.weights is not None)
