@@ -200,6 +200,8 @@ def test_data_without_masks_are_refused_before_anything_is_trained(parts: Path, 
 def test_unknown_methods_and_settings_are_named(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"No method lrp\. There are: relmask, "):
         compare(parts, tmp_path, ["lrp"], **FAST)
+    with pytest.raises(UsageError, match=r"Patches of 32 px .* leave out --size"):
+        compare(parts, tmp_path, patches=32, **FAST)
     with pytest.raises(UsageError, match="minutes"):
         compare(parts, tmp_path, ["darkness"], minutes=-1, **FAST)
 

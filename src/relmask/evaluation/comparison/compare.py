@@ -87,10 +87,15 @@ def compare(
 
 def _settings(choices: dict[str, Any]) -> Settings:
     try:
-        return Settings(**choices)
+        settings = Settings(**choices)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors())
         raise UsageError(f"These settings cannot be: {wrong}.") from None
+    if settings.patches and settings.size not in (None, settings.patches):
+        raise UsageError(
+            f"Patches of {settings.patches} px are the model's input as they are: leave out --size."
+        )
+    return settings
 
 
 def _prepare(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
