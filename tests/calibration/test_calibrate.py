@@ -18,8 +18,6 @@ from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration
 from tests.formats.masks import exported
 
-pytestmark = pytest.mark.usefixtures("short_epochs")
-
 
 @pytest.fixture
 def run(trained: Run, tmp_path: Path) -> Run:

@@ -24,6 +24,7 @@ from relmask.inference.run import Run, find_device
 from relmask.inference.segmentation import SegmentationModel
 from relmask.models import bundle
 from relmask.progress import Progress, silent
+from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.loop import History
 from relmask.training.pixel_dataset import VOID, Maps, PixelDataset
@@ -54,6 +55,7 @@ def distil(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
+    effort: Effort = FULL,
 ) -> Run:
     """Train a student on a run's own masks of the training pictures, and choose its thresholds from labels.
 
@@ -73,6 +75,7 @@ def distil(
         resume: go on after the last checkpoint in `out`.
         overwrite: replace what is in `out`.
         progress: called after every step.
+        effort: how long an epoch is.
 
     Returns:
         The student, as `load(out)` gives it.
@@ -133,6 +136,7 @@ def distil(
             fabric,
             out / CHECKPOINTS / f"round-{number}",
             epochs=length,
+            steps=effort.steps,
             batch_size=batch_size,
             seed=seed + number,
             progress=progress,

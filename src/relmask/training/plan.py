@@ -13,6 +13,7 @@ from relmask.data.reading import Intensity
 from relmask.errors import UsageError
 from relmask.models.bundle import Architecture, Frozen, Input
 from relmask.models.zoo import find
+from relmask.training.effort import FULL, Effort
 from relmask.training.loop import Schedule
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -67,7 +68,15 @@ class Plan:
     schedule: Schedule
 
 
-def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, own: bool = False) -> Plan:
+def plan(
+    settings: Settings,
+    data: Path,
+    index: Index,
+    intensity: Intensity,
+    *,
+    own: bool = False,
+    effort: Effort = FULL,
+) -> Plan:
     """Fill the gaps of `settings` for a data set.
 
     Args:
@@ -76,6 +85,7 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         index: what is in it.
         intensity: of its pictures.
         own: does the user bring a module?
+        effort: how long an epoch is.
 
     Raises:
         UsageError: no such backbone, settings that contradict each other, or another size than the patches'.
@@ -115,6 +125,7 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
     epochs = settings.epochs or (6 if frozen else 12 if pretrained else 20)
     schedule = Schedule(
         epochs=epochs,
+        steps=effort.steps,
         batch_size=settings.batch_size,
         rate=4e-3 if frozen else 1e-3,
         decay=0.1 if frozen else 0.01,

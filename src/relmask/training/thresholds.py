@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relmask.calibration.explanations import EXPLAINED, Explanations
+from relmask.calibration.explanations import Explanations
 from relmask.calibration.from_labels import choose_thresholds, level_from_labels
 from relmask.calibration.gates import Scores
 from relmask.data.labelled import Labelled
@@ -20,7 +20,7 @@ def thresholds_of(
     logits: tuple[Tensor, Tensor],
     classes: Sequence[str],
     rate: float,
-    explained: int = EXPLAINED,
+    explained: int,
 ) -> Calibration:
     """Thresholds of a model that was just trained.
 

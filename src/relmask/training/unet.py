@@ -26,6 +26,7 @@ from relmask.inference.segmentation import SegmentationModel
 from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
 from relmask.progress import Progress, silent
+from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECKPOINTS, prepare
 from relmask.training.pixel_dataset import PixelDataset
 from relmask.training.report import write_history
@@ -57,6 +58,7 @@ def fit_unet(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
+    effort: Effort = FULL,
 ) -> Run:
     """Train a U-Net on the true masks of the training pictures, and write it as a run.
 
@@ -79,6 +81,7 @@ def fit_unet(
         resume: go on after the last checkpoint in `out`.
         overwrite: replace what is in `out`.
         progress: called after every step.
+        effort: how long an epoch is.
 
     Raises:
         DataError: a part without a defective picture that has a mask.
@@ -118,6 +121,7 @@ def fit_unet(
         fabric,
         out / CHECKPOINTS,
         epochs=epochs,
+        steps=effort.steps,
         batch_size=batch_size,
         seed=seed,
         progress=progress,

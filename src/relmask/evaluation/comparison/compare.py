@@ -20,6 +20,7 @@ from relmask.evaluation.comparison.settings import Settings
 from relmask.evaluation.comparison.shared import Shared
 from relmask.files import write_json
 from relmask.progress import Progress, silent
+from relmask.training.effort import FULL, Effort
 
 SETTINGS = "compare.json"
 WORK = "work"
@@ -33,6 +34,7 @@ def compare(
     *,
     overwrite: bool = False,
     progress: Progress = silent,
+    effort: Effort = FULL,
     **choices: Any,  # noqa: ANN401 - the fields of Settings, checked by it
 ) -> list[Row]:
     """Judge methods on the whole test pictures of one split, each within the same time.
@@ -46,6 +48,7 @@ def compare(
         methods: names, see `METHODS`; all without any.
         overwrite: replace a comparison with other settings in `out`.
         progress: called after every step.
+        effort: work of every training; tests ask for little.
         choices: see `Settings`.
 
     Returns:
@@ -64,7 +67,7 @@ def compare(
         resplit=settings.resplit,
         for_labels=settings.patches is None,
     )
-    shared = Shared(out / WORK, split, settings, progress)
+    shared = Shared(out / WORK, split, settings, progress, effort)
     progress("methods", 0, len(chosen), f"{len(shared.test)} test pictures")
     data_are = {
         "data": split.index.fingerprint,
