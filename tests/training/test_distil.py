@@ -60,7 +60,7 @@ def test_a_student_is_calibrated_anew_like_any_run(student: Run, parts: Path, tm
 
 
 def test_a_student_is_not_checked_as_an_explanation(student: Run, parts: Path) -> None:
-    with pytest.raises(UsageError, match="learned from"):
+    with pytest.raises(UsageError, match="draws its masks itself"):
         check(student, read_index(parts).samples)
 
 
