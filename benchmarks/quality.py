@@ -19,7 +19,7 @@ from typing import Any
 import relmask
 from relmask.data.index import read_index
 from relmask.data.patches import cut_patches
-from relmask.evaluation.evaluate import evaluate
+from relmask.evaluation.evaluate import evaluate_index
 from relmask.files import write_json
 from relmask.progress import Progress
 from relmask.training.unet import fit_unet
@@ -146,7 +146,7 @@ def _trained_and_judged(
 
 def _judged(run: relmask.Run, whole: Path, out: Path, begun: float, progress: Progress) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
-    metrics = evaluate(run, read_index(whole), "test", out / "evaluation", progress=progress)
+    metrics = evaluate_index(run, read_index(whole), "test", out / "evaluation", progress=progress)
     return {"train_seconds": round(seconds), **metrics.model_dump(mode="json")}
 
 

@@ -55,7 +55,7 @@ class PlainSegmenter(Segmenter):
                 relevance=None,
                 scores=dict(zip(self.classes, row, strict=True)),
                 score=0.0,
-                label="clean",
+                status="clean",
                 components=(),
             )
             for image, row in zip(images, logits, strict=True)
@@ -205,7 +205,7 @@ def main() -> None:
         pictures = sorted((folder / "data" / "images").iterdir())
         run, many = (Path(sys.argv[1]), sys.argv[2]) if len(sys.argv) > 2 else (small.path, folder / "data")
         loaded = relmask.load(run)
-        found = (path for path in sorted(Path(many).rglob("*.jpg")) if loaded.segment(path).label == "clean")
+        found = (path for path in sorted(Path(many).rglob("*.jpg")) if loaded.segment(path).status == "clean")
         compare(run, list(islice(found, 16)))
         watch_memory(small.path, pictures)
 

@@ -22,7 +22,7 @@ from skimage import data, draw, transform
 
 import relmask
 from relmask.data.index import read_index
-from relmask.evaluation.evaluate import evaluate
+from relmask.evaluation.evaluate import evaluate_index
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -150,7 +150,7 @@ def main() -> None:
         start = time.perf_counter()
         run = relmask.train(folder, out=out / "run", seed=given.seed)
         seconds = round(time.perf_counter() - start)
-        found = evaluate(run, read_index(folder), "test", out / "evaluation")
+        found = evaluate_index(run, read_index(folder), "test", out / "evaluation")
         figures = {
             "iou": found.pixel.iou,
             "mean_iou": found.mean_iou,

@@ -18,9 +18,9 @@ import numpy as np
 
 import relmask
 from relmask.data.index import Sample, read_index
-from relmask.evaluation.metrics import auroc
 from relmask.files import write_csv
 from relmask.inference.run import Run
+from relmask.ranking import auroc
 
 
 def without(samples: Sequence[Sample], label: str, path: Path) -> Path:

@@ -15,7 +15,7 @@ import relmask
 from relmask.data.index import Index, read_index
 from relmask.data.splits import read_split
 from relmask.data.truth import read_truth
-from relmask.evaluation.evaluate import evaluate
+from relmask.evaluation.evaluate import evaluate_index
 from relmask.evaluation.metrics import Metrics
 from relmask.inference.run import Run
 from relmask.synthetic.worlds import CELLS, STAGES, cracked_roads, meat_going_off, stained_cells
@@ -91,7 +91,7 @@ def travel(folder: Path, write: Callable[[Path], None], **choices: Any) -> Journ
         with Image.open(path) as mask, Image.open(tested[0].path) as picture:
             assert mask.size == picture.size
             assert np.asarray(mask).max() <= len(index.classes)
-    metrics = evaluate(run, index, "test", folder / "evaluation")
+    metrics = evaluate_index(run, index, "test", folder / "evaluation")
     check_metrics(json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8")), index)
     assert (metrics.images, metrics.threshold.saw_masks) == (len(tested), False)
     said = "\n".join(str(warning.message) for warning in warned)

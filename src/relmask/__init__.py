@@ -1,7 +1,7 @@
 """relmask: pixel masks from image-level labels.
 
     run = relmask.train("parts/", out="run")          # or relmask.load("run")
-    result = run.segment("new/001.png")               # .mask .relevance .scores .label .components
+    result = run.segment("new/001.png")               # .mask .relevance .scores .status .components
     explanation = relmask.explain(model, images, target=3)  # .logits .relevance .conserved
 
 Names load on first use, so that importing relmask costs nothing.
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from relmask import lrp
     from relmask.calibration.calibrate import calibrate
     from relmask.calibration.heatmaps import HeatmapThresholds, calibrate_heatmaps
+    from relmask.evaluation.comparison.compare import compare
+    from relmask.evaluation.evaluate import evaluate
     from relmask.inference.run import Run, load
     from relmask.inference.segmenter import Segmentation, Segmenter
     from relmask.jobs import Converted, Explained, Outcome, convert_files, explain_files, segment_files
@@ -33,8 +35,10 @@ _HOMES = {
     "Segmenter": "relmask.inference.segmenter",
     "calibrate": "relmask.calibration.calibrate",
     "calibrate_heatmaps": "relmask.calibration.heatmaps",
+    "compare": "relmask.evaluation.comparison.compare",
     "convert_files": "relmask.jobs",
     "distil": "relmask.training.distil",
+    "evaluate": "relmask.evaluation.evaluate",
     "explain": "relmask.lrp.explain",
     "explain_files": "relmask.jobs",
     "load": "relmask.inference.run",
@@ -53,8 +57,10 @@ __all__ = [
     "__version__",
     "calibrate",
     "calibrate_heatmaps",
+    "compare",
     "convert_files",
     "distil",
+    "evaluate",
     "explain",
     "explain_files",
     "load",

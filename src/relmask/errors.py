@@ -28,10 +28,21 @@ class OutError(RelmaskError):
     """OUT cannot be used: no permission, a full disk, results of other settings."""
 
 
+class UnwritableName(OutError):
+    """One file cannot have the name that it needs: too long for the disk, or taken by a folder.
+
+    Work on many images lists that image and goes on.
+    """
+
+
 class ImageError(RelmaskError):
     """One image cannot be read. Work on many images lists it and goes on."""
 
     exit_code = 1
+
+
+class ForkError(RelmaskError):
+    """A forked process cannot use a model, since torch's threads stayed in the process that it came from."""
 
 
 class UnsupportedModel(RelmaskError):

@@ -1,4 +1,4 @@
-"""How long work tells how far it is."""
+"""Progress of long work, told to whoever shows it."""
 
 from typing import Protocol
 

@@ -149,7 +149,8 @@ def test_the_command_writes_the_check_and_exits_with_1_if_it_failed(
     assert isinstance(spoiled.model.network, GuidedClassifier)
     spoiled.model.network.start_again()
     monkeypatch.setattr(relmask, "load", lambda path, **options: spoiled, raising=False)
-    result = CliRunner().invoke(app, [*command, "-q", "--json"])
+    assert "--overwrite" in CliRunner().invoke(app, [*command, "-q", "--json"]).stderr
+    result = CliRunner().invoke(app, [*command, "-q", "--json", "--overwrite"])
     assert result.exit_code == 1
     assert not Check.model_validate_json(result.stdout).passed
 

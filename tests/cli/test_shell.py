@@ -106,7 +106,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_the_table(run: FakeRun, tmp_path: P
     arguments = ("segment", "run", tmp_path / "in", "-o", tmp_path / "out", "--batch-size", "1", "-q")
     result = relmask_(*arguments)
     assert result.exit_code == 130
-    assert "same command goes on" in result.stderr
+    assert "same command continues" in result.stderr
     with (tmp_path / "out/results.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
     run.segmenter.before = lambda seen: None

@@ -87,7 +87,7 @@ def test_ctrl_c_in_segment_leaves_whole_files_and_says_how_to_go_on(
     terminal.wait_for(r"[1-9]\d*/1280")
     terminal.send(CTRL_C)
     assert terminal.finish() == 130
-    assert "relmask: interrupted. The same command goes on where this one stopped." in terminal.text
+    assert "relmask: interrupted. The same command continues where this one stopped." in terminal.text
     assert "Traceback" not in terminal.text
     assert terminal.written.rpartition(b"\x1b[?25l")[2].count(b"\x1b[?25h") == 1
     assert unfinished(tmp_path) == []
@@ -110,7 +110,7 @@ def test_ctrl_c_in_train_names_resume_and_leaves_nothing_half_written(parts: Pat
     terminal.wait_for(r"epoch|reading|training")
     terminal.send(CTRL_C)
     assert terminal.finish() == 130
-    assert "relmask: interrupted. The same command with --resume goes on" in terminal.text
+    assert "relmask: interrupted. The same command with --resume continues" in terminal.text
     assert "Traceback" not in terminal.text
     assert unfinished(tmp_path) == []
     assert not (tmp_path / "run" / "relmask.json").exists()
@@ -123,6 +123,6 @@ def test_sigterm_stops_as_ctrl_c_does(trained: Run, many: Path, tmp_path: Path) 
     process.terminate()
     _, err = process.communicate()
     assert process.returncode == 143
-    assert err == b"relmask: interrupted. The same command goes on where this one stopped.\n"
+    assert err == b"relmask: interrupted. The same command continues where this one stopped.\n"
     assert unfinished(tmp_path) == []
     assert (tmp_path / "out" / "results.csv").exists()

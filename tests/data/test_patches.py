@@ -137,7 +137,7 @@ def test_the_same_cut_again_keeps_what_is_there_and_finishes_the_rest(data: Path
 def test_a_cut_with_other_settings_is_refused_unless_it_may_overwrite(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     cut_patches(data, out, SIDE)
-    with pytest.raises(OutError, match=r"other settings \(min_defect, size, stride\).*--overwrite"):
+    with pytest.raises(OutError, match=rf"(?s)other settings:\n  size: {SIDE}, now 8\n.*--overwrite"):
         cut_patches(data, out, 8)
     cut_patches(data, out, 8, overwrite=True)
     cut_patches(data, tmp_path / "fresh", 8)

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from relmask.data.index import Sample, read_index
+import relmask
+from relmask.data.index import Sample, read_index, with_splits
 from relmask.data.reading import Intensity
-from relmask.data.splits import SplitLine, assign, write_split
+from relmask.data.splits import Split, SplitLine, assign, write_split
+from relmask.errors import DataError, OutError
 from relmask.evaluation.controls import CONTROLS
-from relmask.evaluation.evaluate import choose, evaluate, shared_groups
+from relmask.evaluation.evaluate import choose, evaluate_index, shared_groups
 from relmask.inference.run import Run
 from relmask.inference.segmenter import Segmentation
 from relmask.masks.thresholds import Calibration, ClassThresholds
+from relmask.models import bundle
 from relmask.synthetic.surfaces import CLASSES, write_surfaces
 from tests.jobs.fakes import METADATA
 
@@ -60,6 +63,9 @@ def darkest(images: Sequence[NDArray[np.float32]]) -> list[Segmentation]:
 
 
 def fake_run(folder: Path, drawn: str = "given") -> Run:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (bundle.METADATA, bundle.WEIGHTS):
+        (folder / name).write_text(folder.name)
     thresholds = ClassThresholds(
         clean_median=0, clean_spread=1, gate=0, level=0.2, level_of="absolute", slope=1, offset=0
     )
@@ -90,7 +96,7 @@ def test_masks_that_training_saw_are_told_though_thresholds_come_from_labels(tmp
     write_split(assign(index), tmp_path / "run" / "split.csv")
     run = fake_run(tmp_path / "run")
     run.metadata = run.metadata.model_copy(update={"trained_on_masks": True})
-    metrics = evaluate(run, index, "test", tmp_path / "out", controls=CONTROLS)
+    metrics = evaluate_index(run, index, "test", tmp_path / "out", controls=CONTROLS)
     assert metrics.threshold.saw_masks
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "True masks helped to train this run" in page
@@ -103,7 +109,7 @@ def evaluated(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     write_surfaces(tmp_path / "data", images=48, size=64)
     index = read_index(tmp_path / "data")
     write_split(assign(index), tmp_path / "run" / "split.csv")
-    evaluate(fake_run(tmp_path / "run"), index, "test", tmp_path / "out", controls=CONTROLS)
+    evaluate_index(fake_run(tmp_path / "run"), index, "test", tmp_path / "out", controls=CONTROLS)
     return tmp_path, json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
 
 
@@ -134,6 +140,71 @@ def test_the_report_shows_the_controls_beside_the_run(evaluated: tuple[Path, dic
 def test_a_random_split_is_marked_as_leaky(evaluated: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = evaluated
     run = fake_run(folder / "run", drawn="random")
-    metrics = evaluate(run, read_index(folder / "data"), "test", folder / "leaky")
+    metrics = evaluate_index(run, read_index(folder / "data"), "test", folder / "leaky")
     assert not metrics.grouped
     assert "every figure is too good" in (folder / "leaky" / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_evaluation_of_another_run_is_refused_until_overwritten_and_leaves_no_picture(
+    evaluated: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, _ = evaluated
+    index, other = read_index(folder / "data"), fake_run(folder / "other")
+    write_split(assign(index), folder / "other" / "split.csv")
+    stale = folder / "out" / "worst" / "01-of-the-first-run.png"
+    stale.write_bytes(b"")
+    with pytest.raises(OutError, match=r"(?s)other settings:\n  run: changed since\n.*--overwrite"):
+        evaluate_index(other, index, "test", folder / "out")
+    assert stale.exists()
+    evaluate_index(other, index, "test", folder / "out", overwrite=True)
+    assert not stale.exists()
+    assert "relmask evaluate: masks of" in (folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_same_evaluation_is_made_anew_in_place_of_the_old_one(
+    evaluated: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, _ = evaluated
+    names = {path.name for path in (folder / "out" / "worst").iterdir()}
+    (folder / "out" / "worst" / "99-older.png").write_bytes(b"")
+    (folder / "out" / "worst" / "mine.txt").write_bytes(b"")
+    evaluate_index(
+        fake_run(folder / "run"), read_index(folder / "data"), "test", folder / "out", controls=CONTROLS
+    )
+    assert {path.name for path in (folder / "out" / "worst").iterdir()} == names | {"mine.txt"}
+
+
+def test_a_report_of_somebody_else_is_not_replaced(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = evaluated
+    (folder / "theirs").mkdir()
+    (folder / "theirs" / "report.html").write_text("theirs")
+    for overwrite in (False, True):
+        with pytest.raises(OutError, match=r"report\.html, which this command did not write"):
+            evaluate_index(
+                fake_run(folder / "run"),
+                read_index(folder / "data"),
+                "test",
+                folder / "theirs",
+                overwrite=overwrite,
+            )
+    assert (folder / "theirs" / "report.html").read_text() == "theirs"
+
+
+def test_a_part_without_pictures_binds_out_to_nothing(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = evaluated
+    index = read_index(folder / "data")
+    index = with_splits(index, ["test"] * len(index.samples))
+    write_split(Split(index, True, ()), folder / "all" / "split.csv")
+    with pytest.raises(DataError, match="No image"):
+        evaluate_index(fake_run(folder / "all"), index, "val", folder / "empty")
+    evaluate_index(fake_run(folder / "all"), index, "test", folder / "empty")
+
+
+def test_the_public_call_reads_data_and_judges_as_the_inner_one(
+    evaluated: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, before = evaluated
+    metrics = relmask.evaluate(fake_run(folder / "run"), folder / "data", folder / "again", controls=True)
+    again = json.loads(metrics.model_dump_json())
+    assert {**again, "seconds_per_image": 0} == {**before, "seconds_per_image": 0}
+    assert (folder / "again" / "report.html").is_file()

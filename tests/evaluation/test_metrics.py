@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
-from sklearn.metrics import roc_auc_score
 from torchmetrics.functional.classification import (
     binary_f1_score,
     binary_jaccard_index,
@@ -15,7 +14,7 @@ from torchmetrics.functional.classification import (
     multiclass_jaccard_index,
 )
 
-from relmask.evaluation.metrics import Tally, auroc, f1_tolerant, overlap
+from relmask.evaluation.metrics import Tally, f1_tolerant, overlap
 
 Masks = NDArray[np.uint8]
 CLASSES = ("crack", "pit")
@@ -85,15 +84,6 @@ def test_each_class_is_ranked_by_its_own_relevance() -> None:
         maps={"crack": truth.astype(np.float32)},
     )
     assert found.per_class()["crack"].ap == pytest.approx(1)
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=40))
-def test_auroc_equals_scikit_learn_with_ties(images: list[tuple[int, bool]]) -> None:
-    scores, positive = (np.array(side) for side in zip(*images, strict=True))
-    if positive.all() or not positive.any():
-        assert auroc(scores, positive) is None
-    else:
-        assert auroc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
 
 
 @settings(max_examples=50)

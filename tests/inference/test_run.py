@@ -23,14 +23,14 @@ def judged(trained: Run, parts: Path) -> dict[str, tuple[frozenset[str], Segment
 def test_a_trained_run_masks_defects_and_leaves_clean_pictures_empty(
     judged: dict[str, tuple[frozenset[str], Segmentation]],
 ) -> None:
-    defective = [found.label == "defect" for labels, found in judged.values() if labels]
-    clean = [found.label == "defect" for labels, found in judged.values() if not labels]
+    defective = [found.status == "defect" for labels, found in judged.values() if labels]
+    clean = [found.status == "defect" for labels, found in judged.values() if not labels]
     assert np.mean(defective) > np.mean(clean) + 0.15
     for _, found in judged.values():
         assert found.mask.shape == (64, 64)
         assert set(found.scores) == {"crack", "patch", "pit"}
         assert all(0 <= score <= 1 for score in (found.score, *found.scores.values()))
-        assert (found.label == "defect") == found.mask.any()
+        assert (found.status == "defect") == found.mask.any()
         assert sum(part.area for part in found.components) == np.count_nonzero(found.mask)
         if found.relevance is None:
             assert not found.mask.any()
@@ -47,7 +47,7 @@ def test_a_run_that_was_moved_gives_the_same_masks(
     shutil.copytree(trained.path, tmp_path / "elsewhere")
     moved = relmask.load(tmp_path / "elsewhere")
     assert moved.metadata == trained.metadata
-    for name in [name for name, (_, found) in judged.items() if found.label == "defect"][:3]:
+    for name in [name for name, (_, found) in judged.items() if found.status == "defect"][:3]:
         found, before = moved.segment(parts / name), judged[name][1]
         assert np.array_equal(found.mask, before.mask)
         assert found.scores == before.scores

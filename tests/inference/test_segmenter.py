@@ -84,7 +84,7 @@ def test_a_mask_lies_where_the_class_is() -> None:
     expected = np.zeros((SIZE, SIZE), np.uint8)
     expected[RED[0]] = 1
     assert np.array_equal(found.mask, expected)
-    assert found.label == "defect"
+    assert found.status == "defect"
     assert found.relevance is not None
     np.testing.assert_allclose(found.relevance, picture(spots=RED)[..., 0], atol=1e-4)
     assert [(part.label, part.area, part.box) for part in found.components] == [("red", 24, (3, 2, 9, 6))]
@@ -132,7 +132,7 @@ def test_a_clean_picture_gets_an_empty_mask_and_is_not_explained(monkeypatch: py
     monkeypatch.setattr(chosen.model, "relevance", explain)
     found = chosen.segment_images([picture(spots=BOTH)])[0]
     assert not found.mask.any()
-    assert (found.label, found.relevance, found.components) == ("clean", None, ())
+    assert (found.status, found.relevance, found.components) == ("clean", None, ())
 
 
 def test_only_classes_that_pass_their_gates_are_masked() -> None:

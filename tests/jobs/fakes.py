@@ -1,7 +1,6 @@
 """A run that needs no network: what is darker than half is a pit, what is brighter than 0.9 a scratch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,47 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from relmask.data.reading import Intensity
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmentation, Segmenter
+from relmask.masks.components import find_components
 from relmask.models.bundle import Input, Metadata
-
-
-@dataclass(frozen=True)
-class FakeSegmentation:
-    mask: NDArray[np.uint8]
-    relevance: NDArray[np.float32] | None
-    scores: dict[str, float]
-    score: float
-    label: str
-    components: tuple[object, ...]
-    image_novelty: float | None = None
-    warning: str = ""
-
-
-@dataclass
-class FakeSegmenter:
-    classes: tuple[str, ...] = ("pit", "scratch")
-    intensity: Intensity = field(default_factory=Intensity)
-    seen: int = 0
-    score: Callable[[float], float] = lambda score: score
-    before: Callable[[int], None] = lambda seen: None
-
-    def segment_images(self, images: Sequence[NDArray[np.float32]]) -> list[FakeSegmentation]:
-        return [self._segment(image) for image in images]
-
-    def _segment(self, image: NDArray[np.float32]) -> FakeSegmentation:
-        self.before(self.seen)
-        self.seen += 1
-        grey = image.mean(2)
-        mask = np.where(grey < 0.5, 1, np.where(grey > 0.9, 2, 0)).astype(np.uint8)
-        found = mask.any()
-        return FakeSegmentation(
-            mask=mask,
-            relevance=grey if found else None,
-            scores={"pit": float((mask == 1).mean()), "scratch": float((mask == 2).mean())},
-            score=self.score(float(found)),
-            label="defect" if found else "clean",
-            components=("one",) if found else (),
-        )
-
 
 METADATA = Metadata(
     relmask="0",
@@ -67,11 +29,55 @@ METADATA = Metadata(
 )
 
 
-@dataclass
-class FakeRun:
-    path: Path
-    metadata: Metadata = METADATA
-    segmenter: FakeSegmenter = field(default_factory=FakeSegmenter)
+class FakeSegmenter(Segmenter):
+    """Looks at pixels instead of asking a network.
+
+    Attributes:
+        seen: pictures so far.
+        score_of: score of a picture in which something was found (1) or not (0).
+        before: called before each picture with the number of those before it.
+    """
+
+    def __init__(self) -> None:
+        self.classes = METADATA.classes
+        self.seen = 0
+        self.score_of: Callable[[float], float] = lambda score: score
+        self.before: Callable[[int], None] = lambda seen: None
+
+    @property
+    def intensity(self) -> Intensity:
+        return METADATA.input.intensity
+
+    def segment_images(self, images: Sequence[NDArray[np.float32]]) -> list[Segmentation]:
+        return [self._look(image) for image in images]
+
+    def _look(self, image: NDArray[np.float32]) -> Segmentation:
+        self.before(self.seen)
+        self.seen += 1
+        grey = image.mean(2)
+        mask = np.where(grey < 0.5, 1, np.where(grey > 0.9, 2, 0)).astype(np.uint8)
+        found = mask.any()
+        return Segmentation(
+            mask=mask,
+            relevance=grey if found else None,
+            scores={"pit": float((mask == 1).mean()), "scratch": float((mask == 2).mean())},
+            score=self.score_of(float(found)),
+            status="defect" if found else "clean",
+            components=find_components(mask, self.classes),
+        )
+
+
+class FakeRun(Run):
+    """A run in a folder, with a segmenter that looks at pixels."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metadata = METADATA
+        self.fake = FakeSegmenter()
+
+    @property
+    def segmenter(self) -> FakeSegmenter:
+        return self.fake
 
 
 def picture(path: Path, *, pit: bool = False, size: tuple[int, int] = (12, 8)) -> Path:

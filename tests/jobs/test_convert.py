@@ -120,8 +120,37 @@ def test_pictures_beside_labels_are_not_deleted(run: FakeRun, tmp_path: Path) ->
 
 def test_masks_that_segment_wrote_are_not_replaced(run: FakeRun, tmp_path: Path) -> None:
     segmented(run, tmp_path, "coco")
-    with pytest.raises(OutError, match=r"masks/.*\.png"):
-        convert_files(tmp_path / "out/coco", ["png"], tmp_path / "out")
+    before = (tmp_path / "out/masks/clean.png").read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(OutError, match="out/masks holds files that this command did not write"):
+            convert_files(tmp_path / "out/coco", ["png"], tmp_path / "out", overwrite=overwrite)
+    assert (tmp_path / "out/masks/clean.png").read_bytes() == before
+
+
+def test_other_masks_are_refused_until_overwritten(run: FakeRun, tmp_path: Path) -> None:
+    segmented(run, tmp_path, "coco")
+    convert_files(tmp_path / "out", ["voc"], tmp_path / "more")
+    (tmp_path / "out/masks/clean.png").unlink()
+    with pytest.raises(OutError, match=r"(?s)voc holds masks of other settings.*masks: .*--overwrite"):
+        convert_files(tmp_path / "out/coco", ["voc"], tmp_path / "more")
+    convert_files(tmp_path / "out/coco", ["voc"], tmp_path / "more", overwrite=True)
+    assert convert_files(tmp_path / "out/coco", ["voc"], tmp_path / "more").failed == ()
+
+
+def test_what_a_person_added_stays_where_masks_are_overwritten(run: FakeRun, tmp_path: Path) -> None:
+    segmented(run, tmp_path, "yolo")
+    mine = picture(tmp_path / "out/yolo/images/mine.png").read_bytes()
+    segmented(run, tmp_path, "yolo", overwrite=True)
+    assert (tmp_path / "out/yolo/images/mine.png").read_bytes() == mine
+
+
+def test_a_folder_of_somebody_else_is_never_replaced(run: FakeRun, tmp_path: Path) -> None:
+    theirs = picture(tmp_path / "out/coco/a.png").read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(OutError, match="leaves alone"):
+            segmented(run, tmp_path, "coco", overwrite=overwrite)
+        assert run.segmenter.seen == 0, "refused before any work"
+    assert (tmp_path / "out/coco/a.png").read_bytes() == theirs
 
 
 def test_formats_do_not_become_inputs(run: FakeRun, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from PIL import Image
 from torch import nn
 
 from relmask.data.reading import Intensity
-from relmask.errors import UsageError
+from relmask.errors import OutError, UsageError
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
 from relmask.jobs import explain_files
+from relmask.models import bundle
 from relmask.models.bundle import Input, Metadata
 from tests.jobs.fakes import picture
 
@@ -39,7 +40,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         command="",
     )
     reader = ExplainedClassifier(model, spec, "epsilon_plus", torch.device("cpu"))
-    return Run(tmp_path_factory.mktemp("run"), metadata, reader)
+    folder = tmp_path_factory.mktemp("run")
+    bundle.save(folder, model, metadata)
+    return Run(folder, metadata, reader)
 
 
 def lit(path: Path, side: str) -> Path:
@@ -80,6 +83,45 @@ def test_a_named_class_is_explained_everywhere(run: Run, tmp_path: Path) -> None
 def test_an_unknown_class_names_the_known_ones(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="left, right"):
         explain_files(run, [tmp_path], tmp_path / "out", target="up")
+
+
+def test_other_settings_are_refused_until_overwritten(run: Run, tmp_path: Path) -> None:
+    lit(tmp_path / "in/a.png", "left")
+    explain_files(run, [tmp_path / "in"], tmp_path / "out")
+    with pytest.raises(OutError, match=r"(?s)heatmaps of other.*target: None, now right.*--overwrite"):
+        explain_files(run, [tmp_path / "in"], tmp_path / "out", target="right")
+    (tmp_path / "in/a.png").rename(tmp_path / "in/b.png")
+    explain_files(run, [tmp_path / "in"], tmp_path / "out", target="right", overwrite=True)
+    assert [path.name for path in (tmp_path / "out/heatmaps").iterdir()] == ["b.png"]
+
+
+def test_the_same_settings_leave_no_heatmap_of_a_picture_that_is_gone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lit(tmp_path / "in/a.png", "left")
+    explain_files(run, [tmp_path / "in"], tmp_path / "out")
+    (tmp_path / "in/a.png").rename(tmp_path / "in/b.png")
+    monkeypatch.chdir(tmp_path)
+    explain_files(run, ["in"], "out")
+    assert [path.name for path in (tmp_path / "out/heatmaps").iterdir()] == ["b.png"]
+
+
+def test_heatmaps_of_others_are_left_alone(run: Run, tmp_path: Path) -> None:
+    lit(tmp_path / "in/a.png", "left")
+    theirs = lit(tmp_path / "out/heatmaps/theirs.png", "right").read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(OutError, match=r"heatmaps/theirs\.png, which this command did not write"):
+            explain_files(run, [tmp_path / "in"], tmp_path / "out", overwrite=overwrite)
+    assert (tmp_path / "out/heatmaps/theirs.png").read_bytes() == theirs
+
+
+def test_a_name_that_is_too_long_fails_alone(run: Run, tmp_path: Path) -> None:
+    for suffix in ("jpg", "png"):  # so their heatmaps are called x...x.jpg.png and x...x.png.png
+        lit(tmp_path / f"in/{'x' * 250}.{suffix}", "left")
+    lit(tmp_path / "in/a.png", "left")
+    explained = explain_files(run, [tmp_path / "in"], tmp_path / "out")
+    assert [reason for _, reason in explained.failed] == [row["error"] for row in table(tmp_path / "out")][1:]
+    assert "the name is too long" in explained.failed[0][1]
 
 
 def test_a_broken_picture_is_listed(run: Run, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
 from relmask.errors import DataError
+from relmask.jobs import inputs
 from relmask.jobs.inputs import find_items
 
 
@@ -12,8 +13,8 @@ def touch(root: Path, *names: str) -> None:
         (root / name).touch()
 
 
-def names(*inputs: str | Path, skip: tuple[Path, ...] = ()) -> list[str]:
-    return [item.name for item in find_items(inputs, skip)]
+def names(*given: str | Path, skip: tuple[Path, ...] = ()) -> list[str]:
+    return [item.name for item in find_items(given, skip)]
 
 
 def test_a_folder_is_searched_to_the_bottom(tmp_path: Path) -> None:
@@ -45,6 +46,26 @@ def test_names_of_a_glob_begin_after_its_fixed_part(tmp_path: Path) -> None:
     touch(tmp_path, "parts/a/1.png", "parts/b/1.png", "parts/b/notes.txt", "rest/1.png")
     assert names(str(tmp_path / "parts" / "*" / "*")) == ["a/1", "b/1"]
     assert names(str(tmp_path / "**" / "1.png")) == ["parts/a/1", "parts/b/1", "rest/1"]
+
+
+@pytest.mark.parametrize(
+    ("roots", "prefixes"),
+    [
+        (["C:\\a", "D:\\a"], ["C/a/", "D/a/"]),
+        (["C:\\", "D:\\"], ["C/", "D/"]),
+        (["C:\\a", "C:\\b"], ["a/", "b/"]),
+        (["\\\\one\\parts\\a", "\\\\two\\parts\\a"], ["one/parts/a/", "two/parts/a/"]),
+        (["/a", "/"], ["a/", ""]),
+        (["/a", "/b/a"], ["a/", "b/a/"]),
+        (["/a:b", "/a_b", "/a\\b"], ["a:b/", "a_b/", "a\\b/"]),
+    ],
+)
+def test_drives_tell_folders_of_one_name_apart(
+    roots: list[str], prefixes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flavour = PurePosixPath if roots[0].startswith("/") else PureWindowsPath
+    monkeypatch.setattr(inputs, "PurePath", flavour)
+    assert inputs._prefixes(set(roots)) == dict(zip(roots, prefixes, strict=True))
 
 
 def test_a_file_name_with_brackets_is_no_pattern(tmp_path: Path) -> None:

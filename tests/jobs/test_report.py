@@ -30,7 +30,7 @@ def test_the_page_counts_all_and_shows_a_few(run: FakeRun, tmp_path: Path) -> No
 def test_the_most_doubtful_come_first(run: FakeRun, tmp_path: Path) -> None:
     for number in range(3):
         picture(tmp_path / f"in/{number}.png", pit=number == 1)
-    run.segmenter.score = lambda score: 0.6 if score else 0.0
+    run.segmenter.score_of = lambda score: 0.6 if score else 0.0
     segment_files(run, [tmp_path / "in"], tmp_path / "out")
     assert shown(tmp_path / "out")[0] == "1"
     assert '<span class="tag bad">pit, 0.60</span><span class="tag ">24 px in 1 part</span>' in page(

@@ -171,6 +171,55 @@ def test_other_settings_are_refused_until_overwritten(run: FakeRun, tmp_path: Pa
     assert {path.name for path in (tmp_path / "out/masks").glob("*.png")} == {"new.png"}
 
 
+def test_a_run_is_no_place_for_the_masks_that_it_makes(run: FakeRun, tmp_path: Path) -> None:
+    picture(tmp_path / "in/a.png")
+    (run.path / "report.html").write_text("what the run learned")
+    with pytest.raises(OutError, match=r"holds report\.html, which this command did not write"):
+        segment_files(run, [tmp_path / "in"], run.path)
+    assert (run.path / "report.html").read_text() == "what the run learned"
+
+
+def test_inputs_may_be_given_in_another_way_when_a_job_goes_on(
+    run: FakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "in/a.png", pit=True)
+    segment_files(run, [tmp_path / "in"], tmp_path / "out")
+    picture(tmp_path / "in/b.png")
+    monkeypatch.chdir(tmp_path)
+    for given in ("in", "./in/", "out/../in"):
+        outcome = segment_files(run, [given], "out")
+        assert outcome.resumed in (1, 2)
+        assert [row["file"] for row in table(tmp_path / "out")] == [
+            f"{Path(given)}/a.png",
+            f"{Path(given)}/b.png",
+        ]
+    assert run.segmenter.seen == 3, "a.png is segmented again for the page alone"
+    monkeypatch.chdir(tmp_path / "in")
+    with pytest.raises(OutError, match="other settings"):
+        segment_files(run, ["."], "../out", relevance=True)
+
+
+def test_a_name_that_is_too_long_fails_alone(run: FakeRun, tmp_path: Path) -> None:
+    for name in ("a.png", f"{'x' * 250}.jpg", f"{'x' * 250}.png", f"{'y' * 251}.png"):
+        picture(tmp_path / "in" / name, pit=True)
+    outcome = segment_files(run, [tmp_path / "in"], tmp_path / "out", relevance=True)
+    assert [Path(file).name[0] for file, _ in outcome.failed] == ["x", "x", "y"]
+    assert all("the name is too long" in reason for _, reason in outcome.failed)
+    assert [row["status"] for row in table(tmp_path / "out")] == ["defect", "failed", "failed", "failed"]
+    assert {path.name for path in (tmp_path / "out").rglob("*.*") if path.parent.name == "masks"} == {
+        "a.png",
+        "classes.csv",
+    }, "no mask without its relevance map"
+
+
+def test_a_folder_in_the_place_of_a_mask_fails_one_picture(run: FakeRun, tmp_path: Path) -> None:
+    picture(tmp_path / "in/a.png/b.jpg")
+    picture(tmp_path / "in/a.jpg")
+    outcome = segment_files(run, [tmp_path / "in"], tmp_path / "out")
+    assert len(outcome.failed) == 1
+    assert "in the way" in outcome.failed[0][1]
+
+
 def test_another_run_is_another_setting(run: FakeRun, tmp_path: Path) -> None:
     picture(tmp_path / "in/a.png")
     segment_files(run, [tmp_path / "in"], tmp_path / "out")
@@ -182,8 +231,9 @@ def test_another_run_is_another_setting(run: FakeRun, tmp_path: Path) -> None:
 def test_masks_of_others_are_not_overwritten(run: FakeRun, tmp_path: Path) -> None:
     picture(tmp_path / "in/a.png")
     theirs = picture(tmp_path / "out/masks/a.png").read_bytes()
-    with pytest.raises(OutError, match="did not write"):
-        segment_files(run, [tmp_path / "in"], tmp_path / "out")
+    for overwrite in (False, True):
+        with pytest.raises(OutError, match="did not write"):
+            segment_files(run, [tmp_path / "in"], tmp_path / "out", overwrite=overwrite)
     assert (tmp_path / "out/masks/a.png").read_bytes() == theirs
 
 

@@ -54,12 +54,12 @@ def test_the_answer_is_what_the_library_says(trained: Run, parts: Path) -> None:
     labels = set()
     for path, entry, runs in zip(paths, answer.json()["images"], rle, strict=True):
         expected = trained.segment(path)
-        labels.add(expected.label)
+        labels.add(expected.status)
         mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(entry["png"]))))
         assert np.array_equal(mask, expected.mask)
         assert entry["name"] == path.name
         assert (entry["height"], entry["width"]) == mask.shape
-        assert entry["status"] == expected.label
+        assert entry["status"] == expected.status
         assert entry["score"] == pytest.approx(expected.score, abs=1e-5)
         assert entry["scores"] == pytest.approx(dict(expected.scores), abs=1e-5)
         assert [part["area"] for part in entry["components"]] == [c.area for c in expected.components]
@@ -374,6 +374,23 @@ def test_thresholds_that_are_saved_at_once_are_all_kept(client: httpx.Client, co
 def test_thresholds_that_did_not_move_are_not_called_moved_by_hand(client: httpx.Client) -> None:
     assert not client.put("/thresholds", json={"green": {"level": 0.3}}).json()["by_hand"]
     assert client.put("/thresholds", json={"green": {"level": 0.4}}).json()["by_hand"]
+
+
+def test_a_full_disk_is_told(client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    answer = client.post("/segment", files=sent(picture(RED)))
+    assert answer.status_code == 507
+    assert f"cannot write temporary files in {tmp_path / 'absent'} (No such file" in answer.json()["detail"]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    answer = client.post("/segment", files=sent(picture(RED)))
+    assert answer.status_code == 507
+    assert "(No space left on device)" in answer.json()["detail"]
+    assert not list(tmp_path.glob("relmask-*"))
 
 
 def test_health_and_openapi_tell_what_there_is(client: httpx.Client) -> None:

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import socket
 import zipfile
 from collections.abc import Iterator
@@ -14,6 +16,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import relmask.formats
+from relmask.data.reading import Intensity
+from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
 from relmask.inference.segmenter import Segmenter
 from relmask.masks.binarise import combine
@@ -21,7 +25,7 @@ from relmask.masks.thresholds import ClassThresholds
 from relmask.models.bundle import read_metadata
 from relmask.serve import Settings
 from tests.browser import chromium, drop, opened
-from tests.serve.conftest import CLASSES, GREEN, RED, picture, png, seeing_colours, serving
+from tests.serve.conftest import CLASSES, GREEN, RED, eventually, picture, png, seeing_colours, serving
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +140,7 @@ def test_a_dropped_folder_is_segmented_and_what_is_broken_says_why(page: Page, f
     expect(option(page, "new parts/left/red.png, red stain")).to_be_visible()
     expect(option(page, "new parts/left/clean.png, clean")).to_be_visible()
     expect(option(page, "new parts/right/both.png, red stain, green")).to_be_visible()
-    broken = option(page, "new parts/right/broken.png, is no picture in a known format")
+    broken = option(page, "new parts/right/broken.png, The file is no picture in a known format")
     expect(broken).to_be_visible()
     page.get_by_role("radio", name="Failed").check()
     expect(page.locator("#list > *")).to_have_count(1)
@@ -149,21 +153,21 @@ def test_sliders_move_the_mask_at_once_and_back(page: Page, folder: Path) -> Non
     drop(page, str(folder / "right" / "both.png"))
     done(page, "1 of 1 done")
     parts = page.locator("#parts")
-    expect(parts).to_have_text("2 parts, 76 px, 7.4 % of 32 \u00d7 32.")
+    expect(parts).to_have_text("Mask: 2 parts, 76 px, 7.4 % of 32 \u00d7 32 px.")
     page.get_by_role("combobox", name="Class").select_option("green")
     page.get_by_role("spinbutton", name="Minimum area").fill("17")
-    expect(parts).to_have_text("1 part, 60 px, 5.9 % of 32 \u00d7 32.")
+    expect(parts).to_have_text("Mask: 1 part, 60 px, 5.9 % of 32 \u00d7 32 px.")
     expect(page.locator("#changed")).to_be_visible()
     page.get_by_role("button", name="Reset").click()
-    expect(parts).to_have_text("2 parts, 76 px, 7.4 % of 32 \u00d7 32.")
+    expect(parts).to_have_text("Mask: 2 parts, 76 px, 7.4 % of 32 \u00d7 32 px.")
     page.get_by_role("combobox", name="Class").select_option("red stain")
     level = page.get_by_role("slider", name="Level")
     level.focus()
     level.press("End")  # nothing is above the highest that was seen
-    expect(parts).to_have_text("1 part, 16 px, 1.6 % of 32 \u00d7 32.")
+    expect(parts).to_have_text("Mask: 1 part, 16 px, 1.6 % of 32 \u00d7 32 px.")
     expect(page.locator("#verdict")).to_have_text("green")
     level.press("Home")
-    expect(parts).to_have_text("2 parts, 76 px, 7.4 % of 32 \u00d7 32.")
+    expect(parts).to_have_text("Mask: 2 parts, 76 px, 7.4 % of 32 \u00d7 32 px.")
 
 
 @pytest.mark.parametrize("format_name", list(relmask.formats.FORMATS))
@@ -179,7 +183,7 @@ def test_the_accepted_are_downloaded_as_the_sliders_leave_them(
     page.keyboard.press("r")
     page.get_by_role("combobox", name="Class").select_option("green")
     page.get_by_role("spinbutton", name="Minimum area").fill("17")
-    expect(page.locator("#export-note")).to_have_text("2 pictures accepted.")
+    expect(page.locator("#export-note")).to_have_text("2 images accepted.")
     found = masks_of(page, format_name, tmp_path)
     masks = {
         annotation.image.rpartition("/")[2].partition(".")[0]: annotation for annotation in found.pictures
@@ -217,7 +221,8 @@ def test_decisions_are_made_with_the_keyboard_alone(page: Page, folder: Path) ->
     expect(page.locator("#count-accepted")).to_have_text("1")
     expect(page.locator("#count-rejected")).to_have_text("0")
     page.keyboard.press("m")
-    expect(page.get_by_label("Mask")).not_to_be_checked()
+    expect(page.get_by_role("checkbox", name="Mask")).not_to_be_checked()
+    page.get_by_role("radio", name="To review").check()  # which takes no letters: keys still work
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     page.keyboard.press("a")  # is not for the page below
@@ -230,7 +235,7 @@ def test_thresholds_are_saved_to_the_run(page: Page, folder: Path, colours: Run)
     done(page, "1 of 1 done")
     page.get_by_role("spinbutton", name="Level").fill("0.45")
     page.get_by_role("button", name="Save to the run").click()
-    expect(page.locator("#toast")).to_have_text("Saved to the run.")
+    expect(page.locator("#toast")).to_have_text("Thresholds saved to the run.")
     expect(page.locator("#save-note")).to_contain_text("moved by hand")
     expect(page.get_by_role("button", name="Save to the run")).to_be_disabled()
     written = read_metadata(colours.path).calibration
@@ -238,6 +243,98 @@ def test_thresholds_are_saved_to_the_run(page: Page, folder: Path, colours: Run)
     assert written.by_hand
     assert written.classes["red stain"].level == 0.45
     assert written.classes["green"].level == 0.3
+
+
+def test_what_could_not_be_saved_stays_said(
+    page: Page, folder: Path, colours: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    drop(page, str(folder / "left" / "red.png"))
+    done(page, "1 of 1 done")
+    page.get_by_role("spinbutton", name="Level").fill("0.45")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        page.get_by_role("button", name="Save to the run").click()
+        expect(page.locator("#save-note")).to_contain_text("cannot be written (Read-only file system)")
+        expect(page.locator("#toast")).to_contain_text("The thresholds are not saved")
+    expect(page.locator("#changed")).to_be_visible()  # the person's choice is still there, to be saved again
+    page.get_by_role("button", name="Save to the run").click()
+    expect(page.locator("#save-note")).to_contain_text("moved by hand")
+
+
+def test_the_page_of_a_student_shows_probabilities_and_that_masks_were_seen(
+    browser: Browser, student: Run, folder: Path
+) -> None:
+    with serving(student) as client, opened(browser, str(client.base_url)) as page:
+        drop(page, str(folder / "right" / "both.png"))
+        done(page, "1 of 1 done")
+        expect(page.locator("#parts")).to_have_text("Mask: 2 parts, 76 px, 7.4 % of 32 \u00d7 32 px.")
+        expect(page.get_by_label("Probability")).to_be_checked()
+        expect(page.locator("#map-note")).to_contain_text("Heatmap of red stain: the redder a pixel")
+        expect(page.locator("#save-note")).to_contain_text("True masks helped to train the run")
+        expect(page.locator("#level-help")).to_contain_text("probability is above the level")
+        level = page.get_by_role("slider", name="Level")
+        level.focus()
+        level.press("End")  # of a probability, that is certainty, whatever was seen
+        expect(page.get_by_role("spinbutton", name="Level")).to_have_value("1")
+        inside, outside = page.evaluate(
+            """() => {
+              const canvas = document.getElementById("map").getContext("2d");
+              return [[12, 3], [30, 30]].map(([x, y]) => [...canvas.getImageData(x, y, 1, 1).data]);
+            }"""
+        )
+        page.get_by_role("combobox", name="Class").select_option("red stain")
+    assert inside[0] > 200  # red, in full colour
+    assert inside[3] > 250
+    assert outside[3] < 20
+
+
+def test_the_page_of_labels_alone_says_so(page: Page, folder: Path) -> None:
+    drop(page, str(folder / "left" / "red.png"))
+    done(page, "1 of 1 done")
+    expect(page.locator("#save-note")).to_contain_text("the run comes from labels alone")
+    expect(page.get_by_label("Relevance")).to_be_checked()
+    expect(page.get_by_role("listitem").filter(has_text="green")).to_have_attribute(
+        "title", "Gate: 50\u00a0%"
+    )
+
+
+def test_a_turned_picture_and_its_mask_lie_on_each_other(page: Page, tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(picture(RED, 40, 70)).save(tmp_path / "a.jpg", exif=turned, quality=95)
+    drop(page, str(tmp_path / "a.jpg"))
+    done(page, "1 of 1 done")
+    expect(page.locator("#parts")).to_contain_text("40 \u00d7 70 px")
+    assert page.evaluate("[picture.naturalWidth, picture.naturalHeight]") == [40, 70]
+
+
+def test_a_picture_of_16_bits_is_shown_as_the_model_sees_it(
+    browser: Browser, colours: Run, tmp_path: Path
+) -> None:
+    spec = colours.metadata.input.model_copy(update={"intensity": Intensity(low=0, high=1000)})
+    model = ExplainedClassifier(colours.model.network, spec, "epsilon_plus", colours.model.device)
+    run = Run(colours.path, colours.metadata.model_copy(update={"input": spec}), model)
+    deep = np.full((32, 32), 900, np.uint16)  # of 65535 almost black
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    with serving(run) as client, opened(browser, str(client.base_url)) as page:
+        drop(page, str(tmp_path / "deep.png"))
+        done(page, "1 of 1 done")
+        eventually(lambda: abs(shade(page) - 0.9 * 255) < 3)
+
+
+def shade(page: Page) -> float:
+    """How bright the image is that is shown."""
+    value: float = page.evaluate(
+        """() => {
+          const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+          canvas.drawImage(document.getElementById("picture"), 0, 0, 1, 1);
+          return canvas.getImageData(0, 0, 1, 1).data[0];
+        }"""
+    )
+    return value
 
 
 def test_a_picture_of_30_megapixels_is_shown_smaller_and_masked_whole(
@@ -249,7 +346,7 @@ def test_a_picture_of_30_megapixels_is_shown_smaller_and_masked_whole(
     with serving(run) as client, opened(browser, str(client.base_url)) as page:
         drop(page, str(tmp_path / "large.png"))
         done(page, "1 of 1 done")
-        expect(page.locator("#parts")).to_contain_text("About 1 part")
+        expect(page.locator("#parts")).to_contain_text("Mask: about 1 part")
         expect(page.locator("#parts")).to_contain_text("6000 \u00d7 5000")
         assert page.evaluate("[picture.naturalWidth, picture.naturalHeight]") == [6000, 5000]
         page.get_by_role("spinbutton", name="Level").fill("0.8")
@@ -287,7 +384,7 @@ def test_the_page_waits_for_a_server_that_is_gone_and_goes_on(
             drop(page, str(folder / "left" / "clean.png"))
             done(page, "1 of 1 done")
         drop(page, str(folder / "left" / "red.png"), str(folder / "right" / "both.png"))
-        expect(page.locator("#connection-text")).to_have_text("Server gone, trying again")
+        expect(page.locator("#connection-text")).to_have_text("No answer from the server, retrying")
         done(page, "1 of 3 done")
         with serving(colours, settings):
             done(page, "3 of 3 done")
@@ -364,7 +461,7 @@ def test_the_page_asks_for_the_token_and_takes_it_from_the_address(
             expect(asked).to_be_visible()
             asked.get_by_label("Token").fill("wrong")
             page.keyboard.press("Enter")
-            expect(page.get_by_text("That is not the token.")).to_be_visible()
+            expect(page.get_by_text("Wrong token.")).to_be_visible()
             asked.get_by_label("Token").fill("s3cret")
             page.keyboard.press("Enter")
             expect(page.locator("#connection-text")).to_have_text("Connected")

@@ -86,6 +86,46 @@ def test_a_signal_ends_it_without_an_error(colours: Run, number: signal.Signals)
     assert signal.getsignal(number) is before
 
 
+SLOW = """
+import time
+import torch
+from relmask.cli import main
+from relmask.inference.segmenter import Segmenter
+
+def segment_images(self, images):
+    print("at work", flush=True)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        torch.ones(200, 200) @ torch.ones(200, 200)
+
+Segmenter.segment_images = segment_images
+main()
+"""
+
+
+def test_a_second_ctrl_c_ends_it_at_once_without_an_error(trained: Run) -> None:
+    command = [sys.executable, "-c", SLOW, "serve", str(trained.path), "--port", "0"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with (
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as it,
+        ThreadPoolExecutor(1) as one,
+    ):
+        assert it.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+", it.stdout.readline())
+        assert found
+        answer = one.submit(httpx.post, f"{found[0]}/segment", files=sent(picture(RED)), timeout=60)
+        assert it.stdout.readline() == "at work\n"
+        it.send_signal(signal.SIGINT)
+        eventually(lambda: not _answers(found[0]))
+        it.send_signal(signal.SIGINT)
+        _, errors = it.communicate(timeout=30)
+        assert answer.exception()
+    assert errors == ""
+    assert it.returncode == 130
+
+
 def test_the_command_says_where_it_is_and_ends_well(trained: Run) -> None:
     command = [sys.executable, "-m", "relmask", "serve", str(trained.path), "--port", "0", "--token", "t0ken"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -21,8 +21,9 @@ def test_others_need_a_token_or_to_be_told_twice(host: str) -> None:
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
     with pytest.raises(UsageError, match="--token must be ASCII"):
         Settings(token=token)
-    with pytest.raises(UsageError, match="--label-studio-key must be ASCII"):
-        Settings(label_studio_key=token)
+    if token:  # an empty variable of the environment is no key
+        with pytest.raises(UsageError, match="--label-studio-key must be ASCII"):
+            Settings(label_studio_key=token)
 
 
 @pytest.mark.parametrize("address", ["localhost:8080", "ftp://localhost", "http://", "http://[x"])

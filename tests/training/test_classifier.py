@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from lightning_fabric import Fabric
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,7 +19,6 @@ from relmask.training.classifier import (
     Fitter,
     FrozenFitter,
     GuidedFitter,
-    auroc,
     fitter_of,
     loss_of,
     negatives,
@@ -219,13 +215,6 @@ def test_without_validation_pictures_training_goes_to_its_end(index: Index, tmp_
     assert history.best == len(history.epochs) - 1
     training, validation = made.logits()
     assert (training.shape, validation.shape) == ((24, 3), (0, 3))
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
-def test_the_auroc_is_that_of_scikit_learn(pairs: list[tuple[int, bool]]) -> None:
-    scores, positive = (torch.tensor(values).float() for values in zip(*pairs, strict=True))
-    expected = roc_auc_score(positive, scores) if 0 < positive.sum() < len(positive) else 0.5
-    assert auroc(scores, positive) == pytest.approx(expected)
 
 
 def test_rare_combinations_of_labels_are_drawn_more_often_but_not_as_often_as_all() -> None:

@@ -53,7 +53,7 @@ def test_few_clean_pictures_and_what_was_never_seen_are_unsure(
         (row,) = csv.DictReader(file)
     assert float(row["novelty"]) > 1
     assert row["unsure"].startswith("unlike all training pictures")
-    assert row["status"] == found.label
+    assert row["status"] == found.status
 
 
 def test_a_run_that_knows_no_training_picture_warns_of_none(trained: Run, parts: Path) -> None:

@@ -224,20 +224,29 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(small: Trainer, tmp
         with pytest.raises(OutError, match="holds other files"):
             small(**choices)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
-    with pytest.raises(OutError, match="Cannot use"):
+    with pytest.raises(OutError, match="Cannot write"):
         small("run/thesis.txt")
 
 
 def test_a_run_is_replaced_only_when_asked_to(small: Trainer, tmp_path: Path) -> None:
     first = weights_of(small())
     (tmp_path / "run" / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(OutError, match=r"--resume.*--overwrite"):
-        small(seed=1)
-    with pytest.raises(OutError, match="begun with other settings"):
-        small(seed=1, resume=True)
+    with pytest.raises(OutError, match=r"of these settings.*--resume.*--overwrite"):
+        small()
+    for resume in (False, True):
+        with pytest.raises(OutError, match=r"(?s)a run of other settings:\n  seed: 0, now 1\n.*--overwrite"):
+            small(seed=1, resume=resume)
     assert weights_of(relmask.load(tmp_path / "run")) == first
     assert weights_of(small(seed=1, overwrite=True)) != first
     assert (tmp_path / "run" / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_weights_may_be_named_in_another_way_when_a_training_goes_on(
+    small: Trainer, narrow_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = weights_of(small())
+    monkeypatch.chdir(narrow_weights.parent)
+    assert weights_of(small(weights=narrow_weights.name, resume=True)) == first
 
 
 def test_other_data_are_not_resumed(small: Trainer, parts: Path, tmp_path: Path) -> None:
@@ -246,7 +255,7 @@ def test_other_data_are_not_resumed(small: Trainer, parts: Path, tmp_path: Path)
     changed = tmp_path / "changed"
     shutil.copytree(parts, changed)
     Image.new("RGB", (64, 64)).save(changed / "images" / "0000a.jpg")
-    with pytest.raises(OutError, match="other data"):
+    with pytest.raises(OutError, match="data: changed since"):
         small(data=changed, resume=True)
 
 
@@ -379,6 +388,7 @@ def test_the_smallest_data_train_with_warnings(
         warnings.simplefilter("always")
         run = small(data=tmp_path / "few", weights=narrow_weights if pretrained else None)
     said = " ".join(str(warning.message) for warning in warned)
+    assert sum(warning.filename == __file__ for warning in warned) >= 2, "it points to who called train"
     assert "No groups are known" in said
     assert "its thresholds come from training pictures" in said
     assert "too few to guarantee a false-alarm rate of 40.0% (3 needed)" in said

@@ -64,7 +64,7 @@ def calibrate(
     metadata = run.metadata
     index = read_index(Path(data), usual=metadata.clean)
     require_known(run, index)
-    if masks is not None and Path(masks) != Path(data):
+    if masks is not None and Path(masks).absolute() != Path(data).absolute():
         index = corrected(index, Path(masks))
     if false_alarms is not None and not 0 <= false_alarms < 1:
         raise UsageError(f"--false-alarms must be at least 0 and below 1, got {false_alarms}.")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relmask.arrays import DoubleArray, FloatArray, IntArray, Mask
+from relmask.arrays import DoubleArray, FloatArray, Mask
 from relmask.data.image_cache import ImageCache
 from relmask.data.index import Sample
 from relmask.data.reading import read_image
@@ -14,6 +14,7 @@ from relmask.inference.relevance import RelevanceModel
 from relmask.masks.appearance import Appearance
 from relmask.masks.growth import ANOMALOUS, mostly_grown
 from relmask.masks.inpainting import inpaint_all
+from relmask.sequences import batches, evenly
 
 EXPLAINED = 16
 """Images of a class, at most, that are explained to choose the level at which its masks end."""
@@ -53,7 +54,8 @@ class Explanations:
         has = np.flatnonzero(self.targets[:, k] & (self.logits[:, k] > gate))
         unseen, seen = has[has < self.unseen], has[has >= self.unseen]
         room = max(self.explained - len(unseen), 0)
-        return [*evenly(unseen, self.explained).tolist(), *evenly(seen, room).tolist()]
+        chosen = (unseen[evenly(len(unseen), self.explained)], seen[evenly(len(seen), room)])
+        return [int(index) for index in np.concatenate(chosen)]
 
     def maps(self, indices: Sequence[int], k: int, gate: float) -> list[FloatArray]:
         """Refined relevance (H, W) of class k, neither grown nor propagated.
@@ -80,7 +82,8 @@ class Explanations:
         """
         clean = np.flatnonzero(self._without(k))
         unseen, seen = clean[clean < self.unseen], clean[clean >= self.unseen]
-        chosen = evenly(unseen if len(unseen) else seen, self.explained)
+        usable = unseen if len(unseen) else seen
+        chosen = usable[evenly(len(usable), self.explained)]
         found = [self.model.novelty_map(self.cache.batch([int(i)]), torch.tensor([k])) for i in chosen]
         known = [values for values in found if values is not None]
         return float(np.quantile(np.concatenate(known), 1 - ANOMALOUS)) if known else None
@@ -88,7 +91,7 @@ class Explanations:
     def grows(self, indices: Sequence[int], k: int, maps: Sequence[FloatArray], anomalous: float) -> bool:
         """Do most images stay more anomalous beside their relevance of class k than clean ones would?"""
         without = np.flatnonzero(self._without(k))
-        clean = without[np.linspace(0, len(without) - 1, len(indices)).astype(int)]
+        clean = without[np.linspace(0, len(without) - 1, len(indices)).astype(int)]  # repeated if too few
         found = []
         for part, images in self._batches(indices):
             beside = self.cache.batch(clean[part].tolist())
@@ -123,14 +126,6 @@ class Explanations:
         return clean if clean.any() else ~self.targets[:, k]
 
     def _batches(self, indices: Sequence[int]) -> Iterator[tuple[slice, Tensor]]:
-        size = self.model.batch_size
-        for start in range(0, len(indices), size):
-            part = slice(start, start + size)
-            yield part, self.cache.batch([int(index) for index in indices[part]])
-
-
-def evenly(indices: IntArray, count: int) -> IntArray:
-    """At most `count` of the indices, evenly spaced."""
-    if len(indices) <= count:
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, count).astype(int)] if count else indices[:0]
+        for part in batches(range(len(indices)), self.model.batch_size):
+            chosen = slice(part[0], part[-1] + 1)
+            yield chosen, self.cache.batch([int(index) for index in indices[chosen]])

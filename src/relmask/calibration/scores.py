@@ -11,6 +11,7 @@ from relmask.data.index import Sample
 from relmask.data.reading import read_image
 from relmask.inference.model import Model
 from relmask.progress import Progress
+from relmask.sequences import batches
 
 
 def score(model: Model, samples: Sequence[Sample], progress: Progress) -> DoubleArray:
@@ -28,8 +29,7 @@ def score(model: Model, samples: Sequence[Sample], progress: Progress) -> Double
         return np.stack(rows)
     cache = ImageCache(samples, model.spec.size, model.spec.intensity, memory=0)
     parts = []
-    for start in range(0, len(samples), model.batch_size):
-        indices = range(start, min(start + model.batch_size, len(samples)))
+    for indices in batches(range(len(samples)), model.batch_size):
         parts.append(model.logits(cache.batch(indices)))
         progress("scoring", indices[-1] + 1, len(samples))
     return torch.cat(parts).double().numpy()

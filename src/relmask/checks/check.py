@@ -20,6 +20,7 @@ from relmask.inference.run import Run
 from relmask.masks.inpainting import inpaint, moved_copies
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress, silent
+from relmask.ranking import auroc
 
 LABELLED = 16
 """Pictures of a class, and clean ones, whose scores are compared with their labels."""
@@ -265,22 +266,23 @@ def _labels(known: Sequence[Known], classes: Sequence[str]) -> Finding:
     """
     areas = []
     for k, name in enumerate(classes):
-        has = np.array([one.evidence[k] for one in known if name in one.labels])
+        has = [one.evidence[k] for one in known if name in one.labels]
         clean = [one.evidence[k] for one in known if not one.labels]
-        lacks = np.array(clean or [one.evidence[k] for one in known if name not in one.labels])
-        if len(has) >= 3 and len(lacks) >= 3:
-            areas.append(float(stats.mannwhitneyu(has, lacks).statistic) / (len(has) * len(lacks)))
+        lacks = clean or [one.evidence[k] for one in known if name not in one.labels]
+        area = auroc([*has, *lacks], [True] * len(has) + [False] * len(lacks))
+        if area is not None and len(has) >= 3 and len(lacks) >= 3:
+            areas.append(area)
     if not areas:
         return Finding(
             name="labels", passed=None, says="Too few pictures with and without defects to compare."
         )
-    area = float(np.mean(areas))
+    mean = float(np.mean(areas))
     return Finding(
         name="labels",
-        passed=area >= SEPARATES,
-        figure=area,
+        passed=mean >= SEPARATES,
+        figure=mean,
         limit=SEPARATES,
-        says=f"The evidence parts pictures with a class from those without it with an AUROC of {area:.2f} "
+        says=f"The evidence parts pictures with a class from those without it with an AUROC of {mean:.2f} "
         f"(at least {SEPARATES}).",
     )
 

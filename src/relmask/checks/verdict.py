@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from relmask.record import Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Finding(_Record):
+class Finding(Record):
     """One test."""
 
     name: str
@@ -19,7 +17,7 @@ class Finding(_Record):
     says: str = Field(description="In words.")
 
 
-class Step(_Record):
+class Step(Record):
     """The masks without what some layers learned, against those of the whole model; means over pictures.
 
     Both masks have the same number of pixels.
@@ -33,7 +31,7 @@ class Step(_Record):
     rank_correlation_through: float
 
 
-class Deletion(_Record):
+class Deletion(Record):
     """What painting over does to the score of one picture, in logits."""
 
     picture: str
@@ -48,7 +46,7 @@ class Deletion(_Record):
         return self.without_mask < sum(self.without_copies) / len(self.without_copies)
 
 
-class Check(_Record):
+class Check(Record):
     """The content of check.json."""
 
     passed: bool

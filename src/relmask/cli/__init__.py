@@ -32,24 +32,24 @@ from relmask.cli.train import train
 COMMANDS = {
     "Start here": (demo, data),
     "Make masks": (train, segment, calibrate, distil),
-    "Judge them": (evaluate, compare, check, explain),
-    "Use them": (convert, serve),
+    "Judge masks": (evaluate, compare, check, explain),
+    "Use masks": (convert, serve),
     "Prepare": (patches,),
 }
 """Every command, under the title of its group in the help."""
 
 HELP = """\
 relmask turns a folder of good and bad pictures into pixel masks. You sort pictures by class, like parts/ok
-and parts/scratch, and draw no masks: it trains a classifier, explains each decision with Layer-wise
-Relevance Propagation, and turns the relevance into masks.
+and parts/scratch, and draw no masks: relmask trains a classifier, explains each decision with Layer-wise
+Relevance Propagation (LRP), and turns the relevance into masks.
 
 \b
 First steps:
-  relmask demo                               see it work on synthetic parts
-  relmask data parts/                        what is in it, what is wrong with it
-  relmask train parts/ -o run                a classifier and its thresholds
-  relmask segment run new/ -o masks          a mask for every new picture
-  relmask evaluate run parts/ -o evaluation  figures, where true masks are known
+  relmask demo                               try it on synthetic parts
+  relmask data parts/                        survey a folder and find what is wrong in it
+  relmask train parts/ -o run                train a classifier and choose its thresholds
+  relmask segment run new/ -o masks          make a mask for every new picture
+  relmask evaluate run parts/ -o evaluation  compare with true masks, where there are some
 """
 
 EPILOG = """\

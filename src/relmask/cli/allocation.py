@@ -1,11 +1,11 @@
-"""How memory is kept between one batch and the next."""
+"""Memory that is kept between one batch and the next."""
 
 import contextlib
 import ctypes
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 2**31 - 1, 2**25
-"""Bytes; what mallopt takes at most as the size of a block, now and before glibc 2.35."""
+"""Largest block sizes in bytes that mallopt takes, now and before glibc 2.35."""
 
 
 def keep_freed_memory() -> None:

@@ -19,7 +19,7 @@ def calibrate(
             metavar="SHARE",
             min=0,
             max=0.99,
-            help="Share of the clean pictures that may get a mask. Default: the run's.",
+            help="False-alarm rate: share of the clean pictures that may get a mask. Default: the run's.",
         ),
     ] = None,
     masks: Masks = None,
@@ -28,12 +28,12 @@ def calibrate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Choose the thresholds of a run anew, without training.
+    """Choose the thresholds of a run again, without training.
 
-    With --masks, true masks say how far masks reach, and gates stay unless --false-alarms is given; name DATA
-    itself to take those that it names.
+    With --masks, true masks decide how far masks reach, and the gates stay unless --false-alarms is given.
+    Pass DATA itself as --masks to use the masks that it names.
 
-    When stopped: the run keeps the thresholds that it had; the same command starts again.
+    When stopped: the run keeps its old thresholds; the same command starts over.
 
     Example:
         relmask calibrate run parts/ --false-alarms 0.03
@@ -41,15 +41,11 @@ def calibrate(
         relmask calibrate run parts/ --masks export.json    # with masks that a person corrected
     """
     from relmask.calibration.calibrate import calibrate
+    from relmask.out import locked
 
-    with shown(quiet) as progress:
-        found = calibrate(
-            relmask.load(run, device=device, batch_size=batch_size),
-            data,
-            false_alarms=false_alarms,
-            masks=masks,
-            progress=progress,
-        )
+    trained = relmask.load(run, device=device, batch_size=batch_size)
+    with shown(quiet) as progress, locked(run):
+        found = calibrate(trained, data, false_alarms=false_alarms, masks=masks, progress=progress)
     lines = (
         f"{name}: gate {t.gate:.3g}, level {t.level:.3g} ({t.level_of})" for name, t in found.classes.items()
     )

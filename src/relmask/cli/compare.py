@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Overwrite, Quiet, Resplit, Seed
+from relmask.cli.options import (
+    BatchSize,
+    Clean,
+    Data,
+    Device,
+    Json,
+    Out,
+    Overwrite,
+    Quiet,
+    Resplit,
+    Seed,
+    names_in,
+)
 from relmask.cli.printing import show
 from relmask.cli.progress import shown
 from relmask.cli.train import Backbone
@@ -19,40 +31,59 @@ def compare(
     out: Out,
     methods: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="Default: all that apply; a wrong name lists them."),
+        typer.Option(
+            metavar="NAME,...",
+            help="Names of methods, separated by commas. Default: all that apply; a wrong name lists them.",
+        ),
     ] = None,
     baseline: Annotated[
         Literal["unet", "none"] | None,
         typer.Option(
             metavar="NAME",
-            help="unet: beside --methods also a U-Net trained on true masks; none: not even by default.",
+            help="Baseline trained on true masks: unet adds a U-Net to --methods; none leaves it out.",
         ),
     ] = None,
     patches: Annotated[
         int | None,
-        typer.Option(metavar="N", min=8, help="Learn from patches of N pixels; whole pictures are judged."),
+        typer.Option(
+            metavar="N", min=8, help="Side in pixels of patches to learn from; whole pictures are judged."
+        ),
     ] = None,
     minutes: Annotated[
         float,
-        typer.Option(min=0.001, help="For a method's training and pictures; slow ones do less in them."),
+        typer.Option(
+            metavar="MINUTES",
+            min=0.001,
+            help="Time budget per method; slower methods train fewer epochs or process fewer pictures.",
+        ),
     ] = 20.0,
     backbone: Annotated[
-        Backbone, typer.Option(metavar="NAME", help="Of relmask's classifier, as in train.")
+        Backbone, typer.Option(metavar="NAME", help="Backbone of relmask's classifier, as in train.")
     ] = "efficientnet-lite0",
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Of classifiers, as in train.")
+        int | None, typer.Option(metavar="N", min=1, help="Number of epochs of the classifiers, as in train.")
     ] = None,
     size: Annotated[
         int | None, typer.Option(metavar="N", min=32, help="Side of the model's input, as in train.")
     ] = None,
     batch_size: BatchSize = 16,
     precision: Annotated[
-        str, typer.Option(metavar="NAME", help="Of training: 32-true, bf16-mixed, ... as Fabric names them.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Precision of training, as Lightning Fabric names it: 32-true, bf16-mixed, ...",
+        ),
     ] = "32-true",
     clean: Clean = None,
     resplit: Resplit = None,
     false_alarms: Annotated[
-        float, typer.Option(min=0, max=0.99, help="Share of the clean pictures that may get a mask.")
+        float,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=0.99,
+            help="False-alarm rate: share of the clean pictures that may get a mask.",
+        ),
     ] = 0.01,
     seed: Seed = 0,
     device: Device = "auto",
@@ -60,12 +91,12 @@ def compare(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge relmask, other explanations, detectors and a U-Net on one split, in one table.
+    """Compare relmask with other explanations, detectors and a U-Net on one split, in one table.
 
-    OUT gets comparison.json, comparison.csv and comparison.html. Masks of test pictures are needed; the U-Net
-    needs those of training and validation, too.
+    OUT gets comparison.json, comparison.csv and comparison.html. Test pictures need true masks; the U-Net
+    also needs those of training and validation pictures.
 
-    When stopped: the same command goes on where this one stopped; other methods can be added to the same OUT.
+    When stopped: the same command continues where this one stopped; OUT also takes more methods later.
 
     Example:
         relmask compare parts/ -o comparison
@@ -101,12 +132,12 @@ def compare(
 def chosen(methods: str | None, baseline: str | None) -> list[str]:
     """Names of the methods to run.
 
-    >>> chosen("relmask, darkness", "unet")
+    >>> chosen("relmask, darkness,", "unet")
     ['relmask', 'darkness', 'unet']
     """
     from relmask.evaluation.comparison import METHODS, UNET
 
-    names = [name.strip() for name in methods.split(",")] if methods else [*METHODS]
+    names = names_in(methods or "") or [*METHODS]
     if baseline is None:
         return names
     others = [name for name in names if name != UNET]

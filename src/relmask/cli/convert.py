@@ -16,7 +16,8 @@ def convert(
         Path,
         typer.Argument(
             metavar="MASKS",
-            help="OUT of `relmask segment`, a folder of masks, or what an annotation tool exported.",
+            readable=False,
+            help="Masks: OUT of `relmask segment`, a folder of masks, or the export of an annotation tool.",
             show_default=False,
         ),
     ],
@@ -26,20 +27,24 @@ def convert(
         typer.Option(
             "--to",
             metavar="NAMES",
-            help="png, voc, coco, yolo, labelme, label-studio, cvat; several joined by commas.",
+            help="Formats to write, separated by commas: png, voc, coco, yolo, labelme, label-studio, cvat.",
             show_default=False,
         ),
     ],
     images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of the pictures: names and sizes are taken from there."),
+        typer.Option(
+            metavar="DIR",
+            readable=False,
+            help="Folder of the pictures, from which names and sizes are taken.",
+        ),
     ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Of the values 1, 2 ... in the masks, joined by commas; default: what MASKS or its "
-            "classes.csv says.",
+            help="Class names of the values 1, 2 ... in the masks, separated by commas. Default: those that "
+            "MASKS or its classes.csv gives.",
         ),
     ] = None,
     image_root: ImageRoot = "",
@@ -47,9 +52,9 @@ def convert(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write masks that exist in other formats.
+    """Convert masks to other formats.
 
-    When stopped: the formats are as they were; the same command starts again.
+    When stopped: OUT is as it was; the same command starts over.
 
     Example:
         relmask convert masks/ --to cvat -o masks       # what `relmask segment` wrote, to correct it

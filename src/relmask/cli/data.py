@@ -22,9 +22,9 @@ def data(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Count classes, groups and splits; find broken files and the same part in two splits.
+    """Survey DATA: count classes, groups and splits; find broken files and duplicates across splits.
 
-    When stopped: nothing was written; the same command starts again.
+    When stopped: nothing was written; the same command starts over.
 
     Example:
         relmask data parts/
@@ -53,7 +53,7 @@ def _lines(found: "Survey") -> Iterator[str]:
     pairs = [
         f"{p.likeness:.3f}  {p.first} ({p.splits[0]})  {p.second} ({p.splits[1]})" for p in found.look_alikes
     ]
-    yield from _section("The same in two splits?", pairs)
+    yield from _section("Perhaps the same part in two splits", pairs)
     for warning in found.warnings:
         yield f"\nwarning: {warning}"
 

@@ -7,25 +7,25 @@ import typer
 
 import relmask
 from relmask.cli.evaluate import lines
-from relmask.cli.options import Device, Json, Out, Quiet, Seed
+from relmask.cli.options import Device, Json, Out, Overwrite, Quiet, Seed
 from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
-from relmask.errors import OutError
 
 FALSE_ALARMS = 0.03  # of clean pictures; the demo promises a mask in at most 5 % of them
 
 
 def demo(
     out: Out = Path("demo"),
-    images: Annotated[int, typer.Option(metavar="N", min=60, help="Pictures to make.")] = 360,
+    images: Annotated[int, typer.Option(metavar="N", min=60, help="Number of pictures to make.")] = 360,
     device: Device = "auto",
     seed: Seed = 0,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """See it work: make pictures, train, segment, evaluate, report; minutes on two cores.
+    """Try relmask on synthetic parts: make pictures, train, segment, evaluate; minutes on two cores.
 
-    When stopped: the same command goes on where this one stopped.
+    When stopped: the same command continues where this one stopped.
 
     Example:
         relmask demo
@@ -33,34 +33,43 @@ def demo(
     """
     from relmask.data.index import read_index
     from relmask.evaluation.controls import CONTROLS, random_head
-    from relmask.evaluation.evaluate import evaluate
+    from relmask.evaluation.evaluate import evaluate_index
     from relmask.files import whole
-    from relmask.synthetic.surfaces import write_surfaces
+    from relmask.out import prepared
+    from relmask.synthetic.surfaces import CONTENTS, write_surfaces
 
     data, run_folder = out / "data", out / "run"
     with shown(quiet) as progress:
-        if not (data / "index.csv").exists():
-            write_surfaces(data, seed=seed, images=images)
-        known = (run_folder / "relmask.json").exists()
-        if known:
-            run = relmask.load(run_folder, device=device)
-            if (before := run.metadata.settings.get("seed")) != seed:
-                raise OutError(f"{out} holds the demo with --seed {before}. Choose another folder with -o.")
-        else:
-            run = relmask.train(
+        with prepared(data, CONTENTS, {"seed": seed, "images": images}, overwrite=overwrite):
+            if not (data / "index.csv").exists():
+                write_surfaces(data, seed=seed, images=images)
+        known = (run_folder / "relmask.json").exists() and not overwrite
+        run = (
+            relmask.load(run_folder, device=device)
+            if known
+            else relmask.train(
                 data,
                 run_folder,
                 seed=seed,
                 false_alarms=FALSE_ALARMS,
                 device=device,
-                resume=run_folder.exists(),
+                resume=True,
+                overwrite=overwrite,
                 progress=progress,
             )
+        )
         index = read_index(data)
         tested = [sample.path for sample in index.part("test")]
         outcome = relmask.segment_files(run, tested, out, overwrite=not known, progress=progress)
-        controls = (*CONTROLS, random_head(run.classifier))
-        metrics = evaluate(run, index, "test", out / "evaluation", controls=controls, progress=progress)
+        metrics = evaluate_index(
+            run,
+            index,
+            "test",
+            out / "evaluation",
+            controls=(*CONTROLS, random_head(run.classifier)),
+            overwrite=not known,
+            progress=progress,
+        )
     with whole(out / "report.html") as part:
         part.write_bytes((out / "evaluation" / "report.html").read_bytes())
     look = f"\nLook at {out / 'report.html'}, {out / 'masks'} and {run_folder / 'report.html'}"

@@ -18,7 +18,7 @@ class Description:
 
     Attributes:
         text: all paragraphs but the examples.
-        stopped: how to go on after Ctrl-C, a sentence; empty if the docstring does not say.
+        stopped: sentence on how to go on after Ctrl-C; empty if the docstring does not say.
         examples: command lines, as a shell takes them.
     """
 

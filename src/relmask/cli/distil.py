@@ -16,25 +16,34 @@ def distil(
     out: Out,
     masks: Masks = None,
     epochs: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Of 50 batches, of the first of the two rounds.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of epochs of 50 batches in the first round; the second has half as many.",
+        ),
     ] = 16,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
     precision: Annotated[
-        str, typer.Option(metavar="NAME", help="32-true, bf16-mixed, ... as Lightning Fabric names them.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Precision of training, as Lightning Fabric names it: 32-true, bf16-mixed, ...",
+        ),
     ] = "bf16-mixed",
     device: Device = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped training was.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a student segmenter, a U-Net, on a run's own masks of its training pictures.
+    """Distil a run into a student: a U-Net trained on the run's own masks of its training pictures.
 
-    OUT is a run like any other. With --masks, those that a person corrected replace the run's own, and the
-    student says that it saw masks. No true mask is read otherwise.
+    OUT is a run like any other. With --masks, masks that a person corrected replace the run's own, and the
+    student records that it saw masks. Otherwise no true mask is read.
 
-    When stopped: the same command with --resume goes on where this one stopped.
+    When stopped: the same command with --resume continues where this one stopped.
 
     Example:
         relmask distil run parts/ -o student
@@ -56,5 +65,5 @@ def distil(
             progress=progress,
         )
     said = {"run": str(student.path), **student.metadata.model_dump(mode="json")}
-    lines = (f"Student in {student.path}. What it learned: {student.path / 'report.html'}",)
+    lines = (f"Student: {student.path}. What it learned: {student.path / 'report.html'}",)
     show(said, as_json, lines)

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Masks, Out, Quiet, RunFolder, Split
+from relmask.cli.options import (
+    BatchSize,
+    Clean,
+    Data,
+    Device,
+    Json,
+    Masks,
+    Out,
+    Overwrite,
+    Quiet,
+    RunFolder,
+    Split,
+)
 from relmask.cli.printing import show
 from relmask.cli.progress import shown
 
@@ -20,48 +32,46 @@ def evaluate(
     out: Out,
     split: Split = "test",
     controls: Annotated[
-        bool, typer.Option("--controls", help="Score darkness and a local Otsu threshold beside the run.")
+        bool,
+        typer.Option(
+            "--controls", help="Score two controls beside the run: darkness and a local Otsu threshold."
+        ),
     ] = False,
     masks: Masks = None,
     clean: Clean = None,
     device: Device = "auto",
     batch_size: BatchSize = 8,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare masks with true ones: metrics.json, curves, worst cases, a report.
+    """Compare masks with true masks: metrics.json, curves, worst cases and a report.
 
-    When stopped: nothing was written; the same command starts again.
+    When stopped: nothing was written; the same command starts over.
 
     Example:
         relmask evaluate run parts/ -o evaluation
         relmask evaluate run parts/ -o evaluation --controls --json > figures.json
         relmask evaluate run parts/ -o evaluation --masks corrected/annotations.xml
     """
-    from relmask.data.index import read_index
-    from relmask.evaluation.controls import CONTROLS
-    from relmask.evaluation.evaluate import evaluate as evaluate_run
-    from relmask.formats.corrected import corrected
-
     with shown(quiet) as progress:
-        trained = relmask.load(run, device=device, batch_size=batch_size)
-        index = read_index(data, clean, trained.metadata.clean)
-        if masks:
-            index = corrected(index, masks)
-        metrics = evaluate_run(
-            trained,
-            index,
-            split,
+        metrics = relmask.evaluate(
+            relmask.load(run, device=device, batch_size=batch_size),
+            data,
             out,
-            controls=CONTROLS if controls else (),
+            split=split,
+            masks=masks,
+            clean=clean,
+            controls=controls,
+            overwrite=overwrite,
             progress=progress,
         )
     show(metrics, as_json, [*lines(metrics), f"Report: {out / 'report.html'}"])
 
 
 def lines(metrics: "Metrics") -> Iterator[str]:
-    """The figures that a person looks at first."""
-    leak = "" if metrics.grouped else "; the same part may be in training too, so every figure is too good"
+    """The figures that matter most, a line each."""
+    leak = "" if metrics.grouped else "; leaky: the same part may be in training, every figure is too good"
     yield f"{metrics.split}: {metrics.images} pictures of {metrics.groups} groups{leak}"
     yield f"pictures: AUROC {_figure(metrics.image.auroc)}, accuracy {_figure(metrics.image.accuracy)}"
     if metrics.clean.images:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Device, Inputs, Json, Out, Quiet, RunFolder
+from relmask.cli.options import BatchSize, Device, Inputs, Json, Out, Overwrite, Quiet, RunFolder
 from relmask.cli.printing import finish, show
 from relmask.cli.progress import shown
 
@@ -26,27 +26,30 @@ def explain(
     out: Out,
     target: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="Default: the one with the highest logit in a picture."),
+        typer.Option(
+            metavar="CLASS", help="Class to explain. Default: the one with the highest logit in each picture."
+        ),
     ] = None,
     composite: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Rules instead of the run's, like epsilon_plus.",
+            help="Name of the LRP rules to use instead of the run's, like epsilon_plus.",
             autocompletion=lambda: COMPOSITES,
         ),
     ] = None,
     table: Annotated[
-        bool, typer.Option("--table", help="Print what each layer kept of the relevance.")
+        bool, typer.Option("--table", help="Print how much of the relevance each layer kept.")
     ] = False,
     device: Device = "auto",
     batch_size: BatchSize = 8,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw heatmaps: where in each picture a class finds its evidence.
+    """Draw heatmaps: where in each picture the evidence for a class lies.
 
-    When stopped: heatmaps that are done stay; the same command makes all of them anew.
+    When stopped: finished heatmaps stay; the same command makes all of them again.
 
     Example:
         relmask explain run new/001.png -o heatmaps
@@ -60,6 +63,7 @@ def explain(
             target=target,
             composite=composite,
             tables=table,
+            overwrite=overwrite,
             progress=progress,
         )
     show(explained, as_json, [*(f"{file}\n{kept}\n" for file, kept in explained.tables), explained])

@@ -18,12 +18,13 @@ def patches(
     out: Out,
     size: Annotated[int, typer.Option(metavar="PX", help="Side of a patch in pixels.")],
     stride: Annotated[
-        int | None, typer.Option(metavar="PX", help="Step from patch to patch. Default: the size.")
+        int | None, typer.Option(metavar="PX", help="Step from patch to patch in pixels. Default: the size.")
     ] = None,
     min_defect: Annotated[
         int | None,
         typer.Option(
-            metavar="PX", help="Fewest pixels of a class that make a defect. Default: half the size."
+            metavar="PX",
+            help="Number of pixels of a class that make a patch defective. Default: half the size.",
         ),
     ] = None,
     clean: Clean = None,
@@ -31,9 +32,9 @@ def patches(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Cut labelled patches out of pictures with masks, to train on.
+    """Cut labelled patches to train on out of pictures with masks.
 
-    When stopped: the same command goes on; patches that are done are used again.
+    When stopped: the same command continues; finished patches are used again.
 
     Example:
         relmask patches roads/ -o patches --size 96

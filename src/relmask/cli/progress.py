@@ -1,4 +1,4 @@
-"""How far the work is, on stderr: a bar in a terminal, now and then a line elsewhere."""
+"""Progress on stderr: a bar in a terminal, now and then a line elsewhere."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from typing import TextIO
 from relmask.progress import Progress, silent
 
 MOST = 300
-"""Seconds between two lines of a long task."""
+"""Longest pause between two lines of a task, in seconds."""
 
 
 @contextmanager
@@ -29,8 +29,8 @@ class Lines:
     """A line at the start and the end of every task, and between them ever fewer, so that logs stay short.
 
     Args:
-        stream: where to.
-        seconds: from the first line of a task to the next; later a tenth of the time since, at most MOST.
+        stream: file to print to.
+        seconds: pause after the first line of a task; later a tenth of the time since then, at most MOST.
     """
 
     def __init__(self, stream: TextIO, seconds: float = 10) -> None:

@@ -30,12 +30,12 @@ def segment(
         typer.Option(
             "--format",
             metavar="NAMES",
-            help="Besides png: voc, coco, yolo, labelme, label-studio, cvat; several joined by commas.",
+            help="Formats besides png, separated by commas: voc, coco, yolo, labelme, label-studio, cvat.",
         ),
     ] = "png",
     image_root: ImageRoot = "",
     relevance: Annotated[
-        bool, typer.Option("--relevance", help="Write relevance maps too, as float32 TIFF.")
+        bool, typer.Option("--relevance", help="Write relevance maps as well, as float32 TIFF.")
     ] = False,
     device: Device = "auto",
     batch_size: BatchSize = 8,
@@ -43,9 +43,9 @@ def segment(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a mask for every picture, results.csv and report.html.
+    """Segment pictures: write a mask for each, results.csv and report.html.
 
-    When stopped: the same command goes on where this one stopped.
+    When stopped: the same command continues where this one stopped.
 
     Example:
         relmask segment run new/ -o masks

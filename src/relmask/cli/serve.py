@@ -1,5 +1,6 @@
 """`relmask serve`: a run behind HTTP, with a page to review images."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -22,7 +23,7 @@ def serve(
         typer.Option(
             envvar="RELMASK_TOKEN",
             metavar="TOKEN",
-            help="Token that clients must send; needed to listen on other addresses.",
+            help="Bearer token that clients must send. Needed to listen on other addresses.",
         ),
     ] = None,
     insecure: Annotated[
@@ -33,13 +34,13 @@ def serve(
         typer.Option(
             envvar="LABEL_STUDIO_URL",
             metavar="URL",
-            help="Address of the Label Studio that images of tasks come from.",
+            help="Address of the Label Studio that tasks' pictures come from.",
         ),
     ] = None,
     label_studio_key: Annotated[
         str | None,
         typer.Option(
-            envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token of that Label Studio."
+            envvar="LABEL_STUDIO_API_KEY", metavar="TOKEN", help="Access token for that Label Studio."
         ),
     ] = None,
     max_mb: Annotated[float, typer.Option(metavar="N", min=0.01, help="Largest request, in megabytes.")] = 64,
@@ -55,15 +56,14 @@ def serve(
 ) -> None:
     """Serve a run: a web page to review images, and an HTTP API.
 
-    When stopped: requests that are at work are still answered; nothing else is kept.
+    When stopped: requests that are at work are still answered, unless you press Ctrl-C twice.
 
     Example:
         relmask serve run
         relmask serve run --host 0.0.0.0 --token "$RELMASK_TOKEN"
     """
     try:
-        from relmask.serve import Limits, Settings
-        from relmask.serve import serve as serve_run
+        from relmask.serve import Limits, Server, Settings
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("relmask"):
             raise
@@ -85,4 +85,7 @@ def serve(
         page = f"{url}/#token={token}" if token else url
         typer.echo(f"Serving {run} at {page} (Ctrl-C stops)")
 
-    serve_run(relmask.load(run, device=device, batch_size=batch_size), settings, announce)
+    def stop_now() -> None:
+        os._exit(130)  # an image that is at work cannot be interrupted, and would abort Python's own exit
+
+    Server(relmask.load(run, device=device, batch_size=batch_size), settings, announce, stop_now).run()

@@ -48,6 +48,12 @@ class Shell(TyperGroup):
         except RelmaskError as error:
             typer.echo(f"relmask: {error}", err=True)
             raise typer.Exit(error.exit_code) from error
+        except BrokenPipeError:  # `| head` has read enough
+            raise
+        except OSError as error:  # of a place that no part of relmask expected to fail
+            place = error.filename or "a file"
+            typer.echo(f"relmask: Cannot use {place}: {error.strerror or error}.", err=True)
+            raise typer.Exit(RelmaskError.exit_code) from error
         except KeyboardInterrupt as error:
             command = self.commands.get(ctx.invoked_subcommand or "")
             hint = command.description.stopped if isinstance(command, Command) else ""

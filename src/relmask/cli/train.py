@@ -28,47 +28,55 @@ def train(
     out: Out,
     backbone: Annotated[
         Backbone,
-        typer.Option(metavar="NAME", help=f"{', '.join(get_args(Backbone))}."),
+        typer.Option(metavar="NAME", help=f"Backbone of the classifier: {', '.join(get_args(Backbone))}."),
     ] = "efficientnet-lite0",
     epochs: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Of 50 batches. Default: 6; with --finetune 12, from scratch 20."
+            metavar="N",
+            min=1,
+            help="Number of epochs of 50 batches. Default: 6; with --finetune 12; from scratch 20.",
         ),
     ] = None,
     size: Annotated[
         int | None,
         typer.Option(
-            metavar="PX", min=32, help="Side of the model's input in pixels. Default: 256, or a patch's."
+            metavar="PX",
+            min=32,
+            help="Side of the model's input in pixels. Default: 256, or that of the patches.",
         ),
     ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Weights of the backbone: safetensors, or a state dict with torchvision's names.",
+            readable=False,
+            help="File with the backbone's weights: safetensors, or a state dict with torchvision's names.",
         ),
     ] = None,
-    finetune: Annotated[bool, typer.Option("--finetune", help="Train the backbone, too.")] = False,
+    finetune: Annotated[bool, typer.Option("--finetune", help="Train the backbone as well.")] = False,
     clean: Clean = None,
     resplit: Resplit = None,
     false_alarms: Annotated[
         float,
         typer.Option(
-            metavar="SHARE", min=0, max=0.99, help="Share of the clean pictures that may get a mask."
+            metavar="SHARE",
+            min=0,
+            max=0.99,
+            help="False-alarm rate: share of the clean pictures that may get a mask.",
         ),
     ] = 0.01,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
     device: Device = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped training was.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a classifier from image-level labels, and choose its thresholds.
+    """Train a classifier from image-level labels and choose its thresholds; no mask is read.
 
-    When stopped: the same command with --resume goes on after the last whole epoch.
+    When stopped: the same command with --resume continues after the last complete epoch.
 
     Example:
         relmask train parts/ -o run
@@ -94,4 +102,4 @@ def train(
             progress=progress,
         )
     told = {"run": str(run.path), **run.metadata.model_dump(mode="json")}
-    show(told, as_json, [f"Run in {run.path}. What it learned: {run.path / 'report.html'}"])
+    show(told, as_json, [f"Run: {run.path}. What it learned: {run.path / 'report.html'}"])

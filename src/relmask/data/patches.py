@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -21,15 +20,18 @@ from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.problems import refuse
 from relmask.data.tiles import Window, windows
 from relmask.data.truth import has_truth, missing_masks, read_truth
-from relmask.errors import DataError, ImageError, OutError, UsageError
-from relmask.files import reason, whole, write_csv, write_json
+from relmask.errors import DataError, ImageError, UnwritableName, UsageError
+from relmask.files import whole, write_csv, writing
+from relmask.out import Contents, prepared
 from relmask.progress import Progress, silent
 
 CLEAN = "ok"
-_SETTINGS = "patches.json"
 _PICTURES = "patches"
 _LONGEST_NAME = 255 - len("_y123456_x123456.png")
 """Bytes of a picture's name, of the 255 that file systems take, that leave room for where a patch lies."""
+CONTENTS = Contents(
+    "patches", "patches.json", ("index.csv", f"{_PICTURES}/**/*.png", f"{_PICTURES}/**/*.tif"), alone=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,29 +142,30 @@ def cut_patches(
     for warning in missing:
         warnings.warn(warning, stacklevel=2)
     clean = index.clean or CLEAN
-    _prepare(out, {**asdict(grid), "clean": clean, "data": index.fingerprint}, overwrite)
-    tally = _Tally()
-    for done, (sample, base) in enumerate(_bases(known), start=1):
-        try:
-            _cut(sample, index, grid, base, clean, out, tally)
-        except ImageError as error:
-            tally.failed[sample.name] = str(error)
-        progress("cutting", done, len(known))
-    if not tally.rows:
-        if tally.failed:
-            refuse(
+    settings = {**asdict(grid), "clean": clean, "data": index.fingerprint}
+    with prepared(out, CONTENTS, settings, overwrite=overwrite):
+        tally = _Tally()
+        for done, (sample, base) in enumerate(_bases(known), start=1):
+            try:
+                _cut(sample, index, grid, base, clean, out, tally)
+            except (ImageError, UnwritableName) as error:
+                tally.failed[sample.name] = str(error)
+            progress("cutting", done, len(known))
+        if not tally.rows:
+            if tally.failed:
+                refuse(
+                    f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, "
+                    "and others, or their masks, cannot be used",
+                    list(tally.failed.values()),
+                    "Correct these, or choose a smaller --size.",
+                )
+            raise DataError(
                 f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, and "
-                "others, or their masks, cannot be used",
-                list(tally.failed.values()),
-                "Correct these, or choose a smaller --size.",
+                f"in {tally.dropped} windows a defect is smaller than --min-defect. Choose smaller ones."
             )
-        raise DataError(
-            f"No patches of {size} pixels in {index.root}: {len(tally.small)} pictures are smaller, and in "
-            f"{tally.dropped} windows a defect is smaller than --min-defect. Choose smaller ones."
-        )
-    stated = all(row.split for row in tally.rows)
-    columns = _Row._fields if stated else _Row._fields[:-1]
-    write_csv(out / "index.csv", columns, (row[: len(columns)] for row in tally.rows))
+        stated = all(row.split for row in tally.rows)
+        columns = _Row._fields if stated else _Row._fields[:-1]
+        write_csv(out / "index.csv", columns, (row[: len(columns)] for row in tally.rows))
     return Patches(
         out=out,
         labels=dict(sorted(Counter(row.label for row in tally.rows).items())),
@@ -222,7 +225,8 @@ def _cut(sample: Sample, index: Index, grid: Grid, base: str, clean: str, out: P
 
 
 def _existing(out: Path, name: str) -> str | None:
-    return next((name + suffix for suffix in (".png", ".tif") if (out / (name + suffix)).is_file()), None)
+    with writing(out / name):  # a name that is too long cannot even be looked for
+        return next((name + suffix for suffix in (".png", ".tif") if (out / (name + suffix)).is_file()), None)
 
 
 def _save(out: Path, name: str, pixels: Pixels) -> str:
@@ -234,31 +238,6 @@ def _save(out: Path, name: str, pixels: Pixels) -> str:
             photometric = "rgb" if pixels.ndim == 3 else "minisblack"
             tifffile.imwrite(part, pixels, photometric=photometric, compression="zlib")
     return name
-
-
-def _prepare(out: Path, settings: dict[str, object], overwrite: bool) -> None:
-    """Make OUT ready for patches of these settings; what is not known to be patches is never deleted."""
-    path = out / _SETTINGS
-    try:
-        old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        if old == settings:
-            return
-        if out.exists() and any(out.iterdir()):
-            if old is None:
-                raise OutError(f"{out} holds other files. Choose an empty or a new folder for the patches.")
-            if not overwrite:
-                changed = ", ".join(sorted(key for key in settings if old.get(key) != settings[key]))
-                raise OutError(
-                    f"{out} holds patches cut with other settings ({changed}). Choose another folder, or "
-                    "replace them with --overwrite."
-                )
-            (out / "index.csv").unlink(missing_ok=True)
-            shutil.rmtree(out / _PICTURES, ignore_errors=True)
-    except OSError as error:
-        raise OutError(f"Cannot use {out} for patches: {reason(error)}") from error
-    except (ValueError, AttributeError) as error:
-        raise OutError(f"Cannot use {out} for patches: {path} is damaged. Choose another folder.") from error
-    write_json(path, settings)
 
 
 def place_of(name: str) -> tuple[str, Window] | None:
@@ -273,7 +252,7 @@ def place_of(name: str) -> tuple[str, Window] | None:
 
 def patch_size(data: Path) -> int | None:
     """Side in pixels of the patches in a folder that `cut_patches` made; None for any other DATA."""
-    path = data / _SETTINGS
+    path = data / CONTENTS.settings
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["size"]) if path.is_file() else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from relmask.arrays import DoubleArray, FloatArray, Pixels
 from relmask.data.decoding import is_deep, read_pixels
 from relmask.errors import ImageError
+from relmask.record import Record
 
 MOST_PIXELS = 2**24
 """A batch is closed when it holds this many, so that large pictures do not fill the memory."""
@@ -21,14 +22,12 @@ _SAMPLED_PIXELS = 40_000
 Read = TypeVar("Read")
 
 
-class Intensity(BaseModel):
+class Intensity(Record):
     """Range that values of 16-bit, 32-bit and float pictures are mapped from, to 0..1.
 
     8-bit pictures are always mapped from 0..255. A run measures the range once, on its training pictures, and
     keeps it: it is never chosen for one picture, since a dark part must stay dark.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     low: float = Field(default=0.0, description="Value that becomes 0.")
     high: float = Field(default=65535.0, description="Value that becomes 1.")

@@ -1,4 +1,4 @@
-"""How far the figures would move with other parts: a bootstrap over groups."""
+"""Confidence intervals of the figures, by a bootstrap over groups."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +15,7 @@ from relmask.evaluation.metrics import (
     iou,
     mean_defined,
 )
+from relmask.ranking import weighted_auroc
 
 _AT_ONCE = 100  # resamples whose weights are in memory together
 
@@ -58,18 +59,6 @@ def interval(values: FloatArray) -> Interval:
         return None
     low, high = np.quantile(known, [0.025, 0.975])
     return float(low), float(high)
-
-
-def weighted_auroc(scores: FloatArray, positive: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
-    """AUROC for each row of image weights (resamples, images); NaN where a row lacks one kind."""
-    order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    above = np.add.reduceat((weights * positive)[:, order], starts, axis=1)
-    below = np.add.reduceat((weights * ~positive)[:, order], starts, axis=1)
-    beaten = np.cumsum(below, 1) - below / 2
-    pairs = above.sum(1) * below.sum(1)
-    area: FloatArray = np.where(pairs > 0, (above * beaten).sum(1) / np.where(pairs > 0, pairs, 1), np.nan)
-    return area
 
 
 def _share_of(hit: NDArray[np.bool_], among: NDArray[np.bool_], weights: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from relmask.evaluation.metrics import ImageOutcome, f1_tolerant
-from relmask.files import whole
+from relmask.files import shortened, whole
 from relmask.report import Album, Picture, Shot, limit, panel, strongest
 
 
@@ -29,7 +29,7 @@ class Case:
         mask: NDArray[np.uint8],
         truth: NDArray[np.uint8] | None,
     ) -> Self:
-        """Of a picture (H, W, 3) in [0, 1] and its maps (H, W); no true mask where nobody drew it."""
+        """Make one from a picture (H, W, 3) in [0, 1] and its maps (H, W); `truth` may be unknown."""
         return cls(outcome, Shot.of(image, relevance, mask, truth))
 
     def picture(self, full: float) -> Picture:
@@ -51,6 +51,11 @@ class Case:
 
 Cases = Album[Case]
 
+WORST = "worst"
+"""Folder of the worst cases, below OUT."""
+LONGEST = 80
+"""Bytes of a picture's name in the name of its file there."""
+
 
 def badness(outcome: ImageOutcome) -> tuple[float, int]:
     """Higher is worse: 1 - tolerant F1, then the number of wrong pixels; a right empty mask is (0, 0)."""
@@ -70,5 +75,5 @@ def write_worst(cases: Cases, folder: Path) -> None:
     full = full_colour(cases)
     for rank, case in enumerate(cases.worst, start=1):
         name = case.outcome.name.replace("/", "_")
-        with whole(folder / f"{rank:02d}-{name[-80:]}.png") as part:
+        with whole(folder / f"{rank:02d}-{shortened(name, LONGEST)}.png") as part:
             Image.fromarray(panel([*case.shot.views(full).values()])).save(part)

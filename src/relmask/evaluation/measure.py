@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from relmask.evaluation.cases import Case, Cases, badness
 from relmask.evaluation.controls import Control
 from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
 from relmask.evaluation.ranking import ThresholdSearch
+from relmask.files import writing
 from relmask.inference.segmenter import Segmentation
 
 Image = NDArray[np.float32]
@@ -27,7 +28,7 @@ Segment = Callable[[Sequence[Image]], Sequence[Segmentation]]
 
 @dataclass(frozen=True)
 class Measured:
-    """What running over images gives."""
+    """Result of a run over images: sums, cases to show, time and failures."""
 
     tally: Tally
     cases: Cases
@@ -40,10 +41,10 @@ class Measured:
         """The content of metrics.json.
 
         Args:
-            split: which part this is.
+            split: name of the split.
             grouped: no group has images both here and in training.
-            threshold: what made the masks.
-            resamples: of the bootstrap.
+            threshold: thresholds that made the masks.
+            resamples: number of bootstrap resamples.
         """
         tally = self.tally
         per_class = tally.per_class()
@@ -78,11 +79,11 @@ def measure(
 
     Args:
         segment: images (H, W, 3) in [0, 1] to segmentations, one each.
-        samples: of the index; their true masks are opened here.
+        samples: samples of the index; their true masks are opened here.
         index: names the classes of the true masks.
-        classes: those of the segmentations' masks in order. A class that only the index has is added behind
+        classes: classes of the segmentations' masks in order. A class that only the index has is added behind
             them: it can be missed, not found. None: the masks tell defect (1) from background only.
-        intensity: how to read the images.
+        intensity: value range by which images are read.
         batch_size: images in memory at once.
         on_image: called with the number of images done.
 
@@ -105,7 +106,7 @@ def measure(
                 mask=result.mask,
                 truth=truth,
                 relevance=result.relevance,
-                called=result.label == "defect",
+                called=result.status == "defect",
                 score=result.score,
                 scores=result.scores,
                 maps=result.maps,
@@ -129,7 +130,7 @@ def measure_control(
     Score maps wait on disk, so each is computed once.
     """
     search, failed = ThresholdSearch(), dict[str, str]()
-    with TemporaryDirectory(prefix="relmask-") as folder:
+    with writing(Path(gettempdir())), TemporaryDirectory(prefix="relmask-") as folder:
         kept: list[Sample] = []
         for sample, image, truth in _readable(samples, index, intensity, failed):
             scores = np.asarray(control.score(image), np.float32)

@@ -1,4 +1,4 @@
-"""What `metrics.json` says, and the sums over images that it is made of.
+"""The content of `metrics.json`, and the sums over images that it is made of.
 
 A figure that is undefined (no defect in the split, nothing predicted, no clean image) is None, never 0 or 1.
 """
@@ -9,10 +9,12 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from scipy import ndimage, stats
+from pydantic import Field
+from scipy import ndimage
 
 from relmask.evaluation.ranking import Ranking, disk
+from relmask.ranking import auroc
+from relmask.record import Record
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.int64]
@@ -26,11 +28,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float] | None
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PixelScores(_Record):
+class PixelScores(Record):
     """One class, or any defect, against the rest, pooled over all images of the split."""
 
     iou: Share | None
@@ -42,15 +40,15 @@ class PixelScores(_Record):
     aupro: Share | None = Field(description="Per-region overlap up to 5 % false positives.")
 
 
-class CleanScores(_Record):
-    """What happens to images without a defect."""
+class CleanScores(Record):
+    """Figures of images without a defect."""
 
     images: int
     empty_share: Share | None = Field(description="Share of clean images whose mask is empty.")
 
 
-class ImageScores(_Record):
-    """The image as a whole."""
+class ImageScores(Record):
+    """Figures of whole images."""
 
     auroc: Share | None = Field(description="Defective against clean, by the score.")
     accuracy: Share | None = Field(description="Called defect or clean as it is.")
@@ -59,14 +57,14 @@ class ImageScores(_Record):
     )
 
 
-class ThresholdScores(_Record):
+class ThresholdScores(Record):
     """The thresholds that made the masks, and what the run was made from."""
 
     level: dict[str, float]
     saw_masks: bool = Field(description="Did a true mask help, in training or to choose a threshold?")
 
 
-class Intervals(_Record):
+class Intervals(Record):
     """95 % intervals by a bootstrap over groups."""
 
     iou: Interval
@@ -78,7 +76,7 @@ class Intervals(_Record):
     per_class: dict[str, Interval] = Field(description="IoU of each class.")
 
 
-class Metrics(_Record):
+class Metrics(Record):
     """The content of `metrics.json`."""
 
     split: str
@@ -169,14 +167,14 @@ class Tally:
         """Count one image.
 
         Args:
-            name: of the image.
-            group: of the image; the bootstrap draws groups.
-            labels: the classes that the image really has; empty = clean.
-            mask: (H, W), what was said: 0 or the class, 1-based in the order of `classes`.
-            truth: (H, W), what is so; None where a defective image has no true mask: then it counts in the
-                figures of images, not in those of pixels.
+            name: name of the image.
+            group: group of the image; the bootstrap draws groups.
+            labels: true classes of the image; empty = clean.
+            mask: (H, W), predicted: 0 or the class, 1-based in the order of `classes`.
+            truth: (H, W), true; None if a defective image has no true mask: then it counts in the figures of
+                images, not in those of pixels.
             relevance: (H, W) of the strongest class, None where it was not computed.
-            called: said to be defective.
+            called: was the image called defective?
             score: probability of any defect.
             scores: probability of each class.
             maps: relevance (H, W) of every class that was explained.
@@ -211,12 +209,12 @@ class Tally:
         }
 
     def clean(self) -> CleanScores:
-        """Of the images without a label."""
+        """Figures of the images without a label."""
         empty = [not outcome.any_defect.predicted for outcome in self.outcomes if not outcome.labels]
         return CleanScores(images=len(empty), empty_share=float(np.mean(empty)) if empty else None)
 
     def image(self) -> ImageScores:
-        """Of the images as a whole."""
+        """Figures of whole images."""
         defective = np.array([bool(outcome.labels) for outcome in self.outcomes])
         right = [outcome.called == bool(outcome.labels) for outcome in self.outcomes]
         return ImageScores(
@@ -264,16 +262,6 @@ def f1_tolerant(counts: NDArray[np.number]) -> FloatArray:
     # 2PR / (P + R) with P = near / predicted and R = met / true, over a common denominator.
     value = _ratio(2 * near * met, near * true + met * predicted)
     return np.where((near == 0) & (predicted + true > 0), 0.0, value)
-
-
-def auroc(scores: FloatArray, positive: MaskArray) -> float | None:
-    """Chance that a positive scores above a negative, ties half; None without one of them."""
-    positives = int(positive.sum())
-    negatives = len(positive) - positives
-    if not positives or not negatives:
-        return None
-    ranks = stats.rankdata(scores)[positive].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def mean_defined(values: FloatArray) -> FloatArray:

@@ -29,12 +29,12 @@ POINTS = 200  # of a curve
 def sections(
     metrics: Metrics, measured: Measured, more: Sequence[Section] = (), gate: float | None = None
 ) -> list[Section]:
-    """All that is to be said of one evaluation.
+    """All sections about one evaluation.
 
     Args:
-        metrics: its figures.
-        measured: what they were made of.
-        more: to stand behind the pictures.
+        metrics: figures of the evaluation.
+        measured: images and sums that the figures come from.
+        more: sections to put behind the pictures.
         gate: score that a defect must have, if there is one for all classes.
     """
     tally = measured.tally
@@ -50,7 +50,7 @@ def sections(
 
 
 def warnings(metrics: Metrics, measured: Measured) -> list[Section]:
-    """What a reader must know before the figures."""
+    """Warnings that a reader needs before the figures."""
     found = []
     if not metrics.grouped:
         found.append(
@@ -118,7 +118,7 @@ def figures(tally: Tally, gate: float | None) -> Section:
                 y_range=(0, 1),
             ),
             "Regions found, over all thresholds": curves(
-                [_line("any defect", up_to(pro, 0.05))],
+                [_line("any defect", pro.up_to(0.05))],
                 x_label="false-positive rate of pixels",
                 y_label="region overlap",
                 x_range=(0, 0.05),
@@ -148,14 +148,6 @@ def controls(metrics: Metrics, others: Mapping[str, PixelScores]) -> Section:
     rows += [(name, "best on these images", *_some(scores)) for name, scores in others.items()]
     note = "A control is given the threshold that is best on these very images; relmask is not."
     return table("What the masks must beat", columns, rows, note=note, strong=0)
-
-
-def up_to(curve: Curve, limit: float) -> Curve:
-    """The part of a rising curve with x of at most `limit`, which it reaches."""
-    below = curve.x < limit
-    return Curve(
-        np.append(curve.x[below], limit), np.append(curve.y[below], np.interp(limit, curve.x, curve.y))
-    )
 
 
 def thinned(curve: Curve) -> Curve:

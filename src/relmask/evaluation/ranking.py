@@ -1,4 +1,4 @@
-"""How well a relevance map ranks pixels, over any number of images in flat memory.
+"""Ranking of pixels by a relevance map, over any number of images in flat memory.
 
 Scores are counted in bins by the leading bits of their float32 number: order is kept over the whole range of
 floats, two scores share a bin only where they differ by less than 0.4 %, and no range needs to be known.
@@ -37,6 +37,13 @@ class Curve:
 
     x: FloatArray
     y: FloatArray
+
+    def up_to(self, limit: float) -> "Curve":
+        """The part of a rising curve with x of at most `limit`, which it reaches."""
+        below = self.x < limit
+        return Curve(
+            np.append(self.x[below], limit), np.append(self.y[below], np.interp(limit, self.x, self.y))
+        )
 
 
 class Ranking:
@@ -107,11 +114,8 @@ class Ranking:
         """
         if not self.regions or not self._outside.any():
             return None
-        curve = self.region_overlap()
-        below = curve.x < limit
-        x = np.append(curve.x[below], limit)
-        y = np.append(curve.y[below], np.interp(limit, curve.x, curve.y))
-        return min(1.0, float(np.trapezoid(y, x) / limit))
+        curve = self.region_overlap().up_to(limit)
+        return min(1.0, float(np.trapezoid(curve.y, curve.x) / limit))
 
     def _falling(self, counts: FloatArray | NDArray[np.int64]) -> FloatArray:
         used = (self._inside + self._outside) > 0

@@ -1,17 +1,24 @@
-"""What `evaluate` leaves in OUT: metrics.json, images.csv, curves.json, worst/ and report.html."""
+"""Files that `evaluate` leaves in OUT: metrics.json, images.csv, curves.json, worst/ and report.html."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from relmask.evaluation.cases import write_worst
+from relmask.evaluation.cases import WORST, write_worst
 from relmask.evaluation.measure import Measured
 from relmask.evaluation.metrics import ImageOutcome, Metrics, Tally, f1, f1_tolerant, iou
-from relmask.evaluation.pages import sections, thinned, up_to
+from relmask.evaluation.pages import sections, thinned
 from relmask.evaluation.ranking import Curve, Ranking
 from relmask.files import write_csv, write_json
+from relmask.out import Contents, clear
 from relmask.report import Section, write_report
+
+CONTENTS = Contents(
+    "an evaluation",
+    "evaluate.json",
+    ("metrics.json", "images.csv", "curves.json", "report.html", f"{WORST}/*.png"),
+)
 
 
 def write_results(
@@ -24,24 +31,27 @@ def write_results(
     gate: float | None = None,
     about: str = "",
 ) -> None:
-    """Write all files; metrics.json is the last, so that where it is, the others are.
+    """Write all files in place of those of an earlier evaluation.
+
+    metrics.json is the last, so that where it is, the others are.
 
     Args:
-        out: folder; it is made.
-        metrics: what to write.
-        measured: what they were made of.
-        title: of the report.
+        out: folder of the results; it is made.
+        metrics: figures to write.
+        measured: images and sums that the figures come from.
+        title: title of the report.
         more: sections to put behind the pictures, such as controls.
         gate: score that a defect must have, if there is one for all classes.
-        about: a line under the title.
+        about: line under the title.
 
     Raises:
         OutError: the folder cannot be written.
     """
     tally, cases = measured.tally, measured.cases
+    clear(out, CONTENTS)
     write_images(out / "images.csv", tally)
     write_json(out / "curves.json", curves(tally))
-    write_worst(cases, out / "worst")
+    write_worst(cases, out / WORST)
     write_report(out / "report.html", title, sections(metrics, measured, more, gate), about=about)
     write_json(out / "metrics.json", metrics.model_dump(mode="json"))
 
@@ -74,7 +84,7 @@ def curves(tally: Tally) -> dict[str, dict[str, dict[str, list[float]]]]:
 def _curves(ranking: Ranking) -> dict[str, dict[str, list[float]]]:
     return {
         "precision_recall": _points(ranking.precision_recall(), "recall", "precision"),
-        "region_overlap": _points(up_to(ranking.region_overlap(), 0.05), "false_positive_rate", "overlap"),
+        "region_overlap": _points(ranking.region_overlap().up_to(0.05), "false_positive_rate", "overlap"),
     }
 
 

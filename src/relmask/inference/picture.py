@@ -17,8 +17,8 @@ Picture = Path | str | Image.Image | NDArray[np.generic] | Tensor
 """What `Run.segment` takes."""
 
 _TAKES = (
-    "A picture is a path, a PIL image, an array (H, W), (H, W, 1) or (H, W, 3), or a tensor (H, W), (1, H, W) "
-    "or (3, H, W); its values are uint8, uint16, or floats in [0, 1]."
+    "A picture is a path, a PIL image, an array (H, W), (H, W, 1) or (H, W, 3), or a tensor of these shapes, "
+    "(1, H, W) or (3, H, W); its values are uint8, uint16, or floats in [0, 1]."
 )
 
 

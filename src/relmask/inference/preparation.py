@@ -8,6 +8,7 @@ from relmask.arrays import FloatArray
 from relmask.data.resizing import to_tensor
 from relmask.data.standardisation import standardised
 from relmask.data.tiles import Window, windows
+from relmask.inference.forks import entered
 from relmask.models.bundle import Input
 
 
@@ -26,7 +27,12 @@ class Preparation:
         self._std = torch.tensor(spec.std, device=device).view(3, 1, 1)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W) in [0, 1], normalised as the network expects them."""
+        """Images (N, 3, H, W) in [0, 1], normalised as the network expects them; every use of it begins here.
+
+        Raises:
+            ForkError: in a forked process whose parent had used relmask in several threads.
+        """
+        entered()
         if self.spec.standardised:
             return standardised(images)
         return (images - self._mean) / self._std

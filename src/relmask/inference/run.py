@@ -40,8 +40,8 @@ class Run:
         """
         if not isinstance(self.model, ExplainedClassifier):
             raise UsageError(
-                f"{self.path} is a student: it draws its masks itself and explains nothing. Name the run that "
-                "it was distilled from."
+                f"{self.path} is a student: it draws its masks itself and explains nothing. Name the run "
+                "that it was distilled from."
             )
         return self.model
 

@@ -26,7 +26,7 @@ class Segmentation:
             probability); None where the image was judged clean by its score, and nothing was explained.
         scores: probability of each class, 0.5 where presence and absence are as likely.
         score: probability of any defect.
-        label: "defect" where the mask holds a pixel, else "clean".
+        status: "defect" where the mask holds a pixel, else "clean".
         components: connected parts of the mask, largest first.
         maps: (H, W) of every class that was explained.
         image_novelty: distance of the image's features to those of the nearest training image; 1 is what 1 %
@@ -38,7 +38,7 @@ class Segmentation:
     relevance: FloatArray | None
     scores: Mapping[str, float]
     score: float
-    label: str
+    status: str
     components: tuple[Component, ...]
     maps: Mapping[str, FloatArray] = field(default_factory=dict)
     image_novelty: float | None = None
@@ -111,7 +111,7 @@ class Segmenter:
                 name: self._thresholds[k].probability(float(logits[k])) for k, name in enumerate(self.classes)
             },
             score=float(self.calibration.defect_probability(logits[None])[0]),
-            label="defect" if mask.any() else "clean",
+            status="defect" if mask.any() else "clean",
             components=find_components(mask, self.classes),
             maps={self.classes[k]: relevance for k, relevance in maps.items()},
         )

@@ -1,7 +1,7 @@
-"""Many pictures at once: folders, globs and files in; masks or heatmaps and a table, in a folder, out.
+"""Many pictures at once: takes folders, globs and files; leaves masks or heatmaps and a table in a folder.
 
-A job that was stopped goes on where it was, pictures that cannot be read are listed and the rest is done, and
-memory does not grow with the number of pictures.
+A job that was stopped continues where it was. Pictures that cannot be read are listed, and the rest is done.
+Memory does not grow with the number of pictures.
 """
 
 from relmask.jobs.convert import Converted, convert_files

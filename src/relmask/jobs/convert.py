@@ -1,5 +1,6 @@
-"""The job of `convert`: masks that exist, in other formats."""
+"""The job of `convert`: existing masks in other formats."""
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,23 +9,25 @@ from pathlib import Path
 from relmask.data.folders import images as find_images
 from relmask.data.problems import listed
 from relmask.errors import DataError
+from relmask.files import printable
 from relmask.formats import Annotations, find_formats, read
 from relmask.formats.annotation import MOST_CLASSES
 from relmask.formats.matching import match
 from relmask.jobs.exports import export
+from relmask.out import locked
 from relmask.progress import Progress, silent
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What came of a job.
+    """Result of a conversion.
 
     Attributes:
         out: folder of the results.
-        pictures: that have masks, in all.
-        classes: in the order of the masks' values.
-        formats: that were written.
-        failed: picture and reason of those that could not be converted.
+        pictures: number of pictures with a mask.
+        classes: class names in the order of the masks' values.
+        formats: names of the formats that were written.
+        failed: picture and reason, for each that could not be converted.
         left_out: count of what MASKS holds but no mask shows, by kind, such as points.
     """
 
@@ -55,18 +58,18 @@ def convert_files(
 
     Args:
         masks: OUT of `segment`, a folder of masks, or what an annotation tool exported.
-        formats: of `relmask.formats.FORMATS`.
+        formats: names from `relmask.formats.FORMATS`.
         out: folder of the results.
         images: folder of the pictures: their names and sizes are taken from there. YOLO's files need it.
         classes: names of the masks' values 1, 2 ...; by default what MASKS says, in its order.
-        image_root: what Label Studio finds the pictures below, a path or a URL.
-        overwrite: replace in OUT what relmask did not write, or what was changed since.
+        image_root: path or URL below which Label Studio finds the pictures.
+        overwrite: replace in OUT what relmask wrote of other masks, and what was changed since.
         progress: called after every picture.
 
     Raises:
         UsageError: no such format.
         DataError: MASKS cannot be read.
-        OutError: OUT cannot be written.
+        OutError: OUT cannot be written, or holds other masks, or some that were changed.
     """
     chosen = tuple(find_formats(formats))
     found = read(Path(masks), classes=classes)
@@ -79,15 +82,23 @@ def convert_files(
         raise DataError(
             f"{masks} has {len(names)} classes, and a mask at most {MOST_CLASSES}. Leave some out."
         )
-    failed = export(
-        found.pictures,
-        names,
-        chosen,
-        Path(out),
-        image_root=image_root,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    settings = {
+        "masks": printable(os.path.abspath(masks)),  # noqa: PTH100 - follows no link
+        "images": images and printable(os.path.abspath(images)),  # noqa: PTH100
+        "classes": names,
+        "image_root": image_root,
+    }
+    with locked(Path(out)):
+        failed = export(
+            found.pictures,
+            names,
+            chosen,
+            Path(out),
+            settings=settings,
+            image_root=image_root,
+            overwrite=overwrite,
+            progress=progress,
+        )
     return Converted(Path(out), len(found.pictures), names, chosen, failed, found.left_out)
 
 

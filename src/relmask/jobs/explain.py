@@ -1,5 +1,6 @@
 """The job of `explain`: why the model says what it says, as pictures."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,28 +11,32 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from relmask.data.reading import read_image
-from relmask.errors import ImageError, UsageError
+from relmask.errors import ImageError, UnwritableName, UsageError
 from relmask.files import printable, whole, write_csv
 from relmask.inference.model import Model
 from relmask.inference.run import Run
 from relmask.jobs.inputs import find_items
 from relmask.jobs.results import reason_of
+from relmask.models import bundle
+from relmask.out import Contents, clear, prepared
 from relmask.progress import Progress, silent
 from relmask.report import overlay, panel
 
 HEATMAPS = "heatmaps"
+TABLE = "explanations.csv"
+CONTENTS = Contents("heatmaps", "explain.json", (f"{HEATMAPS}/**/*.png", TABLE))
 COLUMNS = ("file", "class", "logit", "peak", "heatmap", "error")
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What came of a job.
+    """Result of an explanation job.
 
     Attributes:
         out: folder of the results.
-        images: pictures in all.
-        failed: file and reason of those that could not be read.
-        tables: file, and layer by layer the rule and what it kept of the relevance, of every picture; empty
+        images: number of pictures.
+        failed: file and reason, for each picture without a heatmap.
+        tables: file, and for each layer its rule and the relevance that it kept, for every picture; empty
             if not asked for.
     """
 
@@ -52,10 +57,12 @@ def explain_files(
     target: str | None = None,
     composite: str | None = None,
     tables: bool = False,
+    overwrite: bool = False,
     progress: Progress = silent,
 ) -> Explained:
     """Write a heatmap for every picture, clean ones too, and explanations.csv.
 
+    In an OUT of the same settings all are made anew.
     A heatmap shows the picture beside its relevance, red for the class and blue against it. All share one
     scale: full colour is a hundred times the density of one logit spread evenly over the model's input. Of a
     student, whose map is a probability, full colour is 1.
@@ -65,14 +72,15 @@ def explain_files(
         inputs: folders, with all that is below them, globs, and single files.
         out: folder of the results.
         target: the class to explain; None takes the one with the highest logit in each picture.
-        composite: rules instead of the run's own, by name.
-        tables: also list for every picture what each layer kept of its relevance.
+        composite: name of LRP rules to use instead of the run's own.
+        tables: also list the relevance that each layer kept, for every picture.
+        overwrite: replace heatmaps of other settings in OUT.
         progress: called after every picture.
 
     Raises:
         UsageError: no such class or composite; a composite or a table of a student.
         DataError: an input does not exist, or there is no picture.
-        OutError: OUT cannot be written.
+        OutError: OUT cannot be written, or holds heatmaps of other settings.
     """
     classes = run.metadata.classes
     if target is not None and target not in classes:
@@ -80,26 +88,35 @@ def explain_files(
     model = run.model.with_composite(composite) if composite else run.model
     out = Path(out)
     items = find_items(inputs, skip=(out / HEATMAPS,))
+    settings = {
+        "inputs": [printable(os.path.abspath(given)) for given in inputs],  # noqa: PTH100 - follows no link
+        "run": bundle.fingerprint(run.path),
+        "target": target,
+        "composite": composite,
+    }
+    k = None if target is None else classes.index(target)
     rows: list[list[object]] = []
     failed: list[tuple[str, str]] = []
     kept: list[tuple[str, str]] = []
-    for item in items:
-        heatmap = f"{HEATMAPS}/{item.name}.png"
-        try:
-            image = read_image(item.path, model.spec.intensity)
-        except ImageError as error:
-            reason = reason_of(item, error)
-            failed.append((str(item.path), reason))
-            rows.append([printable(item.path), "", "", "", "", reason])
-        else:
-            explained = _explained(model, image, None if target is None else classes.index(target), tables)
-            if explained.table is not None:
-                kept.append((str(item.path), explained.table))
-            _draw(out / heatmap, image, explained.relevance, model.full_scale)
-            figures = (f"{explained.logit:.6g}", f"{explained.relevance.max():.6g}")
-            rows.append([printable(item.path), classes[explained.k], *figures, printable(heatmap), ""])
-        progress("explain", len(rows), len(items))
-    write_csv(out / "explanations.csv", COLUMNS, rows)
+    with prepared(out, CONTENTS, settings, overwrite=overwrite):
+        clear(out, CONTENTS)
+        for item in items:
+            heatmap = f"{HEATMAPS}/{item.name}.png"
+            try:
+                image = read_image(item.path, model.spec.intensity)
+                found = _explained(model, image, k, tables)
+                _draw(out / heatmap, image, found.relevance, model.full_scale)
+            except (ImageError, UnwritableName) as error:
+                reason = reason_of(item, error)
+                failed.append((str(item.path), reason))
+                rows.append([printable(item.path), "", "", "", "", reason])
+            else:
+                if found.table is not None:
+                    kept.append((str(item.path), found.table))
+                figures = (f"{found.logit:.6g}", f"{found.relevance.max():.6g}")
+                rows.append([printable(item.path), classes[found.k], *figures, printable(heatmap), ""])
+            progress("explain", len(rows), len(items))
+        write_csv(out / TABLE, COLUMNS, rows)
     return Explained(out, len(items), tuple(failed), tuple(kept))
 
 

@@ -1,19 +1,20 @@
 """Masks in other programs' formats, a folder each, whole or as it was before."""
 
-import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from relmask.data.problems import listed
-from relmask.errors import ImageError, OutError
-from relmask.files import reason, write_json
+from relmask.errors import ImageError, OutError, UnwritableName
+from relmask.files import write_json, writing
 from relmask.formats import FORMATS, Annotation, Picture, below, distinct, png
+from relmask.out import differences, read_settings
 from relmask.progress import Progress, silent
 
 _MANIFEST = ".relmask.json"
-"""In each folder: size and time of change of every file written, so that a person's work is noticed."""
+"""In each folder: what it was made with, and size and time of each file, so that changes are noticed."""
 
 
 def export(
@@ -22,32 +23,34 @@ def export(
     formats: Sequence[str],
     out: Path,
     *,
+    settings: Mapping[str, Any],
     image_root: str = "",
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> tuple[tuple[str, str], ...]:
-    """Write masks in several formats, each drawn once.
+    """Write masks in several formats, each drawn once; the caller holds OUT, see `relmask.out.locked`.
 
     Args:
-        annotations: what to draw.
+        annotations: masks to draw.
         classes: names, in the order of the masks' values.
-        formats: of `relmask.formats.FORMATS`.
+        formats: names from `relmask.formats.FORMATS`.
         out: gets a folder of the name of each format; of PNG, `masks`.
-        image_root: what Label Studio finds the pictures below.
-        overwrite: replace what relmask did not write, or what was changed since.
+        settings: everything that decides about the files, as JSON holds it.
+        image_root: path or URL below which Label Studio finds the pictures.
+        overwrite: replace what was made with other settings, or was changed since.
         progress: called after every picture.
 
     Returns:
         Picture and reason of those that could not be drawn; they are left out.
 
     Raises:
-        OutError: a folder cannot be written, or holds what relmask did not write.
+        OutError: a folder cannot be written, or holds something else.
     """
-    if not overwrite:
-        require_unchanged(out, formats)
+    require_replaceable(out, formats, settings, overwrite)
+    folders = [_folder(out, name) for name in formats]
     failed: list[tuple[str, str]] = []
     names = distinct([below(annotation.image) for annotation in annotations])
-    with _replaced([_folder(out, name) for name in formats]) as parts, ExitStack() as stack:
+    with writing(out), _replaced(folders, settings) as parts, ExitStack() as stack:
         writers = [
             stack.enter_context(FORMATS[name].writing(part, classes, image_root))
             for name, part in zip(formats, parts, strict=True)
@@ -55,32 +58,47 @@ def export(
         for done, (annotation, name) in enumerate(zip(annotations, names, strict=True), start=1):
             try:
                 mask = annotation.draw(classes)
-            except ImageError as error:
-                failed.append((annotation.image, str(error).removeprefix(f"{annotation.image}: ")))
-            else:
                 picture = Picture(
                     annotation.image, name, mask, annotation.score, annotation.scores, annotation.file
                 )
                 for write in writers:
                     write(picture)
+            except (ImageError, UnwritableName) as error:
+                failed.append((annotation.image, str(error).removeprefix(f"{annotation.image}: ")))
             progress("export", done, len(annotations))
     return tuple(failed)
 
 
-def require_unchanged(out: Path, formats: Sequence[str]) -> None:
-    """Check that the formats' folders hold nothing but what relmask wrote, as it wrote it.
+def require_replaceable(
+    out: Path, formats: Sequence[str], settings: Mapping[str, Any], overwrite: bool
+) -> None:
+    """Check that the formats' folders are new, or hold what relmask wrote with these settings, unchanged.
+
+    With `overwrite`, other settings and changed files are replaced; folders of others never are.
 
     Raises:
         OutError: names what was changed or added.
     """
-    changed = [
-        f"{folder / name}" for folder in (_folder(out, f) for f in formats) for name in _changed(folder)
-    ]
-    if changed:
+    folders = [_folder(out, name) for name in formats]
+    for folder in folders:
+        if _manifest(folder) is None and _stamps(folder):
+            raise OutError(
+                f"{folder} holds files that this command did not write and leaves alone. Choose another OUT."
+            )
+    if overwrite:
+        return
+    if changed := [f"{folder / name}" for folder in folders for name in _changed(folder)]:
         raise OutError(
             f"{out} holds files that relmask did not write, or that were changed since ({len(changed)}):\n"
             f"{listed(changed)}\nChoose another OUT, or replace them with --overwrite."
         )
+    for folder in folders:
+        before = _manifest(folder)
+        if before is not None and (other := differences(before.get("settings", {}), settings)):
+            raise OutError(
+                f"{folder} holds masks of other settings:\n{listed(other)}\n"
+                "Choose another OUT, or replace them with --overwrite."
+            )
 
 
 def _folder(out: Path, name: str) -> Path:
@@ -88,11 +106,12 @@ def _folder(out: Path, name: str) -> Path:
 
 
 def _changed(folder: Path) -> list[str]:
-    try:
-        known = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
+    known = (_manifest(folder) or {}).get("files", {})
     return [name for name, stamp in _stamps(folder).items() if known.get(name) != stamp]
+
+
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    return read_settings(folder / _MANIFEST)
 
 
 def _stamps(folder: Path) -> dict[str, list[int]]:
@@ -102,36 +121,36 @@ def _stamps(folder: Path) -> dict[str, list[int]]:
 
 
 @contextmanager
-def _replaced(folders: Sequence[Path]) -> Iterator[list[Path]]:
-    """Give an empty folder beside each, which takes its place if the block succeeds."""
+def _replaced(folders: Sequence[Path], settings: Mapping[str, Any]) -> Iterator[list[Path]]:
+    """Give an empty folder beside each, which takes its place if the block succeeds.
+
+    Files that a person added to the old folder move into the new one.
+    """
     parts = [folder.with_name(f".{folder.name}.part") for folder in folders]
     try:
         for part in parts:
-            _made(part)
+            with writing(part.parent):
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir(parents=True)
         yield parts
         for folder, part in zip(folders, parts, strict=True):
-            write_json(part / _MANIFEST, _stamps(part))
-            _swap(part, folder)
+            write_json(part / _MANIFEST, {"settings": settings, "files": _stamps(part)})
+            with writing(folder):
+                _swap(part, folder)
     finally:
         for part in parts:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def _made(part: Path) -> None:
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-    except OSError as error:
-        raise OutError(f"Cannot write {part.parent}: {reason(error)}") from error
-
-
 def _swap(part: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old")
-    try:
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
-    except OSError as error:
-        raise OutError(f"Cannot write {folder}: {reason(error)}") from error
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        written = (_manifest(folder) or {}).get("files", {})
+        for name in _stamps(folder):
+            if name not in written and not (part / name).exists():
+                (part / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).rename(part / name)
+        folder.rename(old)
+    part.rename(folder)
     shutil.rmtree(old, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -19,7 +20,7 @@ class Item:
     """One picture of a job.
 
     Attributes:
-        path: of the picture: the INPUT joined with the path below it.
+        path: path of the picture: the INPUT joined with the path below it.
         name: posix path, unique in the job, that results get below their folder; a suffix is still to come.
     """
 
@@ -72,11 +73,22 @@ def _expand(given: str | Path) -> tuple[Path, list[Path]]:
 
 
 def _prefixes(roots: set[str]) -> dict[str, str]:
-    """What tells the roots apart: nothing for one, else the shortest ends of their paths that differ."""
+    """Prefixes that tell roots apart: the shortest ends of their paths that differ; empty for one root."""
     if len(roots) == 1:
         return dict.fromkeys(roots, "")
-    parts = {root: PurePath(root).parts[1:] for root in roots}
+    parts = {root: _parts(PurePath(root)) for root in roots}
     length = 1
-    while len({parts[root][-length:] for root in roots}) < len(roots):
+    while len({tuple(parts[root][-length:]) for root in roots}) < len(roots):
         length += 1
-    return {root: "".join(f"{part}/" for part in parts[root][-length:]) for root in roots}
+    return {root: "".join(f"{part}/" for part in parts[root][-length:] if part) for root in roots}
+
+
+def _parts(path: PurePath) -> list[str]:
+    r"""An absolute path as names of folders; the drive is one of them, the root of POSIX an empty one.
+
+    >>> from pathlib import PurePosixPath, PureWindowsPath
+    >>> _parts(PurePosixPath("/parts/a")), _parts(PureWindowsPath("C:\\\\parts"))
+    (['', 'parts', 'a'], ['C', 'parts'])
+    """
+    drive, *names = path.parts
+    return [re.sub(r"[\\/:]+", "/", drive).strip("/"), *names]

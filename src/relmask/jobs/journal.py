@@ -1,16 +1,15 @@
-"""What a job has done so far, kept so that it can go on after it was stopped."""
+"""A journal of the pictures that a job has done, by which it continues after a stop."""
 
 import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from relmask.errors import OutError
-from relmask.files import reason
+from relmask.files import writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +17,16 @@ class Row:
     """One line of results.csv.
 
     Attributes:
-        file: the picture: INPUT joined with the path below it.
-        status: defect, clean or failed.
-        label: classes of the mask, the most probable first, joined by |.
-        score: probability of any defect; None where the picture failed.
-        area: of the mask, in pixels.
-        components: connected parts of the mask.
-        mask: its path below OUT.
-        error: why the picture failed.
-        novelty: how unlike all training pictures it is; None where it failed or the run cannot tell.
-        unsure: why the answer should not be relied on.
+        file: path of the picture: INPUT, as it was given, joined with the path below it.
+        status: "defect", "clean" or "failed".
+        label: names of the classes in the mask, the most probable first, joined by |.
+        score: probability of any defect; None if the picture failed.
+        area: size of the mask in pixels.
+        components: number of connected parts of the mask.
+        mask: path of the mask below OUT.
+        error: reason why the picture failed.
+        novelty: distance to the nearest training picture; None if it failed or the run cannot tell.
+        unsure: reason not to rely on the answer; empty if there is none.
         scores: probability of each class, in the run's order.
     """
 
@@ -47,6 +46,8 @@ class Row:
 class Journal:
     """Lines of JSON, appended when a picture is done; a torn last line is cut off.
 
+    A picture is known by its absolute path, so that INPUT may be given in another way when a job goes on.
+
     Raises:
         OutError: the file cannot be written.
     """
@@ -56,18 +57,17 @@ class Journal:
         self._done: dict[str, tuple[tuple[int, int], Row]] = {}
 
     def __enter__(self) -> Self:
-        try:
+        with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             content = self._path.read_bytes() if self._path.exists() else b""
             whole, _, torn = content.rpartition(b"\n")
-            self._file = self._path.open("ab")
+            # Unbuffered: what a full disk does not take would be written again, and fail again, on closing.
+            self._file = self._path.open("ab", buffering=0)
             self._file.truncate(len(content) - len(torn))
-        except OSError as error:
-            raise OutError(f"Cannot write {self._path}: {reason(error)}") from error
         for line in whole.splitlines():
             with suppress(ValueError, KeyError, TypeError):  # a damaged line: the picture is done again
                 entry = json.loads(line)
-                self._done[entry["row"]["file"]] = (tuple(entry["stamp"]), Row(**entry["row"]))
+                self._done[entry["path"]] = (tuple(entry["stamp"]), Row(**entry["row"]))
         return self
 
     def __exit__(
@@ -77,12 +77,13 @@ class Journal:
 
     def __getitem__(self, path: Path) -> Row | None:
         """The line of a picture, if it was done and has not changed since."""
-        stamp, row = self._done.get(str(path), (None, None))
-        return row if row and stamp == _stamp(path) else None
+        stamp, row = self._done.get(_key(path), (None, None))
+        return replace(row, file=str(path)) if row and stamp == _stamp(path) else None
 
-    def rows(self) -> dict[str, Row]:
-        """The last line of every picture, by its file."""
-        return {file: row for file, (_, row) in self._done.items()}
+    def row(self, path: Path) -> Row | None:
+        """The last line of a picture, even if it has changed since."""
+        _, row = self._done.get(_key(path), (None, None))
+        return replace(row, file=str(path)) if row else None
 
     def add(self, path: Path, row: Row) -> None:
         """Append the line of a picture.
@@ -91,13 +92,16 @@ class Journal:
             OutError: it cannot be written.
         """
         stamp = _stamp(path)
-        line = json.dumps({"stamp": stamp, "row": asdict(row)}) + "\n"
-        try:
-            self._file.write(line.encode())
-            self._file.flush()
-        except OSError as error:
-            raise OutError(f"Cannot write {self._path}: {reason(error)}") from error
-        self._done[row.file] = (stamp, row)
+        line = json.dumps({"path": _key(path), "stamp": stamp, "row": asdict(row)}) + "\n"
+        with writing(self._path):
+            left = memoryview(line.encode())
+            while left:
+                left = left[self._file.write(left) :]
+        self._done[_key(path)] = (stamp, row)
+
+
+def _key(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
 
 
 def _stamp(path: Path) -> tuple[int, int]:

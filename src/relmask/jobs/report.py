@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from statistics import median
 from typing import Literal, Self
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 
 from relmask.data.reading import read_image
 from relmask.errors import ImageError
+from relmask.inference.segmenter import Segmenter
 from relmask.jobs.journal import Row
-from relmask.jobs.results import MASKS, Segments
+from relmask.jobs.results import MASKS
 from relmask.models.bundle import Metadata
 from relmask.report import (
     Album,
@@ -36,7 +36,7 @@ from relmask.training.report import check_verdict, run_facts, threshold_table
 
 REPORT = "report.html"
 MOST = 20
-"""Failed pictures that the page names; all are in the table."""
+"""Number of failed pictures that the page names; all are in the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Seen:
         relevance: NDArray[np.float32] | None,
         mask: NDArray[np.uint8],
     ) -> Self:
-        """Of a picture (H, W, 3) in [0, 1] and its maps (H, W)."""
+        """Make one from a picture (H, W, 3) in [0, 1] and its maps (H, W)."""
         return cls(row, Shot.of(image, relevance, mask))
 
     def picture(self, full: float) -> Picture:
@@ -69,20 +69,28 @@ class Seen:
         return Picture(name, self.shot.views(full), tags)
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A picture that an earlier job did, of which only the line of the table is known."""
+
+    path: Path
+    row: Row
+
+
 class Page:
     """Takes every picture of a job, and writes report.html at its end; memory does not grow with them.
 
     Args:
         out: folder of the results.
         run: folder of the run.
-        metadata: of the run, with thresholds.
+        metadata: description of the run, with thresholds.
     """
 
     def __init__(self, out: Path, run: Path, metadata: Metadata) -> None:
         self._out = out
         self._run = run
         self._metadata = metadata
-        self._album: Album[Callable[[], Seen]] = Album()
+        self._album: Album[Seen | Done] = Album()
         gate = metadata.calibration.gate_score if metadata.calibration else None
         self._gate = 0.5 if gate is None else gate
 
@@ -94,19 +102,20 @@ class Page:
         mask: NDArray[np.uint8],
     ) -> None:
         """Take a picture (H, W, 3) in [0, 1] that was segmented."""
-        self._add(row, lambda: partial(_same, Seen.of(row, image, relevance, mask)))
+        self._add(row, lambda: Seen.of(row, image, relevance, mask))
 
-    def add_done(self, path: Path, row: Row, segmenter: Segments) -> None:
+    def add_done(self, path: Path, row: Row) -> None:
         """Take a picture that an earlier job did; if the page shows it, it is segmented again."""
-        self._add(row, lambda: partial(_again, path, row, segmenter))
+        self._add(row, lambda: Done(path, row))
 
-    def write(self, rows: Sequence[Row], classes: Sequence[str]) -> None:
+    def write(self, rows: Sequence[Row], segmenter: Segmenter) -> None:
         """Write the page about these lines of the table.
 
         Raises:
             OutError: it cannot be written.
         """
-        worst, sample = ([*_made(kept)] for kept in (self._album.worst, self._album.sample))
+        classes = segmenter.classes
+        worst, sample = ([*_seen(kept, segmenter)] for kept in (self._album.worst, self._album.sample))
         full = limit([seen.shot for seen in (*worst, *sample)])
         sections = [*_failed(rows), _summary(rows), _classes(rows, classes)]
         if any(row.score is not None for row in rows):
@@ -124,25 +133,20 @@ class Page:
         about = f"relmask segment: {len(rows)} pictures by {self._run}"
         write_report(self._out / REPORT, f"Masks by {self._run.name}", sections, about=about)
 
-    def _add(self, row: Row, make: Callable[[], Callable[[], Seen]]) -> None:
+    def _add(self, row: Row, make: Callable[[], Seen | Done]) -> None:
         self._album.add(row.file, (-abs((row.score or 0.0) - self._gate),), make)
 
 
-def _same(seen: Seen) -> Seen:
-    return seen
-
-
-def _again(path: Path, row: Row, segmenter: Segments) -> Seen:
-    image = read_image(path, segmenter.intensity)
-    (found,) = segmenter.segment_images([image])
-    return Seen.of(row, image, found.relevance, found.mask)
-
-
-def _made(kept: Iterable[Callable[[], Seen]]) -> Iterator[Seen]:
-    """The pictures, but for those that cannot be read any more."""
-    for make in kept:
+def _seen(kept: Iterable[Seen | Done], segmenter: Segmenter) -> Iterator[Seen]:
+    """The pictures, segmented again where that is needed, but for those that cannot be read any more."""
+    for one in kept:
+        if isinstance(one, Seen):
+            yield one
+            continue
         with suppress(ImageError):
-            yield make()
+            image = read_image(one.path, segmenter.intensity)
+            (found,) = segmenter.segment_images([image])
+            yield Seen.of(one.row, image, found.relevance, found.mask)
 
 
 def _failed(rows: Sequence[Row]) -> list[Section]:

@@ -1,17 +1,16 @@
-"""What a job leaves in OUT."""
+"""Files that the job of `segment` leaves in OUT."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from relmask.data.reading import Intensity
-from relmask.errors import ImageError, OutError
-from relmask.files import printable, reason, write_csv
+from relmask.errors import ImageError, UnwritableName
+from relmask.files import printable, write_csv, writing
 from relmask.formats import Annotation, write_mask, write_relevance
 from relmask.formats.png import segmented, write_classes
+from relmask.inference.segmenter import Segmentation
 from relmask.jobs.inputs import Item
 from relmask.jobs.journal import Row
 from relmask.report import class_colours
@@ -20,57 +19,6 @@ MASKS = "masks"
 RELEVANCE = "relevance"
 TABLE = "results.csv"
 COLUMNS = ("file", "status", "label", "score", "area", "components", "mask", "error", "novelty", "unsure")
-
-
-class Segmented(Protocol):
-    """What a result is made of; `relmask.inference.segmenter.Segmentation` has it."""
-
-    @property
-    def mask(self) -> NDArray[np.uint8]:
-        """(H, W), 0 = background, k = k-th class."""
-
-    @property
-    def relevance(self) -> NDArray[np.float32] | None:
-        """(H, W), None where it was not computed."""
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        """Probability of each class."""
-
-    @property
-    def score(self) -> float:
-        """Probability of any defect."""
-
-    @property
-    def label(self) -> str:
-        """Defect or clean."""
-
-    @property
-    def components(self) -> Sequence[object]:
-        """Connected parts of the mask."""
-
-    @property
-    def image_novelty(self) -> float | None:
-        """How unlike all training pictures it is; above 1 is beyond the limit."""
-
-    @property
-    def warning(self) -> str:
-        """Why the answer should not be relied on."""
-
-
-class Segments(Protocol):
-    """What a job needs of a segmenter; `relmask.inference.segmenter.Segmenter` has it."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Defect classes, in the order of the mask's values."""
-
-    @property
-    def intensity(self) -> Intensity:
-        """How pictures are read."""
-
-    def segment_images(self, images: Sequence[NDArray[np.float32]]) -> Sequence[Segmented]:
-        """A result for each image (H, W, 3) in [0, 1]."""
 
 
 class Results:
@@ -83,24 +31,29 @@ class Results:
         self._colours = class_colours(len(classes))
         write_classes(out / MASKS, classes)
 
-    def write(self, item: Item, result: Segmented | ImageError) -> Row:
+    def write(self, item: Item, result: Segmentation | ImageError) -> Row:
         """Write the files of one picture, in place of what it had, and give its line of the table.
 
+        A picture whose files cannot have the names that they need fails alone.
+
         Raises:
-            OutError: they cannot be written.
+            OutError: they cannot be written for another reason.
         """
         mask = mask_of(item)
-        remove(self._out, mask)
         if isinstance(result, ImageError):
-            return Row(str(item.path), "failed", error=reason_of(item, result))
-        write_mask(self._out / mask, result.mask, self._colours)
-        if self._relevance and result.relevance is not None:
-            write_relevance(self._out / _relevance_of(mask), result.relevance)
+            return self._failed(item, reason_of(item, result))
+        try:
+            remove(self._out, mask)
+            write_mask(self._out / mask, result.mask, self._colours)
+            if self._relevance and result.relevance is not None:
+                write_relevance(self._out / _relevance_of(mask), result.relevance)
+        except UnwritableName as error:
+            return self._failed(item, reason_of(item, error))
         areas = np.bincount(result.mask.ravel(), minlength=len(self._classes) + 1)[1:]
         found = [name for name, area in zip(self._classes, areas, strict=True) if area]
         return Row(
             file=str(item.path),
-            status=result.label,
+            status=result.status,
             label="|".join(sorted(found, key=lambda name: -result.scores[name])),
             score=result.score,
             area=int(areas.sum()),
@@ -111,8 +64,13 @@ class Results:
             scores=[result.scores[name] for name in self._classes],
         )
 
+    def _failed(self, item: Item, reason: str) -> Row:
+        with suppress(UnwritableName):  # then it has no files
+            remove(self._out, mask_of(item))
+        return Row(str(item.path), "failed", error=reason)
+
     def annotation(self, row: Row) -> Annotation:
-        """What was found in a picture, for annotation tools."""
+        """The mask of a picture and its scores, for annotation tools."""
         scores = dict(zip(self._classes, row.scores, strict=True))
         return segmented(self._out, row.mask, row.file, dict(enumerate(self._classes, 1)), row.score, scores)
 
@@ -135,7 +93,7 @@ def mask_of(item: Item) -> str:
     return f"{MASKS}/{item.name}.png"
 
 
-def reason_of(item: Item, error: ImageError) -> str:
+def reason_of(item: Item, error: ImageError | UnwritableName) -> str:
     """Why a picture failed, without its path, which stands beside it."""
     return str(error).removeprefix(f"{item.path}: ")
 
@@ -147,10 +105,8 @@ def remove(out: Path, mask: str) -> None:
         OutError: they cannot be deleted.
     """
     for path in (out / mask, out / _relevance_of(mask)):
-        try:
+        with writing(path):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutError(f"Cannot delete {path}: {reason(error)}") from error
 
 
 def _relevance_of(mask: str) -> PurePosixPath:

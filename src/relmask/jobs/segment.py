@@ -1,22 +1,23 @@
 """The job of `segment`: every picture of the inputs becomes a mask and a line of results.csv."""
 
-import json
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from relmask.data.problems import listed
 from relmask.data.reading import Intensity, batched, read_image
-from relmask.errors import ImageError, OutError
-from relmask.files import printable, write_json
+from relmask.errors import ImageError
+from relmask.files import printable
 from relmask.formats import find_formats
-from relmask.jobs.exports import export, require_unchanged
+from relmask.formats.png import CLASSES
+from relmask.inference.run import Run
+from relmask.inference.segmenter import Segmentation, Segmenter
+from relmask.jobs.exports import export, require_replaceable
 from relmask.jobs.inputs import Item, find_items
 from relmask.jobs.journal import Journal, Row
 from relmask.jobs.report import REPORT, Page
@@ -25,13 +26,11 @@ from relmask.jobs.results import (
     RELEVANCE,
     TABLE,
     Results,
-    Segmented,
-    Segments,
     mask_of,
     remove,
 )
 from relmask.models import bundle
-from relmask.models.bundle import Metadata
+from relmask.out import Contents, prepared
 from relmask.progress import Progress, silent
 
 Image = NDArray[np.float32]
@@ -41,34 +40,25 @@ Batch = list[tuple[Item, Image | ImageError]]
 JOURNAL = ".segment.jsonl"
 
 
-class Trained(Protocol):
-    """What a job needs of a run."""
-
-    @property
-    def path(self) -> Path:
-        """Folder of the run."""
-
-    @property
-    def metadata(self) -> Metadata:
-        """What the run says of itself."""
-
-    @property
-    def segmenter(self) -> Segments:
-        """The model with its thresholds."""
+CONTENTS = Contents(
+    "masks",
+    "segment.json",
+    (f"{MASKS}/**/*.png", f"{MASKS}/{CLASSES}", f"{RELEVANCE}/**/*.tiff", TABLE, REPORT, JOURNAL),
+)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job.
+    """Result of a segmentation job.
 
     Attributes:
         out: folder of the results.
-        images: pictures in all.
-        defect: those with a defect.
-        clean: those without.
-        failed: file and reason of those that could not be read.
-        resumed: pictures that an earlier, stopped job had done.
-        seconds: that this job took.
+        images: number of pictures.
+        defect: number of pictures with a defect.
+        clean: number of pictures without one.
+        failed: file and reason, for each picture that has no mask.
+        resumed: number of pictures that an earlier, stopped job had done.
+        seconds: time that this job took.
     """
 
     out: Path
@@ -95,7 +85,7 @@ class Outcome:
 
 
 def segment_files(
-    run: Trained,
+    run: Run,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
@@ -118,11 +108,11 @@ def segment_files(
         run: a trained run.
         inputs: folders, with all that is below them, globs, and single files.
         out: folder of the results.
-        formats: of the masks, see `relmask.formats.FORMATS`; PNG files are always written.
-        image_root: what Label Studio finds the pictures below, a path or a URL.
+        formats: names from `relmask.formats.FORMATS`; PNG files are always written.
+        image_root: path or URL below which Label Studio finds the pictures.
         relevance: write the relevance maps too.
-        batch_size: pictures that go through the network together.
-        overwrite: delete what an earlier job with any settings wrote to OUT, and start anew.
+        batch_size: number of pictures that go through the network together.
+        overwrite: delete the results of earlier jobs in OUT, whatever their settings, and start over.
         progress: called after every batch.
 
     Raises:
@@ -135,52 +125,28 @@ def segment_files(
     out = Path(out)
     items = find_items(inputs, skip=(out / MASKS, out / RELEVANCE, *(out / name for name in others)))
     settings = {
-        "inputs": [printable(given) for given in inputs],
+        "inputs": [printable(os.path.abspath(given)) for given in inputs],  # noqa: PTH100 - follows no link
         "run": bundle.fingerprint(run.path),
-        "formats": list(formats),
+        "formats": ["png", *others],
         "relevance": relevance,
         **({"image_root": image_root} if image_root else {}),
     }
-    if not overwrite:
-        require_unchanged(out, others)
-    _prepare(out, settings, overwrite)
-    results, page = Results(out, run.segmenter.classes, relevance), Page(out, run.path, run.metadata)
-    with Journal(out / JOURNAL) as journal:
-        todo = _todo(items, journal, out)
-        resumed = len(items) - len(todo)
-        done = resumed
-        missing, before = set(todo), journal.rows()
-        for item in items:
-            if item not in missing:
-                page.add_done(item.path, before[str(item.path)], run.segmenter)
-        try:
-            progress("segment", done, len(items))
-            for batch in _ahead(_batches(todo, run.segmenter.intensity, batch_size)):
-                for item, image, outcome in _segmented(run.segmenter, batch):
-                    row = results.write(item, outcome)
-                    journal.add(item.path, row)
-                    if image is not None and not isinstance(outcome, ImageError):
-                        page.add(row, image, outcome.relevance, outcome.mask)
-                done += len(batch)
-                progress("segment", done, len(items))
-        except KeyboardInterrupt:
-            results.write_table(_rows(items, journal))
-            raise
-        rows = _rows(items, journal)
-        results.write_table(rows)
-    undrawn: tuple[tuple[str, str], ...] = ()
-    if others:
-        undrawn = export(
-            [results.annotation(row) for row in rows if row.mask],
-            run.segmenter.classes,
-            others,
-            out,
-            image_root=image_root,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    if todo or not (out / REPORT).exists():
-        page.write(rows, run.segmenter.classes)
+    with prepared(out, CONTENTS, settings, overwrite=overwrite):
+        require_replaceable(out, others, settings, overwrite)
+        rows, resumed = _segment_all(run, items, out, relevance, batch_size, progress)
+        undrawn: tuple[tuple[str, str], ...] = ()
+        if others:
+            results = Results(out, run.segmenter.classes, relevance)
+            undrawn = export(
+                [results.annotation(row) for row in rows if row.mask],
+                run.segmenter.classes,
+                others,
+                out,
+                settings=settings,
+                image_root=image_root,
+                overwrite=overwrite,
+                progress=progress,
+            )
     return Outcome(
         out=out,
         images=len(rows),
@@ -192,49 +158,36 @@ def segment_files(
     )
 
 
-def _prepare(out: Path, settings: Mapping[str, object], overwrite: bool) -> None:
-    """Make OUT fit for these settings: empty, or with results of the same ones."""
-    described = out / "segment.json"
-    if overwrite:
-        _clear(out)
-    elif described.exists():
-        changed = _changed(described, settings)
-        if changed:
-            raise OutError(
-                f"{out} holds results of other settings:\n{listed(changed)}\n"
-                "Choose another OUT, or start anew with --overwrite."
-            )
-    elif any((out / MASKS).glob("*")):
-        raise OutError(
-            f"{out / MASKS} holds files that relmask did not write. "
-            "Choose another OUT, or write among them with --overwrite."
-        )
-    write_json(described, settings)
-
-
-def _changed(described: Path, settings: Mapping[str, object]) -> list[str]:
-    try:
-        before: dict[str, Any] = json.loads(described.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return [f"{described} cannot be read"]
-    return [
-        f"{key}: {before.get(key)}, now {settings.get(key)}"
-        for key in {**before, **settings}
-        if before.get(key) != settings.get(key)
-    ]
-
-
-def _clear(out: Path) -> None:
-    """Delete what an earlier job wrote, and nothing else."""
-    journal = out / JOURNAL
-    if journal.exists():
-        with Journal(journal) as before:
-            for row in before.rows().values():
-                if row.mask:
-                    remove(out, row.mask)
-        journal.unlink()
-    for name in (TABLE, REPORT):
-        (out / name).unlink(missing_ok=True)
+def _segment_all(
+    run: Run, items: Sequence[Item], out: Path, relevance: bool, batch_size: int, progress: Progress
+) -> tuple[list[Row], int]:
+    """Masks, table and page of the pictures: the lines of the table, and how many were done before."""
+    results, page = Results(out, run.segmenter.classes, relevance), Page(out, run.path, run.metadata)
+    with Journal(out / JOURNAL) as journal:
+        todo = _todo(items, journal, out)
+        resumed = done = len(items) - len(todo)
+        missing = set(todo)
+        for item in items:
+            if item not in missing and (before := journal.row(item.path)):
+                page.add_done(item.path, before)
+        try:
+            progress("segment", done, len(items))
+            for batch in _ahead(_batches(todo, run.segmenter.intensity, batch_size)):
+                for item, image, outcome in _segmented(run.segmenter, batch):
+                    row = results.write(item, outcome)
+                    journal.add(item.path, row)
+                    if row.mask and image is not None and not isinstance(outcome, ImageError):
+                        page.add(row, image, outcome.relevance, outcome.mask)
+                done += len(batch)
+                progress("segment", done, len(items))
+        except KeyboardInterrupt:
+            results.write_table(_rows(items, journal))
+            raise
+        rows = _rows(items, journal)
+        results.write_table(rows)
+    if todo or not (out / REPORT).exists():
+        page.write(rows, run.segmenter)
+    return rows, resumed
 
 
 def _todo(items: Sequence[Item], journal: Journal, out: Path) -> list[Item]:
@@ -252,8 +205,7 @@ def _todo(items: Sequence[Item], journal: Journal, out: Path) -> list[Item]:
 
 
 def _rows(items: Iterable[Item], journal: Journal) -> list[Row]:
-    done = journal.rows()
-    return [done[str(item.path)] for item in items if str(item.path) in done]
+    return [row for item in items if (row := journal.row(item.path))]
 
 
 def _batches(items: Iterable[Item], intensity: Intensity, size: int) -> Iterator[Batch]:
@@ -282,8 +234,8 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _segmented(
-    segmenter: Segments, batch: Batch
-) -> Iterator[tuple[Item, Image, Segmented] | tuple[Item, None, ImageError]]:
+    segmenter: Segmenter, batch: Batch
+) -> Iterator[tuple[Item, Image, Segmentation] | tuple[Item, None, ImageError]]:
     readable = [(item, image) for item, image in batch if not isinstance(image, ImageError)]
     yield from ((item, None, image) for item, image in batch if isinstance(image, ImageError))
     if readable:

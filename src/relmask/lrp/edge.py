@@ -94,16 +94,19 @@ def run_once(model: nn.Module, images: Tensor) -> None:
         UsageError: the model cannot run on images of this shape.
     """
     eager = torch.compiler.set_stance("force_eager")  # nothing is compiled for one run
-    try:
-        with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings(), eager:
-            warnings.simplefilter("ignore")
-            model(images.clone())
-    except Exception as error:  # whatever a model's own code can raise
-        shape = tuple(images.shape)
-        raise UsageError(
-            f"{type(model).__name__} cannot run on images of shape {shape}: {_first_line(error)}\n"
-            "It must take a batch of images (N, C, ...) alone; one image is a batch too: image[None]."
-        ) from error
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings(), eager:
+        warnings.simplefilter("ignore")
+        for some in (images[:1], images):  # one image tells, unless the model fixes their number
+            try:
+                model(some.clone())
+            except Exception as error:  # whatever a model's own code can raise
+                failed = error
+            else:
+                return
+    raise UsageError(
+        f"{type(model).__name__} cannot run on images of shape {tuple(images.shape)}: {_first_line(failed)}\n"
+        "It must take a batch of images (N, C, ...) alone; one image is a batch too: image[None]."
+    ) from failed
 
 
 def _described(value: object) -> str:

@@ -24,7 +24,7 @@ Classes = int | Sequence[int] | Tensor
 """One class, or one for each image."""
 
 Target = Classes | Contrast | None
-"""What to explain: None (the predicted class), a class, one for each image, a `Contrast`, relevance (N, K)."""
+"""What to explain: None (the predicted class), a class, one an image, a `Contrast`, relevance (N, K)."""
 
 
 def starting_relevance(logits: Tensor, target: Target) -> Tensor:

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from skimage.filters import apply_hysteresis_threshold
 
 from relmask.arrays import FloatingArray, Mask
+from relmask.record import Record
 
 
-class ClassThresholds(BaseModel):
+class ClassThresholds(Record):
     """What decides about one class."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     clean_median: float = Field(description="Median logit of the images without the class.")
     clean_spread: float = Field(gt=0, description="Their 95 % quantile less their median, in logits.")
@@ -48,10 +47,8 @@ class ClassThresholds(BaseModel):
         return self.level * peak if self.level_of == "peak" else self.level
 
 
-class Calibration(BaseModel):
+class Calibration(Record):
     """Thresholds of all classes, and what they were chosen from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     classes: Mapping[str, ClassThresholds]
     false_alarms: float = Field(ge=0, lt=1, description="Share of clean images that may get a mask.")

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as save_state
 from torch import Tensor, nn
 
 from relmask.data.reading import Intensity
 from relmask.errors import RunError
-from relmask.files import whole, write_text
+from relmask.files import write_bytes, write_text
 from relmask.masks.thresholds import Calibration
 from relmask.models.features import Features
 from relmask.models.guided import GuidedClassifier, GuidedScores
@@ -21,6 +22,7 @@ from relmask.models.image_novelty import NearestImages
 from relmask.models.novelty import Novelty
 from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk
+from relmask.record import Record
 
 FORMAT = 2
 METADATA = "relmask.json"
@@ -29,13 +31,7 @@ NEAREST = "novelty_score.nearest"
 """Name in a guided classifier of what it keeps of its training images."""
 
 
-class Frozen(BaseModel):
-    """A record that refuses what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Architecture(Frozen):
+class Architecture(Record):
     """What to build before the weights are loaded."""
 
     backbone: str
@@ -47,13 +43,13 @@ class Architecture(Frozen):
     novelty_groups: int = Field(ge=0, description="Gaussians of the novelty, 0 for none.")
 
 
-class UNetArchitecture(Frozen):
+class UNetArchitecture(Record):
     """The same, of a segmenter."""
 
     backbone: str = Field(description="What the U-Net is built over.")
 
 
-class Input(Frozen):
+class Input(Record):
     """How a picture becomes the model's input."""
 
     size: int = Field(gt=0, description="Side in pixels of what the model sees.")
@@ -77,7 +73,7 @@ class Input(Frozen):
         return self.model_copy(update={"sigma": 0.0, "guide": 0})
 
 
-class Metadata(Frozen):
+class Metadata(Record):
     """The content of relmask.json."""
 
     format: int = FORMAT
@@ -151,8 +147,7 @@ def save(run: Path, model: nn.Module, metadata: Metadata) -> None:
     """Write weights and metadata; the metadata come last, so a run with them is whole."""
     # Cloned, since the file may not hold tensors that share memory, as tied weights do.
     state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
-    with whole(run / WEIGHTS) as part:
-        save_file(state, part)
+    write_bytes(run / WEIGHTS, save_state(state))  # save_file tells of a full disk in an error of its own
     save_metadata(run, metadata)
 
 
@@ -179,7 +174,7 @@ def read_metadata(run: Path) -> Metadata:
             raise RunError(f"{run} has format {found}, this relmask reads up to {FORMAT}: update relmask.")
         if isinstance(content, dict) and found == 1:
             raise RunError(
-                f"{run} was trained by an earlier relmask, whose network and thresholds are of another kind. "
+                f"{run} was trained by an earlier relmask, with networks and thresholds of another kind. "
                 f"Train it again into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
             )
         return Metadata.model_validate(content)

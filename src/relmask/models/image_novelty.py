@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from relmask.sequences import evenly
 
 REMEMBERED = 2048
 """Number of training images that are kept at most: 2 MB of the default backbone's features."""
@@ -82,7 +83,8 @@ class NearestImages(nn.Module):
         if not len(self.clean) or not clean.any():
             return torch.zeros(len(kept))
         itself = torch.cdist(kept.to(self.seen.device), self.seen[self.clean]).amin(1)
-        others = evenly(torch.nonzero(clean).flatten())
+        known = torch.nonzero(clean).flatten()
+        others = known[evenly(len(known), REMEMBERED)]
         distance = nearest_of_others(kept, groups, kept[others], [groups[index] for index in others])
         distance = distance.to(self.seen.device)
         distance = torch.where(distance.isfinite(), distance, self.clean_median)
@@ -109,8 +111,3 @@ def nearest_of_others(
         return torch.full((len(kept),), torch.inf)
     same = torch.tensor([[one == other for other in seen_groups] for one in groups], dtype=torch.bool)
     return torch.cdist(kept, seen).masked_fill(same.view(len(kept), len(seen)), torch.inf).amin(1)
-
-
-def evenly(indices: Tensor) -> Tensor:
-    """At most `REMEMBERED` of the indices, evenly spaced."""
-    return indices[np.linspace(0, len(indices) - 1, min(len(indices), REMEMBERED)).astype(int)]

@@ -1,7 +1,8 @@
 """Takes figures, tables and pictures; gives one HTML file that needs no network and reads on a phone.
 
 `html` builds sections and writes the file, `charts` draws curves as SVG, `overlays` composes pictures,
-`gallery` shows some of them with a slider, `sampling` chooses which, `confusion` says how they were judged.
+`gallery` shows them with a slider, `sampling` chooses which, `confusion` says how pictures were judged. Style
+and script lie in `static` and are written into the file.
 """
 
 from relmask.masks.colours import class_colours

@@ -31,7 +31,7 @@ class Shot:
 
     Attributes:
         image: (h, w, 3).
-        relevance: (h, w) in logits a pixel; None where it was not computed.
+        relevance: (h, w) in logits a pixel, or a student's probabilities; None where it was not computed.
         mask: (h, w), 0 = background, k = k-th class.
         truth: likewise; None where nobody drew it.
     """
@@ -71,7 +71,7 @@ class Shot:
 
 
 def limit(shots: Sequence[Shot]) -> float:
-    """Relevance to show in full colour, one for all, in logits a pixel: what 0.5 % of their pixels exceed."""
+    """Value of a heatmap to show in full colour, one for all shots: 0.5 % of their pixels exceed it."""
     maps = [shot.relevance.ravel() for shot in shots if shot.relevance is not None]
     return max(1e-12, float(np.quantile(np.abs(np.concatenate(maps)), 0.995))) if maps else 1.0
 
@@ -97,8 +97,11 @@ def colours(classes: Sequence[str]) -> dict[str, list[int]]:
 
 
 def how_to_read(classes: Sequence[str], full: float) -> Section:
-    """The colours of masks and of relevance, of which `full` logits a pixel are in full colour."""
-    note = f"Relevance: red speaks for a defect, blue against it; full colour is {full:.2g} logits a pixel."
+    """The colours of masks and of heatmaps, whose values are in full colour from `full` on."""
+    note = (
+        f"Heatmap: red pixels speak for a defect, blue pixels against it; full colour is {full:.2g} logits a "
+        "pixel, or that probability where the run is a student."
+    )
     return legend("How to read the pictures", colours(classes), note=note)
 
 
@@ -120,7 +123,7 @@ def gallery(title: str, pictures: Sequence[Picture], *, note: str = "", aside: b
         f'{under}<div class="gallery"><div class="tools" hidden>'
         f'<input type="range" min="0" max="{len(names) - 1}" step="0.1" value="0" '
         f'aria-label="{escape(title)}: what the pictures show"><div class="stops">{stops}</div>'
-        f'<label><input type="checkbox"{" checked" * aside}> side by side</label></div>'
+        f'<label><input type="checkbox"{" checked" if aside else ""}> side by side</label></div>'
         f'<div class="shots">{shots}</div></div>',
     )
 

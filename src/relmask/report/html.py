@@ -8,8 +8,10 @@ from html import escape
 from pathlib import Path
 
 from relmask.files import printable, write_text
-from relmask.report.script import SCRIPT
-from relmask.report.style import STYLE
+
+_STATIC = Path(__file__).with_name("static")
+STYLE = (_STATIC / "report.css").read_text(encoding="utf-8")
+SCRIPT = (_STATIC / "report.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""A run behind HTTP: pictures in, labels, scores and masks out, and a page to review them.
+"""A run behind HTTP: images in, scores and masks out, and a page to review them.
 
     server = relmask.serve.serve(relmask.load("run"), Settings(port=8000))
 
-What it takes is bounded in bytes, pixels, time and number, whoever sends it. FastAPI and uvicorn come with
+Requests are limited in bytes, pixels, time and number, whoever sends them. FastAPI and uvicorn come with
 `pip install 'relmask[serve]'`; names load on first use, since `relmask.serve.cvat` needs neither.
 """
 

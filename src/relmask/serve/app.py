@@ -1,4 +1,4 @@
-"""The routes: each is one call of the service."""
+"""Routes of the service; each is one call of `Service`."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ REFUSALS: dict[int | str, dict[str, object]] = {
         413: "Too many bytes, pixels or images.",
         422: "An image that cannot be read, or a field that is wrong.",
         503: "Busy; the header Retry-After says when to try again.",
-        507: "The run cannot be written: no permission, or a full disk.",
+        507: "The run, or a temporary file, cannot be written: no permission, or a full disk.",
     }.items()
 }
 _STATUS: dict[type[RelmaskError], int] = {UsageError: 422, RunError: 409, OutError: 507}
@@ -64,15 +64,15 @@ _LONGEST_SIDE = 2**16
 
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, object]]:
-    return {status: REFUSALS[status] for status in (*statuses, 401, 408, 413, 422, 503)}
+    return {status: REFUSALS[status] for status in (*statuses, 401, 408, 413, 422, 503, 507)}
 
 
 def create_app(run: Run, settings: Settings) -> FastAPI:
     """The service as an ASGI application.
 
     Args:
-        run: to serve.
-        settings: whom it serves, and how much it takes.
+        run: run to serve.
+        settings: access and limits.
 
     Raises:
         RunError: the run has no thresholds.
@@ -154,13 +154,13 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
             raise HTTPException(next(e.code for e in found if isinstance(e, Failed)), "\n".join(reasons))
         return Response(Answer(images=found).model_dump_json(), media_type="application/json")
 
-    @app.put("/thresholds", responses=_refusals(409, 507))
+    @app.put("/thresholds", responses=_refusals(409))
     def save(chosen: dict[str, Chosen]) -> RunInfo:
         """Write thresholds into the run, and use them from now on."""
         service.save(chosen)
         return _described(service, settings)
 
-    @app.post("/export", response_class=StreamingResponse, responses=_refusals(507))
+    @app.post("/export", response_class=StreamingResponse, responses=_refusals())
     def export(wanted: Export) -> StreamingResponse:
         """Masks as a zip file of the files that an annotation tool reads."""
         if any(picture.width * picture.height > settings.limits.pixels for picture in wanted.images):

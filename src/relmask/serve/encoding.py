@@ -1,4 +1,4 @@
-"""A segmentation as JSON can hold it."""
+"""Segmentations encoded for JSON."""
 
 import base64
 import io
@@ -44,7 +44,7 @@ def encode(
         name=name,
         width=width,
         height=height,
-        status="defect" if found.label == "defect" else "clean",
+        status=found.status,
         score=found.score,
         scores=dict(found.scores),
         image_novelty=found.image_novelty,

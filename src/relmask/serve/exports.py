@@ -3,7 +3,7 @@
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO
 
 import numpy as np
@@ -13,6 +13,7 @@ from relmask.errors import UsageError
 from relmask.formats import Picture, distinct, find_formats
 from relmask.formats.runs import drawn, from_text
 from relmask.serve.schemas import Accepted
+from relmask.serve.temporary import temporary_folder
 
 LONGEST_NAME = 240
 """Bytes of a file's or folder's name; most disks take 255, and formats add a suffix."""
@@ -29,13 +30,13 @@ def pack(name: str, accepted: Sequence[Accepted], classes: Sequence[str]) -> IO[
     Raises:
         UsageError: no such format or class, a name that leads out of the folder or is too long, or damaged
             run lengths.
+        OutError: temporary files cannot be written.
     """
     [format_] = find_formats([name]).values()
     images = [_safe(picture.name) for picture in accepted]
     if len(set(images)) < len(images):
         raise UsageError("Two pictures have the same name.")
-    with tempfile.TemporaryDirectory(prefix="relmask-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         with format_.writing(folder, classes, "") as write:
             for picture, image, plain in zip(accepted, images, distinct(images), strict=True):
                 mask = _mask(picture, classes)

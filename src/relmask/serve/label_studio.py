@@ -218,7 +218,7 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
         headers: HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """The request to follow."""
+        """The redirected request, if it stays on the machine that was asked."""
         if urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
             raise urllib.error.URLError(f"it redirects to {urlsplit(newurl).netloc}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -1,4 +1,4 @@
-"""What stands before the service: who may ask, how much may come in, and how many at once."""
+"""Middleware before the service: access, and limits of size, time and number."""
 
 import asyncio
 import hmac
@@ -21,11 +21,11 @@ _WORK = frozenset({"POST", "PUT"})
 
 @dataclass
 class Guard:
-    """ASGI middleware that answers what may not come in, before any of its body is kept.
+    """ASGI middleware that refuses requests before any of their body is kept.
 
     Args:
-        app: what it guards.
-        settings: whom it serves, and how much it takes.
+        app: application behind it.
+        settings: access and limits.
     """
 
     app: ASGIApp
@@ -146,7 +146,7 @@ class _Body:
         self.complete = asyncio.Event()
 
     async def receive(self) -> Message:
-        """The next message."""
+        """The next message of the body, counted."""
         message = await self._receive()
         self._came += len(message.get("body", b""))
         if self._came > self._limits.bytes:

@@ -3,17 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from relmask.masks.thresholds import ClassThresholds
+from relmask.record import Record
 
 Base64 = Annotated[str, Field(description="Bytes as base64.")]
-
-
-class Record(BaseModel):
-    """A record that refuses what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Chosen(Record):

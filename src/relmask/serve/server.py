@@ -19,12 +19,13 @@ class Server(uvicorn.Server):
     """The service on a socket of its own; `run` serves until told to stop, and finishes what is at work.
 
     Attributes:
-        url: where it listens.
+        url: address that it listens on.
 
     Args:
-        run: to serve.
-        settings: where to listen, whom to serve, and how much to take.
+        run: run to serve.
+        settings: address, access and limits.
         announce: called with the address once requests are answered.
+        forced: called where a second Ctrl-C asks not to wait for requests that are at work.
 
     Raises:
         RunError: the run has no thresholds.
@@ -33,7 +34,11 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, run: Run, settings: Settings, announce: Callable[[str], None] = lambda url: None
+        self,
+        run: Run,
+        settings: Settings,
+        announce: Callable[[str], None] = lambda url: None,
+        forced: Callable[[], None] = lambda: None,
     ) -> None:
         self._socket = _listening(settings.host, settings.port)
         try:
@@ -52,6 +57,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._announce = announce
+        self._forced = forced
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -61,9 +67,15 @@ class Server(uvicorn.Server):
             super().run(sockets or [self._socket])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Begin to answer, and announce the address."""
         await super().startup(sockets)
         self._announce(self.url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, and finish those that are at work."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            self._forced()
 
 
 def serve(run: Run, settings: Settings, announce: Callable[[str], None] = lambda url: None) -> None:

@@ -4,12 +4,10 @@ import asyncio
 import hashlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
 from typing import IO, TypeVar
 
 from relmask.arrays import FloatArray
@@ -21,6 +19,7 @@ from relmask.masks.thresholds import Calibration
 from relmask.models.bundle import read_metadata, save_metadata
 from relmask.serve.schemas import Chosen, Failed
 from relmask.serve.settings import Limits
+from relmask.serve.temporary import temporary_folder
 from relmask.serve.worker import Work, Worker
 
 T = TypeVar("T")
@@ -62,11 +61,11 @@ class Service:
         run.model.warm_up()  # here, and not at the start, so that its errors reach the caller
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the worker's threads."""
         self._worker.start()
 
     def stop(self) -> None:
-        """Finish the pictures that are at work."""
+        """Finish the pictures that are at work, and end the threads."""
         self._worker.stop()
 
     @property
@@ -97,9 +96,10 @@ class Service:
 
         Raises:
             UsageError: thresholds of a class that the run does not know.
+            OutError: temporary files cannot be written.
         """
         segmenter = self._with(chosen) if chosen else self._segmenter
-        with _folder() as folder:
+        with temporary_folder() as folder:
             prepared = await _in_thread(partial(self._prepare, pictures, folder, segmenter, answer))
             works = [work for work in prepared if isinstance(work, Work)]
             for work in works:
@@ -204,12 +204,6 @@ async def _in_thread(call: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="relmask-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
 
 
 def _suffix(name: str) -> str:

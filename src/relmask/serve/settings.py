@@ -13,8 +13,8 @@ class Limits:
 
     Attributes:
         megabytes: size of a request's body.
-        megapixels: size of an image, taken from its header before it is decoded. All images that are decoded at
-            a time have together at most as many pixels, or 16 megapixels if that is more.
+        megapixels: size of an image, taken from its header before it is decoded. The images that are decoded
+            at one time have together at most as many pixels, or 16 megapixels if that is more.
         images: images in a request.
         requests: requests that are at work or wait; one more is answered 503.
         seconds: time that a request may take, from its first byte to its answer.
@@ -67,11 +67,9 @@ class Settings:
     label_studio_key: str | None = None
 
     def __post_init__(self) -> None:
-        for option, token in (("--token", self.token), ("--label-studio-key", self.label_studio_key)):
+        for option, token in (("--token", self.token), ("--label-studio-key", self.label_studio_key or None)):
             if token is not None and not _can_be_sent(token):
-                raise UsageError(
-                    f"{option} must be ASCII letters, digits and signs, without spaces: choose a long random one."
-                )
+                raise UsageError(f"{option} must be ASCII letters, digits and signs, without spaces.")
         if self.label_studio and not _is_address(self.label_studio):
             raise UsageError(
                 f"{self.label_studio} is no address of Label Studio, like http://localhost:8080."

@@ -51,7 +51,7 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start to read and to segment."""
         for thread in self._threads:
             thread.start()
 

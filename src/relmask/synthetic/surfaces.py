@@ -7,6 +7,7 @@ brightness alone tells nothing. Defects are cracks, pits and patches of another 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from PIL import Image
 from scipy import ndimage
 from scipy.special import expit
 
-from relmask.files import whole, write_csv
+from relmask.files import whole, write_bytes, write_csv
+from relmask.out import Contents
 from relmask.synthetic.textures import TEXTURES, FloatArray, Surface, noise, photograph
 
 MaskArray = NDArray[np.bool_]
@@ -45,6 +47,12 @@ class Part:
 
     surface: Surface
     mask: NDArray[np.uint8]  # (H, W), 0 = background, k = k-th of CLASSES
+
+
+CONTENTS = Contents(
+    "pictures", "demo.json", ("index.csv", "classes.csv", "images/*.jpg", "masks/*.png"), alone=True
+)
+"""What `write_surfaces` leaves in its folder, for whoever prepares it."""
 
 
 def write_surfaces(folder: Path, *, seed: int = 0, images: int = 480, size: int = 160) -> None:
@@ -315,8 +323,11 @@ def _drawn(points: FloatArray, widths: FloatArray, size: int) -> FloatArray:
 
 def save_image(path: Path, picture: FloatArray) -> None:
     """Write a picture (H, W, 3) in [0, 1] as 8-bit JPEG or PNG."""
-    with whole(path) as part:
-        Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(part, quality=95, subsampling=0)
+    content = BytesIO()  # into a file, Pillow cuts off a JPEG without a word where the disk is full
+    kind = "PNG" if path.suffix == ".png" else "JPEG"
+    image = Image.fromarray(np.round(picture * 255).astype(np.uint8))
+    image.save(content, kind, quality=95, subsampling=0)
+    write_bytes(path, content.getbuffer())
 
 
 def save_mask(path: Path, mask: NDArray[np.uint8]) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 from scipy.special import expit
 
-from relmask.files import write_csv
+from relmask.files import whole, write_csv
 from relmask.synthetic.surfaces import cracked, dusty, printed, save_image, save_mask, stained, stepped
 from relmask.synthetic.textures import FloatArray, Surface, concrete, fractal, noise, photograph, tinted
 
@@ -38,9 +38,9 @@ def stained_cells(
         if depth == "rgb":
             save_image(folder / "images" / name, picture)
         else:
-            (folder / "images").mkdir(parents=True, exist_ok=True)
             grey = np.round(1500 + 21000 * picture @ [0.3, 0.5, 0.2]).astype(np.uint16)
-            Image.fromarray(grey).save(folder / "images" / name)
+            with whole(folder / "images" / name) as part:
+                Image.fromarray(grey).save(part)
         save_mask(folder / "masks" / name, mask)
         split = SPLITS[number // len(CELLS) % len(SPLITS)]
         rows.append((f"images/{name}", CELLS[kind], f"slide-{number}", split, f"masks/{name}"))

@@ -1,19 +1,21 @@
 """A checkpoint an epoch, so that a stopped training goes on where it was."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from relmask.errors import RunError
-from relmask.files import whole
+from relmask.files import write_bytes
 
 
 def save(folder: Path, epoch: int, state: Mapping[str, Any], keep: set[int]) -> None:
     """Write the state after `epoch` and delete the checkpoints of all epochs not in `keep`."""
-    with whole(_path(folder, epoch)) as part:
-        torch.save(dict(state), part)
+    content = BytesIO()  # into a file, torch.save tells of a full disk as a position that it did not expect
+    torch.save(dict(state), content)
+    write_bytes(_path(folder, epoch), content.getbuffer())
     for number, path in _all(folder).items():
         if number not in keep | {epoch}:
             path.unlink()

@@ -10,13 +10,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from relmask.data.batches import batches
 from relmask.data.image_cache import ImageCache
 from relmask.data.labelled import Labelled
 from relmask.data.splits import draw
 from relmask.inference.explained import ExplainedClassifier
 from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
+from relmask.ranking import auroc
+from relmask.sequences import batches
 from relmask.training.image_novelty import as_if_unseen, nearest_images, nearest_of_some
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.plan import Plan
@@ -126,7 +127,8 @@ class _Labels:
         weights = sampling_weights(targets)
         losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(1)
         loss = float((losses * weights).sum() / weights.sum())
-        return loss, auroc(logits.amax(1), targets.amax(1))
+        area = auroc(logits.amax(1), targets.amax(1) > 0)
+        return loss, 0.5 if area is None else area
 
 
 def sampling_weights(targets: Tensor) -> Tensor:
@@ -145,15 +147,6 @@ def predict_logits(model: nn.Module, source: Source, count: int, batch_size: int
     """Logits (count, K) of all pictures of a source, on the CPU; `model` is left in eval mode."""
     model.eval()
     return torch.cat([source.logits(part).float().cpu() for part in batches(range(count), batch_size)])
-
-
-def auroc(scores: Tensor, positive: Tensor) -> float:
-    """Chance that a positive scores above a negative (ties count half); 0.5 where one kind is absent."""
-    high, low = scores[positive > 0], scores[positive == 0]
-    if not len(high) or not len(low):
-        return 0.5
-    difference = high[:, None] - low[None, :]
-    return float((difference > 0).double().mean() + 0.5 * (difference == 0).double().mean())
 
 
 class Fitter:

@@ -2,12 +2,14 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from relmask import __version__
@@ -18,14 +20,15 @@ from relmask.data.labelled import readable
 from relmask.data.patches import patch_size
 from relmask.data.splits import Split, placed, read_split, write_split
 from relmask.data.truth import has_mask, read_truth, truth_fingerprint, with_masks
-from relmask.errors import DataError, RunError
+from relmask.errors import DataError, RunError, UsageError
 from relmask.formats.corrected import corrected
 from relmask.inference.run import Run, find_device
 from relmask.inference.segmentation import SegmentationModel
 from relmask.models import bundle
+from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.effort import FULL, Effort
-from relmask.training.folder import CHECKPOINTS, prepare
+from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.loop import History
 from relmask.training.pixel_dataset import VOID, Maps, PixelDataset
 from relmask.training.pseudo_labels import PseudoLabels
@@ -89,10 +92,10 @@ def distil(
     calibration = run.metadata.calibration
     if calibration is None:
         raise RunError(f"{run.path} has no thresholds. Choose them: relmask calibrate {run.path} {data}")
-    data, out, teacher = Path(data), Path(out), run.metadata
-    split = _split(run, read_index(data, usual=teacher.clean))
+    data, out = Path(data), Path(out)
+    split = _split(run, read_index(data, usual=run.metadata.clean))
     drawn = with_masks(split.index, {}) if masks is None else split.index
-    if masks is not None and Path(masks) != data:
+    if masks is not None and Path(masks).absolute() != data.absolute():
         drawn = corrected(split.index, Path(masks))
     settings = {
         "teacher": str(run.path.resolve()),
@@ -104,12 +107,31 @@ def distil(
     }
     wanted = {
         "settings": settings,
-        "fingerprint": split.index.fingerprint,
+        "data": split.index.fingerprint,
         "teacher": bundle.fingerprint(run.path),
         "masks": truth_fingerprint(drawn.samples, drawn),
     }
-    prepare(out, wanted, resume=resume, overwrite=overwrite)
+    if out.resolve() == run.path.resolve():
+        raise UsageError(f"{out} is RUN itself. Choose another OUT for the student.")
     fabric = fabric_of(find_device(device), precision)
+    with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
+        return _distilled(run, data, out, split, drawn, settings, fabric, progress, effort)
+
+
+def _distilled(
+    run: Run,
+    data: Path,
+    out: Path,
+    split: Split,
+    drawn: Index,
+    settings: Mapping[str, Any],
+    fabric: Fabric,
+    progress: Progress,
+    effort: Effort,
+) -> Run:
+    """The student, trained and written into a folder that was prepared for it."""
+    teacher, calibration = run.metadata, run.segmenter.calibration
+    epochs, batch_size, seed = (settings[name] for name in ("epochs", "batch_size", "seed"))
     backbone = teacher.architecture.backbone if teacher.architecture else BACKBONE
     weights = teacher.settings.get("weights")
     spec = teacher.input.unrefined()
@@ -152,7 +174,7 @@ def distil(
         input=spec,
         composite="",
         calibration=None,
-        trained_on_masks=teacher.saw_masks or masks is not None,
+        trained_on_masks=teacher.saw_masks or settings["masks"] is not None,
         split=teacher.split,
         data=str(data.resolve()),
         fingerprint=split.index.fingerprint,

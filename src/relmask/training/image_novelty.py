@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from relmask.calibration.gates import threshold_for_false_alarms
-from relmask.data.batches import batches
 from relmask.data.labelled import Labelled
 from relmask.models.guided import GuidedClassifier
-from relmask.models.image_novelty import NearestImages, descriptors, evenly, nearest_of_others
+from relmask.models.image_novelty import REMEMBERED, NearestImages, descriptors, nearest_of_others
+from relmask.sequences import batches, evenly
 from relmask.training.sources import FeatureSource
 
 RATE = 0.01
@@ -63,7 +63,7 @@ def _nearest(kept: Tensor, part: Labelled, *, scaled: bool) -> tuple[NearestImag
     The clean distance is scaled by the clean pictures, each compared with those of other groups, but only
     where the features were not trained: those that were know their training pictures by heart.
     """
-    chosen = evenly(torch.arange(len(kept)))
+    chosen = evenly(len(kept), REMEMBERED)
     seen, groups = kept[chosen], [_groups(part)[index] for index in chosen]
     clean = torch.nonzero(_clean(part)[chosen]).flatten()
     distance = torch.zeros(0)

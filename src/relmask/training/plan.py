@@ -11,8 +11,9 @@ from relmask.data.index import Index
 from relmask.data.patches import patch_size
 from relmask.data.reading import Intensity
 from relmask.errors import UsageError
-from relmask.models.bundle import Architecture, Frozen, Input
+from relmask.models.bundle import Architecture, Input
 from relmask.models.zoo import find
+from relmask.record import Record
 from relmask.training.effort import FULL, Effort
 from relmask.training.loop import Schedule
 
@@ -25,7 +26,7 @@ GUIDE = 6 / 256
 """Radius in which relevance follows the edges of a whole picture, as a share of its side."""
 
 
-class Settings(Frozen):
+class Settings(Record):
     """What a user may choose of a training; the same settings and data give the same run."""
 
     backbone: str = "efficientnet-lite0"
@@ -58,7 +59,7 @@ class Plan:
         frozen: is the trunk left as it is, and its features computed once?
         composite: name of the rules that explain.
         schedule: how long and how fast.
-        margin: see `Architecture`.
+        effort: how much is looked at once the training is through.
     """
 
     architecture: Architecture | None
@@ -66,6 +67,7 @@ class Plan:
     input: Input
     composite: str
     schedule: Schedule
+    effort: Effort
 
 
 def plan(
@@ -85,7 +87,7 @@ def plan(
         index: what is in it.
         intensity: of its pictures.
         own: does the user bring a module?
-        effort: how long an epoch is.
+        effort: how long an epoch is, and how much is looked at once the training is through.
 
     Raises:
         UsageError: no such backbone, settings that contradict each other, or another size than the patches'.
@@ -142,4 +144,4 @@ def plan(
         intensity=intensity,
     )
     composite = "relmask" if entry is None or pretrained else "relmask_fine"
-    return Plan(architecture, frozen, spec, settings.composite or composite, schedule)
+    return Plan(architecture, frozen, spec, settings.composite or composite, schedule, effort)

@@ -9,14 +9,15 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
-from relmask.data.batches import batches
 from relmask.data.reading import Intensity
 from relmask.inference.segmentation import SegmentationModel
 from relmask.models.bundle import Input
 from relmask.models.unet import image_logits, unet
 from relmask.models.zoo import find
 from relmask.progress import Progress
-from relmask.training.classifier import auroc, sampling_weights
+from relmask.ranking import auroc
+from relmask.sequences import batches
+from relmask.training.classifier import sampling_weights
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.pixel_dataset import VOID, PixelDataset
 
@@ -163,7 +164,8 @@ class _Maps:
             peaks.append(image_logits(logits).amax(1).cpu())
             order += indices
         loss = entropy / len(self._validation) + float(dice_loss(*pooled))
-        return loss, auroc(torch.cat(peaks), self._validation.targets[order].amax(1))
+        area = auroc(torch.cat(peaks), self._validation.targets[order].amax(1) > 0)
+        return loss, 0.5 if area is None else area
 
     def _predict(self, images: Tensor) -> Tensor:
         inputs = self._model.normalise(images.to(self._model.device))
@@ -226,4 +228,4 @@ def _batches(dataset: PixelDataset, size: int) -> Iterator[tuple[Sequence[int], 
     for same in by_shape.values():
         for chosen in batches(same, size):
             images = torch.stack([dataset.images[index] for index in chosen]).float() / 255
-            yield chosen, images, torch.stack([dataset.maps[index] for index in chosen])
+            yield [*chosen], images, torch.stack([dataset.maps[index] for index in chosen])

@@ -19,22 +19,23 @@ from relmask.checks import check
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import Labelled, readable
 from relmask.data.reading import measure_intensity
-from relmask.data.splits import assign, write_split
+from relmask.data.splits import Split, assign, write_split
 from relmask.errors import UsageError
 from relmask.files import write_json
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run, find_device
 from relmask.models import bundle
+from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.classifier import fitter_of
 from relmask.training.effort import FULL, Effort
-from relmask.training.folder import CHECK, CHECKPOINTS, prepare
+from relmask.training.folder import CHECK, CHECKPOINTS, RUN
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.report import judge, write_history, write_training_report
 from relmask.training.thresholds import thresholds_of
 
-CALLER = 4
-"""Level of the stack that called `train`, past its decorators: where a warning points to."""
+CALLER = 5
+"""Level in the stack of who called `train`, past its decorators: where a warning of `_trained` points to."""
 
 
 @torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
@@ -116,8 +117,7 @@ def train(
     data, out = Path(data), Path(out)
     index = read_index(data, clean)
     split = assign(index, seed=seed, resplit=resplit)
-    parts = [split.index.part(name) for name in ("train", "val")]
-    intensity = measure_intensity([sample.path for sample in parts[0]])
+    intensity = measure_intensity([sample.path for sample in split.index.part("train")])
     chosen = plan(settings, data, index, intensity, own=model is not None, effort=effort)
     fabric = fabric_of(find_device(device), precision)
     with torch.random.fork_rng():
@@ -125,19 +125,35 @@ def train(
         network = model or _network(chosen, settings, len(index.classes))
     classifier = ExplainedClassifier(network, chosen.input, chosen.composite, fabric.device, batch_size)
     classifier.require(len(index.classes))
-    wanted = {"settings": settings.model_dump(mode="json"), "fingerprint": split.index.fingerprint}
-    prepare(out, wanted, resume=resume, overwrite=overwrite)
+    wanted = {"settings": settings.model_dump(mode="json"), "data": split.index.fingerprint}
+    with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
+        return _trained(data, out, index, split, settings, chosen, fabric, classifier, progress)
+
+
+def _trained(
+    data: Path,
+    out: Path,
+    index: Index,
+    split: Split,
+    settings: Settings,
+    chosen: Plan,
+    fabric: Fabric,
+    classifier: ExplainedClassifier,
+    progress: Progress,
+) -> Run:
+    """The run of a plan, trained and written into a folder that was prepared for it."""
+    parts = [split.index.part(name) for name in ("train", "val")]
     write_split(split, out / "split.csv")
     for warning in split.warnings:
         warnings.warn(warning, stacklevel=CALLER)
     training, validation = (
         Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
     )
-    fitter = fitter_of(classifier, chosen, fabric, seed, progress, training, validation)
+    fitter = fitter_of(classifier, chosen, fabric, settings.seed, progress, training, validation)
     history = fitter.fit(out / CHECKPOINTS)
     write_history(history, out / "history.csv")
     logits = fitter.logits()
-    calibration = thresholds_of(fitter, logits, index.classes, false_alarms, effort.explained)
+    calibration = thresholds_of(fitter, logits, index.classes, settings.false_alarms)
     if said := too_few_negatives(calibration, index.clean):
         warnings.warn(said, stacklevel=CALLER)
         split = replace(split, warnings=(*split.warnings, said))
@@ -149,7 +165,7 @@ def train(
         input=chosen.input,
         composite=chosen.composite,
         calibration=calibration,
-        split=split_kind(index, resplit),
+        split=split_kind(index, settings.resplit),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,
         settings=settings.model_dump(mode="json"),
@@ -157,8 +173,8 @@ def train(
     )
     bundle.save(out, fitter.network, metadata)
     run = Run(out, metadata, fitter.model)
-    if effort.checked:
-        _check(run, (*validation.samples, *training.samples), effort.checked, progress)
+    if chosen.effort.checked:
+        _check(run, (*validation.samples, *training.samples), chosen.effort.checked, progress)
     judged = judge(validation.samples, logits[1].double().numpy(), calibration)
     write_training_report(run, split, history, judged, out / "report.html", progress)
     return run
@@ -174,10 +190,12 @@ def _check(run: Run, samples: Sequence[Sample], pictures: int, progress: Progres
 
 def _settings(**choices: object) -> Settings:
     try:
-        return Settings.model_validate(choices)
+        settings = Settings.model_validate(choices)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors())
         raise UsageError(f"These settings cannot be: {wrong}.") from None
+    # Absolute, so that the same file, however it is named, resumes a training, and `distil` finds it.
+    return settings.model_copy(update={"weights": settings.weights and settings.weights.absolute()})
 
 
 def _network(chosen: Plan, settings: Settings, classes: int) -> nn.Module:

@@ -2,12 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from relmask import __version__
 from relmask.arrays import ByteArray, FloatArray
@@ -25,9 +26,10 @@ from relmask.inference.run import Run, find_device
 from relmask.inference.segmentation import SegmentationModel
 from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
+from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.effort import FULL, Effort
-from relmask.training.folder import CHECKPOINTS, prepare
+from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.pixel_dataset import PixelDataset
 from relmask.training.report import write_history
 from relmask.training.segmentation import fit_segmenter, input_of, new_segmentation_model
@@ -94,7 +96,7 @@ def fit_unet(
     fabric = fabric_of(find_device(device), precision)
     intensity = measure_intensity([sample.path for sample in known["train"]])
     spec = input_of(backbone, size, windows, intensity)
-    wanted = {
+    wanted: dict[str, Any] = {
         "settings": {
             "backbone": backbone,
             "size": size,
@@ -104,11 +106,28 @@ def fit_unet(
             "resplit": resplit,
             "seed": seed,
         },
-        "fingerprint": index.fingerprint,
+        "data": index.fingerprint,
         "masks": truth_fingerprint((*known["train"], *known["val"]), index),
     }
-    prepare(out, wanted, resume=resume, overwrite=overwrite)
-    model = new_segmentation_model(backbone, len(index.classes), spec, fabric, seed)
+    with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
+        return _fitted(data, out, index, split, known, spec, fabric, wanted["settings"], progress, effort)
+
+
+def _fitted(
+    data: Path,
+    out: Path,
+    index: Index,
+    split: Split,
+    known: Mapping[str, list[Sample]],
+    spec: bundle.Input,
+    fabric: Fabric,
+    settings: Mapping[str, Any],
+    progress: Progress,
+    effort: Effort,
+) -> Run:
+    """The U-Net, trained and written into a folder that was prepared for it."""
+    backbone = settings["backbone"]
+    model = new_segmentation_model(backbone, len(index.classes), spec, fabric, settings["seed"])
 
     def true_map(sample: Sample, picture: FloatArray) -> ByteArray:
         return read_truth(sample, index)
@@ -120,10 +139,10 @@ def fit_unet(
         parts[1],
         fabric,
         out / CHECKPOINTS,
-        epochs=epochs,
+        epochs=settings["epochs"],
         steps=effort.steps,
-        batch_size=batch_size,
-        seed=seed,
+        batch_size=settings["batch_size"],
+        seed=settings["seed"],
         progress=progress,
     )
     calibration = tune(model, known["val"], index, progress)
@@ -136,10 +155,10 @@ def fit_unet(
         composite="",
         calibration=calibration,
         trained_on_masks=True,
-        split=split_kind(index, resplit),
+        split=split_kind(index, settings["resplit"]),
         data=str(data.resolve()),
         fingerprint=index.fingerprint,
-        settings=wanted["settings"],
+        settings=settings,
         command=shlex.join(sys.argv),
     )
     write_split(split, out / "split.csv")

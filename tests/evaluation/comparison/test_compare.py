@@ -170,8 +170,9 @@ def test_patches_make_clean_ones_of_pictures_that_are_all_defective(parts: Path,
 def test_other_settings_are_refused_and_replaced_on_demand(
     compared: tuple[Path, list[Row]], parts: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "compare.json").write_text((compared[0] / "compare.json").read_text(encoding="utf-8"))
-    with pytest.raises(OutError, match=r"other settings \(seed\).*--overwrite"):
+    for name in ("compare.json", "comparison.csv"):
+        shutil.copy(compared[0] / name, tmp_path)
+    with pytest.raises(OutError, match=r"(?s)other settings:\n  seed: 0, now 1\n.*--overwrite"):
         compare(parts, tmp_path, ["darkness"], seed=1, **FAST)
     compare(parts, tmp_path, ["darkness"], seed=1, overwrite=True, **FAST)
     assert json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))["seed"] == 1

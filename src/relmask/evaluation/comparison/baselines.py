@@ -1,6 +1,6 @@
 """What explains no trained classifier, read through the same interface: controls and neighbours."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from relmask.models.bundle import Input
 from relmask.models.features import Features
 from relmask.models.novelty import symmetric
 from relmask.models.zoo import find, trunk
+from relmask.sequences import batches
 
 FloatArray = NDArray[np.float32]
 
@@ -101,7 +102,7 @@ class NeighbourModel(RelevanceModel):
         learned = [number for number in range(count) if number not in held_out] or held_out
         share = min(1.0, CANDIDATES / (len(learned) * self.usual.numel()))
         found = []
-        for some in self._batches(learned):
+        for some in batches(learned, self.batch_size):
             places = self.places(images(some)).flatten(0, 2)
             found.append(places[torch.rand(len(places), generator=generator) < share])
         points = torch.cat(found)
@@ -111,7 +112,7 @@ class NeighbourModel(RelevanceModel):
         self.bank = coreset(
             norm(points.to(self.device)[:, :, None, None]).flatten(1).cpu(), CORESET, generator
         )
-        distances = torch.cat([self._distances(images(some)) for some in self._batches(held_out)])
+        distances = torch.cat([self._distances(images(some)) for some in batches(held_out, self.batch_size)])
         self.usual = symmetric(distances.mean(0)).clamp(min=1e-6)
 
     @torch.inference_mode()
@@ -140,9 +141,6 @@ class NeighbourModel(RelevanceModel):
             places = self.places(some)
             parts.append(torch.cdist(places.flatten(0, 2), self.bank).amin(1).view(places.shape[:3]))
         return torch.cat(parts) / self.usual
-
-    def _batches(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-        return (numbers[at : at + self.batch_size] for at in range(0, len(numbers), self.batch_size))
 
 
 def coreset(points: Tensor, count: int, generator: torch.Generator) -> Tensor:

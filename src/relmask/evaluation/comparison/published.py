@@ -135,6 +135,6 @@ class PerImage(Segmenter):
             found,
             mask=mask,
             relevance=relevance,
-            label="defect" if mask.any() else "clean",
+            status="defect" if mask.any() else "clean",
             components=find_components(mask, self.classes),
         )

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from relmask.evaluation.metrics import CleanScores, ImageScores, Interval, Intervals, PixelScores, Share
 from relmask.files import write_csv, write_json
+from relmask.record import Record
 
 Saw = Literal["labels", "clean images", "masks"]
 
 
-class Row(BaseModel):
+class Row(Record):
     """One method with one kind of threshold, on the test pictures."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: str
     threshold: Literal["labels", "best"] = Field(

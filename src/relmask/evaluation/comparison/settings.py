@@ -2,13 +2,13 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from relmask.record import Record
 
 
-class Settings(BaseModel):
+class Settings(Record):
     """The same settings, data and methods give the same figures, but for what time allows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clean: str | None = None
     resplit: Literal["grouped", "random"] | None = None

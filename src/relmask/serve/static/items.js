@@ -1,10 +1,10 @@
-// The pictures of this session: what is known of each, what was decided, and in which order they are shown.
+// The images of this session: what is known of each, what was decided, and in which order they are shown.
 
-const MOST_BYTES = 512 * 2 ** 20; // of relevance that is kept; the rest is asked for again when it is shown
+const MOST_BYTES = 512 * 2 ** 20; // of maps that are kept; the rest is asked for again when it is shown
 
 export const FILTERS = [
   ["all", "All"],
-  ["open", "Open"],
+  ["open", "To review"],
   ["accepted", "Accepted"],
   ["rejected", "Rejected"],
   ["failed", "Failed"],
@@ -28,7 +28,7 @@ export class Items {
     this.filter = "all";
     this.order = "doubt";
     this._names = new Set();
-    this._recent = new Map(); // item -> bytes of its relevance, least recently shown first
+    this._recent = new Map(); // item -> bytes of its maps, least recently shown first
     this._bytes = 0;
   }
 
@@ -42,7 +42,7 @@ export class Items {
       name,
       status: "waiting", // waiting, working, done, failed
       error: "",
-      result: null, // what the server said, without relevance
+      result: null, // what the server said, without maps
       maps: null, // class number -> Float32Array
       size: null, // [height, width] of the maps
       thresholdsOfResult: "", // that the server's mask was made with
@@ -75,7 +75,7 @@ export class Items {
     return this.all.filter((item) => this.matches(item)).sort((a, b) => ORDERS[this.order](a, b) || a.id - b.id);
   }
 
-  /** Keep the relevance of an item, and drop that of the ones not seen for longest. */
+  /** Keep the maps of an item, and drop those of the ones not seen for longest. */
   keep(item, maps, size) {
     this.drop(item);
     item.maps = maps;

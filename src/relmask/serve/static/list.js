@@ -1,8 +1,8 @@
-// The list of pictures: a listbox whose options say everything that they show.
+// The list of images: a listbox whose options say everything that they show.
 
 import { percent } from "./words.js";
 
-const ROW = { waiting: "waiting", working: "in work", failed: "failed" };
+const ROW = { waiting: "waiting", working: "in progress", failed: "failed" };
 
 export class List {
   /**

@@ -1,9 +1,9 @@
-// What the thresholds of the page make of the relevance of an item.
+// The masks that the thresholds of the page cut from the maps of an item.
 
 import { segment } from "./api.js";
 import { combine, components, peakOf, toRuns } from "./masks.js";
 
-/** The mask of an item under the thresholds, in the size of its relevance; null where there is no relevance. */
+/** The mask of an item under the thresholds, in the size of its maps; null where there are none. */
 export function maskOf(item, thresholds) {
   if (!item.maps?.size) return null;
   const [height, width] = item.size;
@@ -35,7 +35,7 @@ export function measure(item, mask, classes) {
   };
 }
 
-/** Highest relevance of an item. */
+/** Highest value of an item's maps. */
 export function peak(item) {
   return Math.max(0, ...[...(item.maps?.values() ?? [])].map(peakOf));
 }
@@ -52,7 +52,7 @@ export async function finished(items, thresholds, classes, told) {
   return images;
 }
 
-/** The final mask of an item at the size of its picture, as runs of each class; large pictures are asked for. */
+/** The final mask of an item at the size of its image, as runs of each class; large ones are asked for. */
 async function finalRuns(item, thresholds, classes) {
   if (!item.explained) return [];
   if (item.thresholdsOfResult === thresholds.key) return item.result.rle;

@@ -1,7 +1,7 @@
-// From relevance to a mask, exactly as relmask.masks.binarise does it: a threshold a class.
+// From maps to a mask, exactly as relmask.masks.binarise does it: a threshold a class.
 // Maps are Float32Array in reading order; thresholds have level, level_of and min_area.
 
-/** Relevance above which pixels belong to the mask, in a picture with this peak. */
+/** Value above which pixels belong to the mask, in a map with this peak. */
 export function thresholdAt(thresholds, peak) {
   return thresholds.level_of === "peak" ? thresholds.level * peak : thresholds.level;
 }
@@ -28,7 +28,7 @@ export function binarise(map, width, height, thresholds) {
 }
 
 /**
- * One mask of several classes; where they overlap, the higher relevance over its threshold wins.
+ * One mask of several classes; where they overlap, the higher value over its threshold wins.
  * `maps` and `thresholds` go from a class's number, from 0, to its map and thresholds, in the classes' order.
  */
 export function combine(maps, width, height, thresholds) {

@@ -1,17 +1,11 @@
 // Sliders of each class's thresholds, and what they stand at.
 
 const FIELDS = [
-  {
-    key: "level",
-    label: "Level",
-    help: "Pixels with more relevance than this belong to the mask.",
-  },
-  {
-    key: "min_area",
-    label: "Minimum area",
-    help: "Components of fewer pixels are dropped.",
-  },
+  { key: "level", label: "Level" },
+  { key: "min_area", label: "Minimum area" },
 ];
+const AREA = ["px", "Parts of the mask with fewer pixels are dropped."];
+const LARGEST_AREA = 1e9; // that the server takes
 const STEPS = 1000;
 
 export class Thresholds {
@@ -23,14 +17,16 @@ export class Thresholds {
     this._choice = document.getElementById("class");
     this._saved = new Map(); // class -> thresholds of the run
     this._now = new Map(); // class -> thresholds of the sliders
-    this._top = 0; // highest relevance that was seen
+    this._top = 0; // highest value of a map that was seen
+    this._unit = ""; // of maps
     this._inputs = Object.fromEntries(FIELDS.map((field) => [field.key, this._slider(field)]));
     this._choice.addEventListener("change", () => this._fill());
   }
 
   /** Take the classes of a run, and stand at its thresholds. */
-  use(classes) {
+  use({ classes, unit }) {
     const selected = this._choice.value;
+    this._unit = unit;
     this._saved = new Map(classes.map(({ name, thresholds }) => [name, thresholds]));
     this._now = new Map(classes.map(({ name, thresholds }) => [name, { ...thresholds }]));
     this._choice.replaceChildren(...classes.map(({ name }) => new Option(name, name, false, name === selected)));
@@ -74,20 +70,20 @@ export class Thresholds {
     return this.key !== this.savedKey;
   }
 
-  /** Say how high relevance gets, so that the sliders reach as far. */
+  /** Say how high maps get, so that the sliders reach as far. */
   seen(peak) {
     if (peak <= this._top) return;
     this._top = peak;
     this._fill();
   }
 
-  _slider({ key, label, help }) {
+  _slider({ key, label }) {
     const row = document.createElement("div");
     row.className = "slider";
     const range = Object.assign(document.createElement("input"), { type: "range", id: `${key}-slider`, min: 0, max: STEPS });
     const number = Object.assign(document.createElement("input"), { type: "number", id: key, min: 0, step: "any" });
     const name = Object.assign(document.createElement("label"), { htmlFor: number.id, textContent: label });
-    const note = Object.assign(document.createElement("p"), { id: `${key}-help`, className: "soft small", textContent: help });
+    const note = Object.assign(document.createElement("p"), { id: `${key}-help`, className: "soft small" });
     const unit = Object.assign(document.createElement("span"), { className: "unit soft" });
     range.setAttribute("aria-label", label);
     for (const input of [range, number]) input.setAttribute("aria-describedby", note.id);
@@ -104,11 +100,11 @@ export class Thresholds {
         this._on.settled();
       });
     }
-    return { range, number, unit };
+    return { range, number, unit, note };
   }
 
   _set(key, value, source) {
-    this._current[key] = key === "min_area" ? Math.round(value) : value;
+    this._current[key] = key === "min_area" ? Math.min(Math.round(value), LARGEST_AREA) : value;
     this._fill(source);
     this._on.moved();
   }
@@ -120,14 +116,23 @@ export class Thresholds {
   _fill(source = null) {
     const now = this._current;
     if (!now) return;
-    for (const [key, { range, number, unit }] of Object.entries(this._inputs)) {
+    for (const [key, { range, number, unit, note }] of Object.entries(this._inputs)) {
       const share = Math.min(Math.max(this._share(key, now[key]), 0), 1);
       if (range !== source) range.value = Math.round(share * STEPS);
       if (number !== source) number.value = Number(now[key].toPrecision(4));
-      const ofPeak = now.level_of === "peak";
-      unit.textContent = { level: ofPeak ? "of the peak" : "logits/px", min_area: "px" }[key];
+      [unit.textContent, note.textContent] = key === "level" ? this._meaningOfLevel(now.level_of) : AREA;
       range.setAttribute("aria-valuetext", `${number.value} ${unit.textContent}`);
     }
+  }
+
+  /** Unit of a level, and what it decides. */
+  _meaningOfLevel(levelOf) {
+    const value = this._unit === "probability" ? "probability" : "relevance";
+    if (levelOf === "peak") {
+      return ["share", `The mask holds the pixels whose ${value} is above this share of the image's highest.`];
+    }
+    const unit = value === "probability" ? "" : "logits/px";
+    return [unit, `The mask holds the pixels whose ${value} is above the level.`];
   }
 
   // Where a value lies between the ends of its slider, from 0 to 1, and back. Small values have more room.
@@ -135,7 +140,8 @@ export class Thresholds {
   _ends(key) {
     const saved = this._saved.get(this._choice.value);
     if (key === "min_area") return [0, Math.max(2000, 2 * saved.min_area)];
-    return saved.level_of === "peak" ? [0.005, 1] : [saved.level / 20, Math.max(this._top, 5 * saved.level)];
+    if (saved.level_of === "peak" || this._unit === "probability") return [0.005, 1];
+    return [saved.level / 20, Math.max(this._top, 5 * saved.level)];
   }
 
   _share(key, value) {

@@ -1,4 +1,4 @@
-// The picture with its relevance and mask over it; zoomed and moved by mouse, touch pad and keyboard.
+// The image with a heatmap and its mask over it; zoomed and moved by mouse, touch pad and keyboard.
 
 const STEP = 1.4;
 const MOST = 40;
@@ -8,8 +8,12 @@ export class Viewer {
     this._frame = document.getElementById("frame");
     this._layers = document.getElementById("layers");
     this._picture = document.getElementById("picture");
-    this._relevance = document.getElementById("relevance");
+    this._map = document.getElementById("map");
     this._mask = document.getElementById("mask");
+    this._note = document.getElementById("map-note");
+    this._meaning = ""; // of red and blue
+    this._full = 1; // value of a map that is drawn in full colour
+    this._colours = [];
     this._address = "";
     this._zoom = 1;
     this._at = [0, 0]; // of the picture's middle from the frame's, in frame pixels
@@ -17,10 +21,20 @@ export class Viewer {
     this._listen();
   }
 
+  /** Take the colours of a run's classes and the scale of its maps, and name the heatmap after what it shows. */
+  use({ classes, unit, full_scale }) {
+    this._colours = classes.map(({ colour }) => colour);
+    this._full = full_scale;
+    const chances = unit === "probability";
+    document.getElementById("map-name").textContent = chances ? "Probability" : "Relevance";
+    this._meaning = chances ? "the redder a pixel, the more probably it shows the class." : "red pixels speak for the class, blue ones against it.";
+  }
+
   /** Show a picture: `source` is a file or an address, `size` its width and height. */
   show(source, size, name) {
     if (this._address) URL.revokeObjectURL(this._address);
     this._address = typeof source === "string" ? "" : URL.createObjectURL(source);
+    this._picture.hidden = false;
     this._picture.src = this._address || source;
     this._picture.alt = name;
     this._size = size;
@@ -34,21 +48,22 @@ export class Viewer {
     this._place();
   }
 
-  /** Draw relevance (red for, blue against); null draws none. Full colour is at `full`. */
-  drawRelevance(map, [height, width], full) {
-    this._relevance.hidden = !map;
+  /** Draw the map of a class, red above 0 and blue below; null draws none. */
+  drawMap(map, [height, width], name) {
+    this._map.hidden = this._note.hidden = !map;
     if (!map) return;
-    const pixels = resized(this._relevance, width, height);
+    this._note.textContent = `Heatmap of ${name}: ${this._meaning}`;
+    const pixels = resized(this._map, width, height);
     for (let i = 0; i < map.length; i++) {
-      const strength = Math.min(Math.abs(map[i]) / full, 1) ** 0.7;
+      const strength = Math.min(Math.abs(map[i]) / this._full, 1) ** 0.7;
       const [red, green, blue] = map[i] > 0 ? [235, 40, 45] : [40, 110, 230];
       pixels.data.set([red, green, blue, 255 * strength], 4 * i);
     }
-    this._relevance.getContext("2d").putImageData(pixels, 0, 0);
+    this._map.getContext("2d").putImageData(pixels, 0, 0);
   }
 
   /** Draw a mask in the colours of its classes, with a thin border; null draws none. */
-  drawMask(mask, [height, width], colours) {
+  drawMask(mask, [height, width]) {
     this._mask.hidden = !mask;
     if (!mask) return;
     const fine = Math.max(1, Math.floor(1200 / Math.max(width, height))); // pixels of the canvas a pixel of the mask
@@ -60,7 +75,7 @@ export class Viewer {
       const x = i % width;
       const y = (i - x) / width;
       const edges = [at(x - 1, y), at(x + 1, y), at(x, y - 1), at(x, y + 1)].map((other) => other !== value);
-      const colour = colours[value - 1];
+      const colour = this._colours[value - 1];
       const border = Math.min(2, fine);
       for (let v = 0; v < fine; v++) {
         for (let u = 0; u < fine; u++) {
@@ -79,12 +94,12 @@ export class Viewer {
   }
 
   set opacity(share) {
-    this._relevance.style.opacity = share;
+    this._map.style.opacity = share;
   }
 
-  set shows({ mask, relevance }) {
+  set shows({ mask, map }) {
     this._mask.classList.toggle("off", !mask);
-    this._relevance.classList.toggle("off", !relevance);
+    this._map.classList.toggle("off", !map);
   }
 
   fit() {
@@ -135,6 +150,7 @@ export class Viewer {
   }
 
   _listen() {
+    this._picture.addEventListener("error", () => { this._picture.hidden = true; });
     new ResizeObserver(() => this._place()).observe(this._frame);
     this._frame.addEventListener("wheel", (event) => {
       event.preventDefault();

@@ -1,9 +1,10 @@
-// Sends pictures to the server, a few at a time, and waits while it is busy or gone.
+// Sends images to the server, a few at a time, and waits while it is busy or gone.
 
 import { Busy, Offline, TokenNeeded, health, segment } from "./api.js";
 
-const SIDE = 1024; // longest side of the relevance that is asked for
+const SIDE = 1024; // longest side of maps and previews that are asked for
 const AT_ONCE = 3;
+const ENVELOPE = 4096; // bytes of a request beside the file
 const SHOWN_BY_BROWSERS = /\.(png|jpe?g|webp|gif|bmp|avif)$/i;
 
 export class Work {
@@ -16,8 +17,15 @@ export class Work {
     this._waiting = [];
     this._active = 0;
     this._paused = true; // until the run is known
-    this.classes = [];
-    this.limits = null;
+    this._classes = [];
+    this._limits = null;
+  }
+
+  /** Go on, now that the run is known, with its classes and limits. */
+  use({ classes, limits }) {
+    this._classes = classes;
+    this._limits = limits;
+    this._resume();
   }
 
   add(item) {
@@ -25,16 +33,15 @@ export class Work {
     this._next();
   }
 
-  /** Go on, now that the run is known or the token given. */
-  resume() {
-    this._paused = false;
-    this._next();
-  }
-
-  /** Ask for the relevance of an item again; it jumps the queue. */
+  /** Ask for the maps of an item again; it jumps the queue. */
   again(item) {
     item.status = "waiting";
     this._waiting.unshift(item);
+    this._next();
+  }
+
+  _resume() {
+    this._paused = false;
     this._next();
   }
 
@@ -49,8 +56,8 @@ export class Work {
     item.status = "working";
     this._on.changed(item);
     try {
-      if (item.file.size > this.limits.bytes - 4096) {
-        throw new Error(`has ${megabytes(item.file.size)} MB, the server takes ${megabytes(this.limits.bytes)}.`);
+      if (item.file.size > this._limits.bytes - ENVELOPE) {
+        throw new Error(`The file has ${megabytes(item.file.size)} MB; the server takes ${megabytes(this._limits.bytes)} MB.`);
       }
       await this._segment(item);
       item.status = "done";
@@ -65,13 +72,13 @@ export class Work {
 
   async _segment(item) {
     const fields = { mask: "rle", relevance: true, side: SIDE };
-    if (!SHOWN_BY_BROWSERS.test(item.name)) fields.preview = SIDE;
+    if (await needsPreview(item)) fields.preview = SIDE;
     const key = this._on.savedKey();
     const { relevance, preview, ...result } = await segment(item.file, item.name, fields);
     item.result = result;
     if (preview) item.preview = `data:image/jpeg;base64,${preview}`;
     const maps = new Map();
-    for (const [k, { name }] of this.classes.entries()) {
+    for (const [k, { name }] of this._classes.entries()) {
       if (relevance?.classes[name]) maps.set(k, floats(relevance.classes[name]));
     }
     const size = relevance ? [relevance.height, relevance.width] : null;
@@ -85,13 +92,13 @@ export class Work {
       this._waiting.unshift(item);
       if (this._paused) return;
       this._paused = true;
-      if (error instanceof Busy) setTimeout(() => this.resume(), error.seconds * 1000);
+      if (error instanceof Busy) setTimeout(() => this._resume(), error.seconds * 1000);
       else if (error instanceof TokenNeeded) this._on.tokenNeeded();
       else this._waitForServer();
       return;
     }
     item.status = "failed";
-    item.error = error.message.replace(`${item.name}: `, "");
+    item.error = error.message.replace(`${item.name}: `, "The file ");
   }
 
   async _waitForServer() {
@@ -106,8 +113,16 @@ export class Work {
       }
     }
     this._on.online();
-    this.resume();
+    this._resume();
   }
+}
+
+/** Can the browser not show the file, or not as the model sees it? PNG of 16 bits would look dark or washed out. */
+async function needsPreview({ file, name }) {
+  if (!SHOWN_BY_BROWSERS.test(name)) return true;
+  const header = new Uint8Array(await file.slice(0, 25).arrayBuffer());
+  const isPng = header[0] === 0x89 && header[1] === 0x50;
+  return isPng && header[24] === 16;
 }
 
 function megabytes(bytes) {
@@ -121,7 +136,7 @@ function floats(text) {
   return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }
 
-/** A small picture for the list, as the address of a blob; empty where the browser cannot show it. */
+/** A small image for the list, as the address of a blob; empty where the browser cannot show it. */
 async function thumbnail(item) {
   try {
     const source = item.preview ? await (await fetch(item.preview)).blob() : item.file;

@@ -1,6 +1,5 @@
-"""What moves on the page: the sliders of galleries. Without it their views lie beside each other."""
+// The sliders of galleries. Without this script the views of an image lie beside each other.
 
-SCRIPT = """
 for (const gallery of document.querySelectorAll(".gallery")) {
   const tools = gallery.querySelector(".tools");
   const range = tools.querySelector("input[type=range]");
@@ -28,4 +27,3 @@ for (const gallery of document.querySelectorAll(".gallery")) {
   tools.hidden = false;
   show();
 }
-""".strip()

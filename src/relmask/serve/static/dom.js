@@ -1,0 +1,3 @@
+// The page's elements.
+
+export const $ = (id) => document.getElementById(id);
