@@ -2,7 +2,6 @@
 
 import os
 import signal
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,7 @@ from hypothesis import settings
 from relmask.inference.run import Run
 from relmask.models.zoo import classifier
 from relmask.synthetic.surfaces import write_surfaces
-from relmask.training import plan
-from relmask.training import train as training
-from relmask.training.loop import Schedule
-from relmask.training.thresholds import thresholds_of
+from relmask.training.effort import Effort
 from relmask.training.train import train
 
 torch.set_num_threads(1)
@@ -41,19 +37,6 @@ def shared_data() -> Path:
     return data
 
 
-def shorten(patch: pytest.MonkeyPatch, steps: int = 3, explained: int = 3) -> None:
-    """Make epochs of a few batches, and choose thresholds from a few images."""
-    patch.setattr(plan, "Schedule", partial(Schedule, steps=steps))
-    patch.setattr(training, "thresholds_of", partial(thresholds_of, explained=explained))
-    patch.setattr(training, "CHECKED", 0)  # what has hardly learned fails, with a warning
-
-
-@pytest.fixture
-def short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings of this test take seconds."""
-    shorten(monkeypatch)
-
-
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """DATA: 64 pictures of 64 px, every class in every split. Tests must not change it."""
@@ -75,6 +58,6 @@ def narrow_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of the default backbone that has learned a little. Tests must not change it."""
-    with pytest.MonkeyPatch.context() as patch:
-        shorten(patch, steps=30, explained=6)
-        return train(parts, tmp_path_factory.mktemp("trained") / "run", size=64, epochs=2, false_alarms=0.3)
+    effort = Effort(steps=30, explained=6, checked=0)
+    out = tmp_path_factory.mktemp("trained") / "run"
+    return train(parts, out, size=64, epochs=2, false_alarms=0.3, effort=effort)

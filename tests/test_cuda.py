@@ -12,11 +12,12 @@ from relmask.inference.run import Run
 from relmask.lrp import compile
 from relmask.training.distil import distil
 from relmask.training.train import train
+from tests.effort import LITTLE
 from tests.lrp.architectures import example, network
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"),
-    pytest.mark.usefixtures("short_epochs", "full_precision"),
+    pytest.mark.usefixtures("full_precision"),
 ]
 COMPOSITES = ["relmask", "epsilon_plus", "epsilon_alpha2_beta1"]
 
@@ -66,6 +67,7 @@ def run(parts: Path, narrow_weights: Path, tmp_path: Path) -> Run:
         epochs=2,
         false_alarms=0.4,
         device="cuda",
+        effort=LITTLE,
     )
 
 
@@ -80,6 +82,6 @@ def test_a_run_of_the_gpu_says_the_same_on_the_cpu(parts: Path, run: Run) -> Non
 
 
 def test_a_student_learns_on_the_gpu(parts: Path, run: Run, tmp_path: Path) -> None:
-    student = distil(run, parts, tmp_path / "student", epochs=1, device="cuda")
+    student = distil(run, parts, tmp_path / "student", epochs=1, device="cuda", effort=LITTLE)
     assert student.model.device.type == "cuda"
     assert student.metadata.calibration is not None

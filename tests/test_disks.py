@@ -27,6 +27,7 @@ from relmask.inference.run import Run
 from relmask.jobs import convert_files, explain_files, segment_files
 from relmask.synthetic.surfaces import write_surfaces
 from relmask.training.train import train
+from tests.effort import LITTLE
 from tests.jobs.fakes import FakeRun, picture
 
 LIMITS = (0, 100, 1_000, 4_000, 16_000, 100_000)
@@ -130,9 +131,7 @@ def test_synthetic_parts_are_whole(tmp_path: Path) -> None:
     refuse_until_there_is_room(lambda out: write_surfaces(out, images=3, size=160), tmp_path / "out")
 
 
-def test_a_training_goes_on_after_a_full_disk(
-    parts: Path, narrow_weights: Path, tmp_path: Path, short_epochs: None
-) -> None:
+def test_a_training_goes_on_after_a_full_disk(parts: Path, narrow_weights: Path, tmp_path: Path) -> None:
     def small(out: Path) -> Run:
         return train(
             parts,
@@ -143,6 +142,7 @@ def test_a_training_goes_on_after_a_full_disk(
             epochs=1,
             false_alarms=0.4,
             resume=True,
+            effort=LITTLE,
         )
 
     refuse_until_there_is_room(small, tmp_path / "out")
@@ -151,8 +151,14 @@ def test_a_training_goes_on_after_a_full_disk(
     assert (tmp_path / "out" / name).read_bytes() == (straight / name).read_bytes()
 
 
-def test_a_comparison_goes_on_after_a_full_disk(parts: Path, tmp_path: Path, short_epochs: None) -> None:
-    fast: dict[str, Any] = {"backbone": "vgg-narrow", "size": 32, "epochs": 1, "batch_size": 4}
+def test_a_comparison_goes_on_after_a_full_disk(parts: Path, tmp_path: Path) -> None:
+    fast: dict[str, Any] = {
+        "backbone": "vgg-narrow",
+        "size": 32,
+        "epochs": 1,
+        "batch_size": 4,
+        "effort": LITTLE,
+    }
     refuse_until_there_is_room(
         lambda out: compare(parts, out, ["darkness"], false_alarms=0.4, **fast), tmp_path / "out"
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,8 @@ import relmask
 from relmask import calibration, masks
 from relmask.lrp.operators import OPERATORS
 from relmask.synthetic import surfaces, worlds
-from relmask.training import plan
-from relmask.training.loop import Schedule
 from relmask.training.train import train
+from tests.effort import LITTLE
 
 PAGES = list(pages())
 
@@ -33,20 +33,17 @@ def _unregistered() -> Iterator[None]:
 
 
 @pytest.fixture
-def _small(monkeypatch: pytest.MonkeyPatch, short_epochs: None) -> None:
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worlds are small, trainings short, and gates let defects through for all that."""
 
     def smaller(write: Callable[..., None], images: int, size: int) -> Callable[..., None]:
         return lambda folder, **asked: write(folder, images=images, size=size)
 
-    def short(**asked: Any) -> Schedule:  # noqa: ANN401
-        return Schedule(**{**asked, "epochs": 1, "steps": 40, "patience": 1})
+    def short(*places: Path, **asked: Any) -> relmask.Run:  # noqa: ANN401
+        effort = replace(LITTLE, steps=40)
+        return train(*places, **{**asked, "epochs": 1, "false_alarms": 0.3, "effort": effort})
 
-    def lenient(*places: Path, **asked: Any) -> relmask.Run:  # noqa: ANN401
-        return train(*places, **{**asked, "false_alarms": 0.3})
-
-    monkeypatch.setattr(plan, "Schedule", short)
-    monkeypatch.setattr(relmask, "train", lenient)
+    monkeypatch.setattr(relmask, "train", short)
     monkeypatch.setattr(surfaces, "write_surfaces", smaller(surfaces.write_surfaces, 64, 96))
     for name, images, size in (
         ("stained_cells", 40, 96),

@@ -19,6 +19,7 @@ from relmask.evaluation.evaluate import evaluate_index
 from relmask.evaluation.metrics import Metrics
 from relmask.inference.run import Run
 from relmask.synthetic.worlds import CELLS, STAGES, cracked_roads, meat_going_off, stained_cells
+from tests.effort import LITTLE
 from tests.worlds import six_per_class, two_defects
 
 
@@ -77,7 +78,7 @@ def travel(folder: Path, write: Callable[[Path], None], **choices: Any) -> Journ
     write(folder / "data")
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        relmask.train(folder / "data", folder / "run", epochs=1, **choices)
+        relmask.train(folder / "data", folder / "run", epochs=1, effort=LITTLE, **choices)
     run = relmask.load(folder / "run")
     index = read_index(folder / "data")
     lines = read_split(run.path / "split.csv")
@@ -106,10 +107,6 @@ def check_metrics(metrics: dict[str, Any], index: Index) -> None:
     assert math.isfinite(metrics["seconds_per_image"])
 
 
-SHORT = pytest.mark.usefixtures("short_epochs")
-
-
-@SHORT
 @pytest.mark.parametrize(("depth", "backbone"), [("rgb", "vgg11"), ("grey16", "vgg-narrow")])
 def test_cells_of_five_kinds_none_of_them_clean(
     tmp_path: Path, depth: Literal["rgb", "grey16"], backbone: str
@@ -129,7 +126,6 @@ def test_cells_of_five_kinds_none_of_them_clean(
     )
 
 
-@SHORT
 def test_meat_that_goes_off_in_stages(tmp_path: Path) -> None:
     journey = travel(tmp_path, meat_going_off, backbone="resnet34", size=64, batch_size=8)
     assert (journey.run.metadata.clean, journey.run.metadata.classes) == ("good", STAGES)
@@ -138,7 +134,6 @@ def test_meat_that_goes_off_in_stages(tmp_path: Path) -> None:
     assert set(journey.metrics.image.per_class) == set(STAGES)
 
 
-@SHORT
 def test_two_defects_in_one_picture(tmp_path: Path) -> None:
     journey = travel(tmp_path, two_defects, size=64, false_alarms=0.2)
     assert journey.warned == ""
@@ -150,7 +145,6 @@ def test_two_defects_in_one_picture(tmp_path: Path) -> None:
         assert {part.label for part in found.components} <= {"crack", "pit"}
 
 
-@SHORT
 def test_six_pictures_a_class_work_and_say_what_they_cannot_promise(tmp_path: Path) -> None:
     journey = travel(tmp_path, six_per_class, size=64)
     assert "No groups are known" in journey.warned

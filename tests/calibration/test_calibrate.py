@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +9,14 @@ import torch
 
 import relmask
 from relmask.calibration.calibrate import calibrate
-from relmask.data.index import read_index
+from relmask.data.index import Sample, read_index
 from relmask.data.patches import cut_patches
 from relmask.errors import DataError, UsageError
 from relmask.files import write_csv
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
+from relmask.masks.thresholds import Calibration
 from tests.formats.masks import exported
-
-pytestmark = pytest.mark.usefixtures("short_epochs")
 
 
 @pytest.fixture
@@ -37,6 +37,13 @@ def test_new_thresholds_are_written_and_the_weights_stay(run: Run, parts: Path) 
     assert (run.path / "model.safetensors").read_bytes() == before
 
 
+def unshifted(
+    model: ExplainedClassifier, images: Iterable[torch.Tensor], groups: Sequence[str], clean: torch.Tensor
+) -> torch.Tensor:
+    """Takes the place of `as_if_unseen`."""
+    return torch.zeros(len(groups), 1)
+
+
 def test_pictures_that_the_run_remembers_are_not_taken_for_cleaner_than_others(
     run: Run, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,13 +51,43 @@ def test_pictures_that_the_run_remembers_are_not_taken_for_cleaner_than_others(
     rows = [(sample.name, "|".join(sorted(sample.labels)), sample.group, "train") for sample in lines]
     write_csv(run.path / "split.csv", ("name", "labels", "group", "split"), rows)
     honest = calibrate(run, parts, false_alarms=0.3)
-    monkeypatch.setattr(
-        ExplainedClassifier, "as_if_unseen", lambda model, images, groups, clean: torch.zeros(len(groups), 1)
-    )
+    monkeypatch.setattr(ExplainedClassifier, "as_if_unseen", unshifted)
     naive = calibrate(run, parts, false_alarms=0.3)
     assert honest.negatives == naive.negatives == sum(not sample.labels for sample in lines)
     for name, found in honest.classes.items():
         assert found.clean_median > naive.classes[name].clean_median + 0.5
+
+
+def calibrated_with(run: Run, samples: Sequence[Sample], folder: Path) -> Calibration:
+    """Thresholds from these pictures, all of which the run was trained on."""
+    rows = [(s.path, "|".join(sorted(s.labels)) or "ok", s.group) for s in samples]
+    write_csv(folder / "index.csv", ("image", "label", "group"), rows)
+    known = read_index(folder / "index.csv").samples
+    lines = [(s.name, "|".join(sorted(s.labels)), s.group, "train") for s in known]
+    write_csv(run.path / "split.csv", ("name", "labels", "group", "split"), lines)
+    return calibrate(run, folder / "index.csv", false_alarms=0.45)
+
+
+def test_training_pictures_none_of_which_is_clean_are_scored_as_they_are(
+    run: Run, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defective = [sample for sample in read_index(parts).part("train") if sample.labels]
+    found = calibrated_with(run, defective, tmp_path)
+    monkeypatch.setattr(ExplainedClassifier, "as_if_unseen", unshifted)
+    assert calibrated_with(run, defective, tmp_path) == found
+
+
+@pytest.mark.filterwarnings("ignore:Only 1 groups:UserWarning")
+def test_clean_training_pictures_of_a_single_group_count_as_usual_ones(
+    run: Run, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = [replace(sample, group="one") for sample in read_index(parts).part("train")]
+    found = calibrated_with(run, alone, tmp_path)
+    monkeypatch.setattr(ExplainedClassifier, "as_if_unseen", unshifted)
+    naive = calibrated_with(run, alone, tmp_path)
+    for name, thresholds in found.classes.items():
+        raised = thresholds.clean_median - naive.classes[name].clean_median
+        assert 0 < raised <= 3.001, "from known for certain (-3) to the median (0)"
 
 
 def test_without_a_new_share_the_runs_own_holds_and_too_few_clean_pictures_are_told(

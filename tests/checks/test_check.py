@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from relmask.inference.run import Run
 from relmask.lrp.composites import PRESETS, Composite, kind
 from relmask.lrp.rules import Flat
 from relmask.models.guided import GuidedClassifier
-from relmask.training import train as training
+from relmask.training.train import train
+from tests.effort import LITTLE
 
 
 def judged(run: Run, parts: Path, **choices: object) -> Check:
@@ -153,13 +155,11 @@ def test_the_command_writes_the_check_and_exits_with_1_if_it_failed(
     assert not Check.model_validate_json(result.stdout).passed
 
 
-def test_a_training_checks_itself_and_warns(
-    parts: Path, tmp_path: Path, narrow_weights: Path, short_epochs: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "CHECKED", 2)
+def test_a_training_checks_itself_and_warns(parts: Path, tmp_path: Path, narrow_weights: Path) -> None:
     choices: dict[str, Any] = {"backbone": "vgg-narrow", "weights": narrow_weights, "size": 64, "epochs": 1}
+    effort = replace(LITTLE, checked=2)
     with pytest.warns(UserWarning, match="no evidence"):  # it has learned next to nothing
-        run = training.train(parts, tmp_path / "run", false_alarms=0.4, **choices)
+        run = train(parts, tmp_path / "run", false_alarms=0.4, effort=effort, **choices)
     found = Check.model_validate_json((run.path / "check.json").read_text(encoding="utf-8"))
     assert not found.passed
     assert "Are the masks evidence?" in (run.path / "report.html").read_text(encoding="utf-8")

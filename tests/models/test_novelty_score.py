@@ -4,7 +4,8 @@ import torch
 from relmask.models.image_novelty import NearestImages
 from relmask.models.novelty_score import IMAGE_WEIGHT, LOCATION_WEIGHT, NoveltyScore
 
-LOGITS, FEATURES = torch.randn(2, 3), torch.rand(2, 4, 4, 4)
+LOGITS = torch.tensor([[1.0, 0, -2], [3, 0.5, 0]])
+FEATURES = torch.linspace(0, 2, 128).view(2, 4, 4, 4)
 
 
 def test_nothing_known_of_novelty_adds_nothing() -> None:

@@ -27,6 +27,7 @@ from relmask.training.classifier import (
 )
 from relmask.training.plan import Settings, plan
 from relmask.training.sources import CachedFeatures, GuidedPictures, Prediction, WholePictures
+from tests.effort import LITTLE
 
 SIZE = 64
 
@@ -34,7 +35,7 @@ SIZE = 64
 def fitter(index: Index, weights: Path | None, part: Labelled, *, own: nn.Module | None = None) -> Fitter:
     """Trains on a part and validates on nothing."""
     settings = Settings(backbone="vgg-narrow", weights=weights, size=SIZE, epochs=1, batch_size=8)
-    chosen = plan(settings, index.root, index, Intensity(), own=own is not None)
+    chosen = plan(settings, index.root, index, Intensity(), own=own is not None, effort=LITTLE)
     network = own
     if chosen.architecture is not None:
         network = bundle.build(chosen.architecture, len(index.classes), SIZE, weights=weights)
@@ -51,7 +52,7 @@ def labelled(index: Index, count: int = 24) -> Labelled:
 
 
 @pytest.fixture
-def index(parts: Path, short_epochs: None) -> Index:
+def index(parts: Path) -> Index:
     return read_index(parts)
 
 

@@ -17,9 +17,10 @@ from relmask.errors import OutError, RunError, UsageError
 from relmask.files import write_csv
 from relmask.inference.run import Run
 from relmask.inference.segmentation import SegmentationModel
-from relmask.training import segmentation
 from relmask.training.distil import agreed, distil
+from relmask.training.effort import Effort
 from relmask.training.pixel_dataset import VOID, PixelDataset
+from tests.effort import LITTLE
 
 pytestmark = [
     pytest.mark.usefixtures("few_steps"),
@@ -29,17 +30,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "STEPS", 4)
-
-
 @pytest.fixture(scope="module")
 def student(trained: Run, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segmentation, "STEPS", 15)
-        out = tmp_path_factory.mktemp("student") / "run"
-        return distil(trained, parts, out, epochs=2, batch_size=8, precision="32-true")
+    out, effort = tmp_path_factory.mktemp("student") / "run", Effort(steps=15)
+    return distil(trained, parts, out, epochs=2, batch_size=8, precision="32-true", effort=effort)
 
 
 def test_a_student_is_a_run_like_any_other(student: Run, parts: Path) -> None:
@@ -66,7 +60,7 @@ def test_a_student_is_calibrated_anew_like_any_run(student: Run, parts: Path, tm
 
 
 def test_a_student_is_not_checked_as_an_explanation(student: Run, parts: Path) -> None:
-    with pytest.raises(UsageError, match="learned from"):
+    with pytest.raises(UsageError, match="draws its masks itself"):
         check(student, read_index(parts).samples)
 
 
@@ -97,7 +91,7 @@ def test_masks_that_a_person_corrected_are_learned_from_and_it_is_said(
 def test_a_student_learns_in_inference_mode(trained: Run, parts: Path, tmp_path: Path) -> None:
     with torch.inference_mode():
         teacher = relmask.load(trained.path)
-        student = distil(teacher, parts, tmp_path / "student", epochs=1, precision="32-true")
+        student = distil(teacher, parts, tmp_path / "student", epochs=1, precision="32-true", effort=LITTLE)
     assert student.metadata.calibration is not None
 
 
@@ -167,4 +161,5 @@ def test_classes_that_the_teacher_does_not_know_are_refused(
 
 
 def small(teacher: Run, data: Path, folder: Path, **choices: Any) -> Run:  # noqa: ANN401 - of distil
-    return distil(teacher, data, folder / "student", epochs=1, batch_size=2, precision="32-true", **choices)
+    out = folder / "student"
+    return distil(teacher, data, out, epochs=1, batch_size=2, precision="32-true", effort=LITTLE, **choices)

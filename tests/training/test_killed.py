@@ -12,16 +12,14 @@ KILLS = 8
 PROGRAM = """
 import os, random, signal, sys, time
 from pathlib import Path
-import pytest
-from tests.conftest import shorten
 from relmask.training.train import train
+from tests.effort import LITTLE
 
 data, weights, folder, kills = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-shorten(pytest.MonkeyPatch())
 
 def small(out, progress):
     train(data, out, backbone="vgg-narrow", weights=weights, size=32, epochs=3, false_alarms=0.4, resume=True,
-          progress=progress)
+          progress=progress, effort=LITTLE)
 
 steps = []
 small(folder / "straight", lambda *step: steps.append(step))

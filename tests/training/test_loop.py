@@ -21,7 +21,7 @@ from relmask.training.loop import (
 )
 from relmask.training.sources import Prediction
 
-SCHEDULE = Schedule(epochs=4, steps=5, batch_size=4, rate=0.05)
+SCHEDULE = Schedule(epochs=4, steps=5, batch_size=4, rate=0.05, decay=0.1)
 
 
 class Network(nn.Module):

@@ -85,7 +85,14 @@ def test_patches_keep_their_size_and_are_windows_of_larger_pictures(tmp_path: Pa
     (tmp_path / "patches.json").write_text(json.dumps({"size": 96}), encoding="utf-8")
     found = planned(data=tmp_path).input
     assert (found.size, found.windows) == (96, True)
-    assert planned(Settings(size=128), data=tmp_path).input.size == 128
+    assert planned(Settings(size=96), data=tmp_path).input == found
+
+
+def test_patches_are_not_resized_since_windows_of_larger_pictures_would_not_be(tmp_path: Path) -> None:
+    (tmp_path / "patches.json").write_text(json.dumps({"size": 96}), encoding="utf-8")
+    message = r"holds patches of 96 px.*Leave out --size 64.*relmask patches DATA -o NEW_PATCHES --size 64"
+    with pytest.raises(UsageError, match=message):
+        planned(Settings(size=64), data=tmp_path)
 
 
 def test_only_networks_from_scratch_see_levelled_patches(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from torch.nn import functional
 from relmask.data.reading import Intensity
 from relmask.inference.segmentation import SegmentationModel
 from relmask.progress import Progress, silent
-from relmask.training import segmentation
 from relmask.training.loop import History
 from relmask.training.pixel_dataset import VOID, PixelDataset
 from relmask.training.segmentation import (
@@ -85,7 +84,7 @@ def discs(count: int, seed: int) -> PixelDataset:
 
 
 def fitted(
-    folder: Path, epochs: int, *, frozen: bool = False, progress: Progress = silent
+    folder: Path, epochs: int, steps: int = 2, *, frozen: bool = False, progress: Progress = silent
 ) -> tuple[SegmentationModel, History]:
     spec = input_of("vgg-narrow", 48, False, Intensity())
     model = new_segmentation_model("vgg-narrow", 1, spec, fabric(), 0)
@@ -98,6 +97,7 @@ def fitted(
         fabric(),
         folder,
         epochs=epochs,
+        steps=steps,
         batch_size=4,
         seed=0,
         progress=progress,
@@ -109,9 +109,8 @@ def fabric() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 
 
-def test_it_learns_where_things_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "STEPS", 15)
-    model, history = fitted(tmp_path, 3)
+def test_it_learns_where_things_are(tmp_path: Path) -> None:
+    model, history = fitted(tmp_path, 3, 15)
     unseen = discs(8, 2)
     images = torch.stack([unseen.images[number] for number in range(8)]).float() / 255
     found = model.relevance(images, torch.zeros(8, dtype=torch.long)) > 0.5
@@ -121,8 +120,7 @@ def test_it_learns_where_things_are(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert history.epochs[-1].val_loss < history.epochs[0].val_loss
 
 
-def test_a_stopped_training_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "STEPS", 2)
+def test_a_stopped_training_goes_on_to_the_same_end(tmp_path: Path) -> None:
     whole, history = fitted(tmp_path / "whole", 2)
     calls = 0
 
@@ -139,8 +137,7 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path: Path, monkeypatch:
     torch.testing.assert_close(resumed.network.state_dict(), whole.network.state_dict(), rtol=0, atol=0)
 
 
-def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "STEPS", 2)
+def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path) -> None:
     spec = input_of("vgg-narrow", 48, False, Intensity())
     before = (
         new_segmentation_model("vgg-narrow", 1, spec, fabric(), 0)
@@ -161,12 +158,20 @@ def test_only_an_encoder_with_weights_can_be_frozen(name: str, frozen: bool, lea
     assert any(p.requires_grad for p in model.network.get_submodule("encoder").parameters()) == learns
 
 
-def test_nothing_to_validate_on_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "STEPS", 1)
+def test_nothing_to_validate_on_is_no_loss(tmp_path: Path) -> None:
     model = new_segmentation_model(
         "vgg-narrow", 1, input_of("vgg-narrow", 48, False, Intensity()), fabric(), 0
     )
     history = fit_segmenter(
-        model, discs(4, 0), discs(0, 0), fabric(), tmp_path, epochs=1, batch_size=2, seed=0, progress=silent
+        model,
+        discs(4, 0),
+        discs(0, 0),
+        fabric(),
+        tmp_path,
+        epochs=1,
+        steps=1,
+        batch_size=2,
+        seed=0,
+        progress=silent,
     )
     assert math.isnan(history.epochs[0].val_loss)

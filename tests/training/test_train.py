@@ -23,8 +23,7 @@ from relmask.models.bundle import FORMAT, Architecture
 from relmask.progress import Progress
 from relmask.synthetic.surfaces import CLASSES
 from relmask.training.train import train
-
-pytestmark = pytest.mark.usefixtures("short_epochs")
+from tests.effort import LITTLE
 
 Trainer = Callable[..., Run]
 
@@ -40,6 +39,7 @@ def small(parts: Path, narrow_weights: Path, tmp_path: Path) -> Trainer:
             "size": 32,
             "epochs": 1,
             "false_alarms": 0.4,
+            "effort": LITTLE,
             **choices,
         }
         return train(data, tmp_path / out, **chosen)
@@ -206,7 +206,6 @@ def test_modules_that_cannot_be_explained_are_refused_before_anything_is_written
         ({"device": "abacus"}, UsageError, "No device 'abacus'"),
         ({"precision": "3-bit"}, UsageError, "precision '3-bit'"),
         ({"epochs": 0}, UsageError, "epochs: Input should be greater than 0"),
-        ({"epoch": 3}, UsageError, "epoch: Extra inputs are not permitted"),
         ({"clean": "spotless"}, DataError, "No picture in .* is labelled spotless"),
     ],
 )
@@ -389,6 +388,7 @@ def test_the_smallest_data_train_with_warnings(
         warnings.simplefilter("always")
         run = small(data=tmp_path / "few", weights=narrow_weights if pretrained else None)
     said = " ".join(str(warning.message) for warning in warned)
+    assert sum(warning.filename == __file__ for warning in warned) >= 2, "it points to who called train"
     assert "No groups are known" in said
     assert "its thresholds come from training pictures" in said
     assert "too few to guarantee a false-alarm rate of 40.0% (3 needed)" in said

@@ -13,8 +13,9 @@ from relmask.errors import DataError, OutError
 from relmask.files import write_csv
 from relmask.synthetic.surfaces import write_surfaces
 from relmask.synthetic.worlds import stained_cells
-from relmask.training import segmentation
+from relmask.training.effort import Effort
 from relmask.training.unet import fit_unet
+from tests.effort import LITTLE
 
 SMALL: dict[str, Any] = {
     "backbone": "vgg-narrow",
@@ -22,12 +23,8 @@ SMALL: dict[str, Any] = {
     "epochs": 1,
     "batch_size": 4,
     "precision": "32-true",
+    "effort": LITTLE,
 }
-
-
-@pytest.fixture(autouse=True)
-def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "STEPS", 3)
 
 
 def test_it_is_a_run_that_says_it_saw_masks(parts: Path, tmp_path: Path) -> None:
@@ -42,10 +39,11 @@ def test_it_is_a_run_that_says_it_saw_masks(parts: Path, tmp_path: Path) -> None
     assert (run.path / "history.csv").read_text().count("\n") == 2
 
 
-def test_it_finds_what_the_masks_showed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_finds_what_the_masks_showed(tmp_path: Path) -> None:
     stained_cells(tmp_path / "data", images=40, size=48)
-    monkeypatch.setattr(segmentation, "STEPS", 30)
-    run = fit_unet(tmp_path / "data", tmp_path / "run", **{**SMALL, "size": 48, "epochs": 2})
+    run = fit_unet(
+        tmp_path / "data", tmp_path / "run", **{**SMALL, "size": 48, "epochs": 2, "effort": Effort(steps=30)}
+    )
     index = read_index(tmp_path / "data")
     met = union = 0
     for sample in index.part("test"):

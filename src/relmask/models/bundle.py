@@ -174,9 +174,8 @@ def read_metadata(run: Path) -> Metadata:
             raise RunError(f"{run} has format {found}, this relmask reads up to {FORMAT}: update relmask.")
         if isinstance(content, dict) and found == 1:
             raise RunError(
-                f"{run} was trained by an earlier relmask, whose networks and thresholds are of another "
-                "kind. Train it again into another folder: "
-                f"relmask train {content.get('data', 'DATA')} -o NEW_RUN"
+                f"{run} was trained by an earlier relmask, with networks and thresholds of another kind. "
+                f"Train it again into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
             )
         return Metadata.model_validate(content)
     except (ValueError, OSError) as error:

@@ -27,6 +27,7 @@ from relmask.inference.segmentation import SegmentationModel
 from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
+from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.loop import History
 from relmask.training.pixel_dataset import VOID, Maps, PixelDataset
@@ -57,6 +58,7 @@ def distil(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
+    effort: Effort = FULL,
 ) -> Run:
     """Train a student on a run's own masks of the training pictures, and choose its thresholds from labels.
 
@@ -76,6 +78,7 @@ def distil(
         resume: go on after the last checkpoint in `out`.
         overwrite: replace what is in `out`.
         progress: called after every step.
+        effort: how long an epoch is.
 
     Returns:
         The student, as `load(out)` gives it.
@@ -112,7 +115,7 @@ def distil(
         raise UsageError(f"{out} is RUN itself. Choose another OUT for the student.")
     fabric = fabric_of(find_device(device), precision)
     with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
-        return _distilled(run, data, out, split, drawn, settings, fabric, progress)
+        return _distilled(run, data, out, split, drawn, settings, fabric, progress, effort)
 
 
 def _distilled(
@@ -124,6 +127,7 @@ def _distilled(
     settings: Mapping[str, Any],
     fabric: Fabric,
     progress: Progress,
+    effort: Effort,
 ) -> Run:
     """The student, trained and written into a folder that was prepared for it."""
     teacher, calibration = run.metadata, run.segmenter.calibration
@@ -154,6 +158,7 @@ def _distilled(
             fabric,
             out / CHECKPOINTS / f"round-{number}",
             epochs=length,
+            steps=effort.steps,
             batch_size=batch_size,
             seed=seed + number,
             progress=progress,

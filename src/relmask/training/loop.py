@@ -19,7 +19,7 @@ class Schedule:
     """How long and how fast to train.
 
     Attributes:
-        epochs: this many; an epoch is `steps` batches, whatever the number of pictures.
+        epochs: this many, of `steps` batches each.
         steps: batches in an epoch.
         batch_size: pictures in a batch, drawn by `sampling_weights`.
         rate: peak learning rate of the one-cycle schedule.
@@ -27,12 +27,12 @@ class Schedule:
         absent: weight of the loss that every place pays that cannot show a class, see `negatives`.
     """
 
-    epochs: int = 8
-    steps: int = 50
-    batch_size: int = 16
-    rate: float = 4e-3
-    decay: float = 0.1
-    absent: float = 3.0
+    epochs: int
+    steps: int
+    batch_size: int
+    rate: float
+    decay: float
+    absent: float = 0.0
 
 
 @dataclass

@@ -14,6 +14,7 @@ from relmask.errors import UsageError
 from relmask.models.bundle import Architecture, Input
 from relmask.models.zoo import find
 from relmask.record import Record
+from relmask.training.effort import FULL, Effort
 from relmask.training.loop import Schedule
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -58,7 +59,7 @@ class Plan:
         frozen: is the trunk left as it is, and its features computed once?
         composite: name of the rules that explain.
         schedule: how long and how fast.
-        margin: see `Architecture`.
+        effort: how much is looked at once the training is through.
     """
 
     architecture: Architecture | None
@@ -66,9 +67,18 @@ class Plan:
     input: Input
     composite: str
     schedule: Schedule
+    effort: Effort
 
 
-def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, own: bool = False) -> Plan:
+def plan(
+    settings: Settings,
+    data: Path,
+    index: Index,
+    intensity: Intensity,
+    *,
+    own: bool = False,
+    effort: Effort = FULL,
+) -> Plan:
     """Fill the gaps of `settings` for a data set.
 
     Args:
@@ -77,11 +87,18 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         index: what is in it.
         intensity: of its pictures.
         own: does the user bring a module?
+        effort: how long an epoch is, and how much is looked at once the training is through.
 
     Raises:
-        UsageError: no such backbone, or settings that contradict each other.
+        UsageError: no such backbone, settings that contradict each other, or another size than the patches'.
     """
     patch = patch_size(data)
+    if patch and settings.size not in (None, patch):
+        raise UsageError(
+            f"{data} holds patches of {patch} px, and the model sees them and windows of that size in larger "
+            f"pictures as they are. Leave out --size {settings.size}, or cut patches of that size: "
+            f"relmask patches DATA -o NEW_PATCHES --size {settings.size}"
+        )
     size = settings.size or patch or 256
     entry = None if own else find(settings.backbone)
     pretrained = entry is not None and (settings.weights is not None or entry.weights is not None)
@@ -110,6 +127,7 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
     epochs = settings.epochs or (6 if frozen else 12 if pretrained else 20)
     schedule = Schedule(
         epochs=epochs,
+        steps=effort.steps,
         batch_size=settings.batch_size,
         rate=4e-3 if frozen else 1e-3,
         decay=0.1 if frozen else 0.01,
@@ -126,4 +144,4 @@ def plan(settings: Settings, data: Path, index: Index, intensity: Intensity, *, 
         intensity=intensity,
     )
     composite = "relmask" if entry is None or pretrained else "relmask_fine"
-    return Plan(architecture, frozen, spec, settings.composite or composite, schedule)
+    return Plan(architecture, frozen, spec, settings.composite or composite, schedule, effort)

@@ -21,8 +21,6 @@ from relmask.training.classifier import sampling_weights
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.pixel_dataset import VOID, PixelDataset
 
-STEPS = 50
-"""Batches in an epoch."""
 HEAVIEST = 30.0
 """What a pixel of the rarest class weighs in the cross-entropy."""
 
@@ -88,6 +86,7 @@ def fit_segmenter(
     folder: Path | None,
     *,
     epochs: int,
+    steps: int,
     batch_size: int,
     seed: int,
     progress: Progress,
@@ -100,7 +99,8 @@ def fit_segmenter(
         validation: likewise; decides which epoch is kept; if it is empty, the last is.
         fabric: device and precision.
         folder: where checkpoints go, and training goes on from; None for none.
-        epochs: of 50 batches.
+        epochs: passes, of `steps` batches each.
+        steps: batches in an epoch.
         batch_size: pictures in a batch.
         seed: of batches, crops and augmentation.
         progress: called after every step.
@@ -109,7 +109,7 @@ def fit_segmenter(
     frozen = not any(parameter.requires_grad for parameter in network.get_submodule("encoder").parameters())
     schedule = Schedule(
         epochs=epochs,
-        steps=STEPS,
+        steps=steps,
         batch_size=batch_size,
         rate=4e-3 if frozen else 1e-3,
         decay=0.01,

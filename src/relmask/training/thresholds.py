@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relmask.calibration.explanations import EXPLAINED, Explanations
+from relmask.calibration.explanations import Explanations
 from relmask.calibration.from_labels import choose_thresholds, level_from_labels
 from relmask.calibration.gates import Scores
 from relmask.data.labelled import Labelled
@@ -20,7 +20,6 @@ def thresholds_of(
     logits: tuple[Tensor, Tensor],
     classes: Sequence[str],
     rate: float,
-    explained: int = EXPLAINED,
 ) -> Calibration:
     """Thresholds of a model that was just trained.
 
@@ -33,7 +32,6 @@ def thresholds_of(
         logits: what its `logits` gives, (N, K) of training and of validation.
         classes: names, in the order of the targets.
         rate: share of clean images that may get a mask.
-        explained: images of a class, at most, that are explained to choose the level of its masks.
     """
     training, validation = fitter.training, fitter.validation
     inner, outer = logits
@@ -48,7 +46,7 @@ def thresholds_of(
         torch.cat([outer, inner]).double().numpy(),
         torch.cat([validation.targets, training.targets]).numpy() > 0,
         unseen=len(validation.samples),
-        explained=explained,
+        explained=fitter.plan.effort.explained,
     )
     return choose_thresholds(
         scores,

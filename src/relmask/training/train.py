@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -28,13 +28,14 @@ from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.classifier import fitter_of
+from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECK, CHECKPOINTS, RUN
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.report import judge, write_history, write_training_report
 from relmask.training.thresholds import thresholds_of
 
-CHECKED = 4
-"""Masks that are judged after a training."""
+CALLER = 5
+"""Level in the stack of who called `train`, past its decorators: where a warning of `_trained` points to."""
 
 
 @torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
@@ -44,12 +45,23 @@ def train(
     out: Path | str,
     *,
     model: nn.Module | None = None,
+    backbone: str = "efficientnet-lite0",
+    epochs: int | None = None,
+    size: int | None = None,
+    weights: Path | str | None = None,
+    finetune: bool = False,
+    clean: str | None = None,
+    resplit: Literal["grouped", "random"] | None = None,
+    seed: int = 0,
+    batch_size: int = 16,
+    composite: str | None = None,
+    false_alarms: float = 0.01,
     device: str = "auto",
     precision: str = "32-true",
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
-    **choices: Any,  # noqa: ANN401 - the fields of Settings, checked by it
+    effort: Effort = FULL,
 ) -> Run:
     """Train a classifier from image-level labels and choose its thresholds; no mask is read.
 
@@ -58,13 +70,25 @@ def train(
         out: folder of the run.
         model: a module of your own, normalised images (N, 3, H, W) -> logits (N, K), K = number of defect
             classes; it is trained in place. None: `backbone` with relmask's guided pooling.
-        device: "auto", "cpu", "cuda".
+        backbone: network that the features come from, a key of `relmask.models.zoo.ZOO`.
+        epochs: epochs of 50 batches; None: 6 where the backbone stays as it is, 12 with `finetune`, 20 from
+            scratch.
+        size: side of the model's input in pixels, at least 32; None: 256, or that of DATA's patches.
+        weights: file of the backbone's weights, safetensors or a state dict; None: those of its package. A
+            backbone without any is trained from scratch.
+        finetune: train the backbone, too, from its weights on.
+        clean: name of the clean class; None: ok, good, free, normal or clean, whichever is there.
+        resplit: draw new splits, by group or by picture, instead of those of DATA.
+        seed: seed of splits, fresh weights, batches and augmentation.
+        batch_size: pictures in a batch, at least 2.
+        composite: LRP rules that explain, a name of `relmask.lrp.composites`; None: what suits the model.
+        false_alarms: share of the clean pictures that may get a mask, 0 <= share < 1.
+        device: "auto", "cpu", "cuda", or another that torch knows.
         precision: as Lightning Fabric names it, like "bf16-mixed".
         resume: go on after the last checkpoint in `out`; the result equals an uninterrupted training.
         overwrite: replace what is in `out`.
         progress: called after every step.
-        choices: see `Settings`: backbone, epochs, size, weights, finetune, clean, resplit, seed,
-            batch_size, composite, false_alarms.
+        effort: how long an epoch is, and how much is looked at afterwards; tests ask for little.
 
     Returns:
         The run, as `load(out)` gives it.
@@ -72,27 +96,34 @@ def train(
     Raises:
         DataError: the data cannot be used.
         OutError: `out` cannot be written, or holds something else.
-        UsageError: choices that contradict each other or do not exist, or a module without a logit a class.
+        UsageError: a setting out of range, settings that contradict each other, no such backbone, composite,
+            device or precision, or a module without a logit a class.
+        RunError: weights that cannot be read, or are of another network.
         UnsupportedModel: a module that LRP cannot explain.
     """
-    settings = _settings(choices)
-    data, out = Path(data), Path(out)
-    index = read_index(data, settings.clean)
-    split = assign(index, seed=settings.seed, resplit=settings.resplit)
-    chosen = plan(
-        settings,
-        data,
-        index,
-        measure_intensity([sample.path for sample in split.index.part("train")]),
-        own=model is not None,
+    settings = _settings(
+        backbone=backbone,
+        epochs=epochs,
+        size=size,
+        weights=weights,
+        finetune=finetune,
+        clean=clean,
+        resplit=resplit,
+        seed=seed,
+        batch_size=batch_size,
+        composite=composite,
+        false_alarms=false_alarms,
     )
+    data, out = Path(data), Path(out)
+    index = read_index(data, clean)
+    split = assign(index, seed=seed, resplit=resplit)
+    intensity = measure_intensity([sample.path for sample in split.index.part("train")])
+    chosen = plan(settings, data, index, intensity, own=model is not None, effort=effort)
     fabric = fabric_of(find_device(device), precision)
     with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(seed)
         network = model or _network(chosen, settings, len(index.classes))
-    classifier = ExplainedClassifier(
-        network, chosen.input, chosen.composite, fabric.device, settings.batch_size
-    )
+    classifier = ExplainedClassifier(network, chosen.input, chosen.composite, fabric.device, batch_size)
     classifier.require(len(index.classes))
     wanted = {"settings": settings.model_dump(mode="json"), "data": split.index.fingerprint}
     with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
@@ -114,7 +145,7 @@ def _trained(
     parts = [split.index.part(name) for name in ("train", "val")]
     write_split(split, out / "split.csv")
     for warning in split.warnings:
-        warnings.warn(warning, stacklevel=3)
+        warnings.warn(warning, stacklevel=CALLER)
     training, validation = (
         Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
     )
@@ -124,7 +155,7 @@ def _trained(
     logits = fitter.logits()
     calibration = thresholds_of(fitter, logits, index.classes, settings.false_alarms)
     if said := too_few_negatives(calibration, index.clean):
-        warnings.warn(said, stacklevel=3)
+        warnings.warn(said, stacklevel=CALLER)
         split = replace(split, warnings=(*split.warnings, said))
     metadata = bundle.Metadata(
         relmask=__version__,
@@ -142,25 +173,24 @@ def _trained(
     )
     bundle.save(out, fitter.network, metadata)
     run = Run(out, metadata, fitter.model)
-    _check(run, (*validation.samples, *training.samples), progress)
+    if chosen.effort.checked:
+        _check(run, (*validation.samples, *training.samples), chosen.effort.checked, progress)
     judged = judge(validation.samples, logits[1].double().numpy(), calibration)
     write_training_report(run, split, history, judged, out / "report.html", progress)
     return run
 
 
-def _check(run: Run, samples: Sequence[Sample], progress: Progress) -> None:
+def _check(run: Run, samples: Sequence[Sample], pictures: int, progress: Progress) -> None:
     """Are the masks evidence? A short look, kept as check.json; a failure warns."""
-    if not CHECKED:
-        return
-    found = check(run, samples, pictures=CHECKED, stages=2, progress=progress)
+    found = check(run, samples, pictures=pictures, stages=2, progress=progress)
     write_json(run.path / CHECK, found.model_dump(mode="json"))
     if not found.passed:
-        warnings.warn(f"{found.verdict} Details: {run.path / CHECK}", stacklevel=4)
+        warnings.warn(f"{found.verdict} Details: {run.path / CHECK}", stacklevel=CALLER + 1)
 
 
-def _settings(choices: dict[str, Any]) -> Settings:
+def _settings(**choices: object) -> Settings:
     try:
-        settings = Settings(**choices)
+        settings = Settings.model_validate(choices)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors())
         raise UsageError(f"These settings cannot be: {wrong}.") from None

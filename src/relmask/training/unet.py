@@ -28,6 +28,7 @@ from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
+from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.pixel_dataset import PixelDataset
 from relmask.training.report import write_history
@@ -59,6 +60,7 @@ def fit_unet(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
+    effort: Effort = FULL,
 ) -> Run:
     """Train a U-Net on the true masks of the training pictures, and write it as a run.
 
@@ -81,6 +83,7 @@ def fit_unet(
         resume: go on after the last checkpoint in `out`.
         overwrite: replace what is in `out`.
         progress: called after every step.
+        effort: how long an epoch is.
 
     Raises:
         DataError: a part without a defective picture that has a mask.
@@ -107,7 +110,7 @@ def fit_unet(
         "masks": truth_fingerprint((*known["train"], *known["val"]), index),
     }
     with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
-        return _fitted(data, out, index, split, known, spec, fabric, wanted["settings"], progress)
+        return _fitted(data, out, index, split, known, spec, fabric, wanted["settings"], progress, effort)
 
 
 def _fitted(
@@ -120,6 +123,7 @@ def _fitted(
     fabric: Fabric,
     settings: Mapping[str, Any],
     progress: Progress,
+    effort: Effort,
 ) -> Run:
     """The U-Net, trained and written into a folder that was prepared for it."""
     backbone = settings["backbone"]
@@ -136,6 +140,7 @@ def _fitted(
         fabric,
         out / CHECKPOINTS,
         epochs=settings["epochs"],
+        steps=effort.steps,
         batch_size=settings["batch_size"],
         seed=settings["seed"],
         progress=progress,

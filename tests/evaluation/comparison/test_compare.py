@@ -2,6 +2,7 @@ import csv
 import importlib.util
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from typer.testing import CliRunner
 
 from relmask.cli import app
 from relmask.errors import DataError, OutError, UsageError
-from relmask.evaluation.comparison import METHODS, ROWS, Row, compare
+from relmask.evaluation import comparison
+from relmask.evaluation.comparison import METHODS, ROWS, Row
 from relmask.evaluation.comparison.predictions import RawPredictions
 from relmask.evaluation.comparison.settings import Settings
 from relmask.inference.explained import ExplainedClassifier
-from relmask.training import segmentation
-from tests.conftest import shorten
+from tests.effort import LITTLE
 
+compare = partial(comparison.compare, effort=LITTLE)
 FAST: dict[str, Any] = {
     "size": 64,
     "epochs": 1,
@@ -38,9 +40,7 @@ SOME = (
 @pytest.fixture(scope="module")
 def compared(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
     out = tmp_path_factory.mktemp("compared") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        shorten(patch)
-        return out, compare(parts, out, SOME, **FAST)
+    return out, compare(parts, out, SOME, **FAST)
 
 
 def row(rows: list[Row], method: str, threshold: str = "labels") -> Row:
@@ -117,7 +117,7 @@ def test_what_is_done_is_not_done_again(
 
 
 def test_a_stopped_comparison_goes_on_with_the_next_picture(
-    parts: Path, tmp_path: Path, short_epochs: None, monkeypatch: pytest.MonkeyPatch
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[int] = []
 
@@ -138,9 +138,7 @@ def test_a_stopped_comparison_goes_on_with_the_next_picture(
     assert not list((tmp_path / "out").rglob("*.npz"))
 
 
-def test_a_slow_method_is_judged_on_fewer_pictures_and_says_so(
-    parts: Path, tmp_path: Path, short_epochs: None
-) -> None:
+def test_a_slow_method_is_judged_on_fewer_pictures_and_says_so(parts: Path, tmp_path: Path) -> None:
     found = compare(parts, tmp_path, ["relmask", "occlusion"], minutes=0.001, **FAST)
     slow = row(found, "occlusion")
     assert "of 256 steps, as time allows" in slow.note
@@ -149,7 +147,7 @@ def test_a_slow_method_is_judged_on_fewer_pictures_and_says_so(
     assert "test pictures, as time allows" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
 
 
-def test_from_patches_to_whole_pictures(parts: Path, tmp_path: Path, short_epochs: None) -> None:
+def test_from_patches_to_whole_pictures(parts: Path, tmp_path: Path) -> None:
     found = compare(
         parts, tmp_path, ["relmask", "darkness", "forest2024"], patches=32, **{**FAST, "size": None}
     )
@@ -157,9 +155,7 @@ def test_from_patches_to_whole_pictures(parts: Path, tmp_path: Path, short_epoch
     assert row(found, "relmask").clean.images > 0
 
 
-def test_patches_make_clean_ones_of_pictures_that_are_all_defective(
-    parts: Path, tmp_path: Path, short_epochs: None
-) -> None:
+def test_patches_make_clean_ones_of_pictures_that_are_all_defective(parts: Path, tmp_path: Path) -> None:
     header, *lines = (parts / "index.csv").read_text(encoding="utf-8").splitlines()
     cracked = [line.replace("images/", f"{parts}/images/") for line in lines if ",crack," in line]
     table = "\n".join([header, *cracked]).replace("masks/", f"{parts}/masks/")
@@ -172,7 +168,7 @@ def test_patches_make_clean_ones_of_pictures_that_are_all_defective(
 
 
 def test_other_settings_are_refused_and_replaced_on_demand(
-    compared: tuple[Path, list[Row]], parts: Path, tmp_path: Path, short_epochs: None
+    compared: tuple[Path, list[Row]], parts: Path, tmp_path: Path
 ) -> None:
     for name in ("compare.json", "comparison.csv"):
         shutil.copy(compared[0] / name, tmp_path)
@@ -201,6 +197,8 @@ def test_data_without_masks_are_refused_before_anything_is_trained(parts: Path, 
 def test_unknown_methods_and_settings_are_named(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"No method lrp\. There are: relmask, "):
         compare(parts, tmp_path, ["lrp"], **FAST)
+    with pytest.raises(UsageError, match=r"Patches of 32 px .* leave out --size"):
+        compare(parts, tmp_path, patches=32, **FAST)
     with pytest.raises(UsageError, match="minutes"):
         compare(parts, tmp_path, ["darkness"], minutes=-1, **FAST)
 
@@ -229,7 +227,7 @@ def test_the_shell_prints_a_line_a_row(compared: tuple[Path, list[Row]], parts: 
 
 
 def test_methods_are_added_to_what_is_there_and_a_method_may_have_nothing_to_say(
-    parts: Path, tmp_path: Path, short_epochs: None
+    parts: Path, tmp_path: Path
 ) -> None:
     first = compare(parts, tmp_path, ["darkness"], **FAST)
     with_default = compare(parts, tmp_path, ["relmask/relmask", "relmask/relmask_fine"], **FAST)
@@ -244,10 +242,7 @@ def test_settings_know_no_misspelt_name() -> None:
         Settings(patch_size=3)  # type: ignore[call-arg]
 
 
-def test_the_unet_is_trained_on_masks_and_says_so(
-    parts: Path, tmp_path: Path, short_epochs: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(segmentation, "STEPS", 3)
+def test_the_unet_is_trained_on_masks_and_says_so(parts: Path, tmp_path: Path) -> None:
     found = compare(parts, tmp_path, ["relmask", "unet", "student"], **FAST)
     assert row(found, "unet").saw == ("labels", "clean images", "masks")
     assert row(found, "student").saw == row(found, "relmask").saw == ("labels", "clean images")
@@ -258,9 +253,7 @@ def test_the_unet_is_trained_on_masks_and_says_so(
     assert all(f"<figcaption>{name}</figcaption>" in page for name in ("classifier", "unet", "student"))
 
 
-def test_without_training_masks_there_is_no_unet_and_the_page_says_why(
-    parts: Path, tmp_path: Path, short_epochs: None
-) -> None:
+def test_without_training_masks_there_is_no_unet_and_the_page_says_why(parts: Path, tmp_path: Path) -> None:
     lines = (parts / "index.csv").read_text(encoding="utf-8").splitlines()
     kept = [line if ",test," in line else line.rpartition(",")[0] + "," for line in lines[1:]]
     text = "\n".join([lines[0], *kept]).replace("images/", f"{parts}/images/")

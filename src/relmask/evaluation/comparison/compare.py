@@ -18,6 +18,7 @@ from relmask.evaluation.comparison.settings import Settings
 from relmask.evaluation.comparison.shared import Shared
 from relmask.out import Contents, prepared
 from relmask.progress import Progress, silent
+from relmask.training.effort import FULL, Effort
 
 WORK = "work"
 """Folder below OUT with what is kept between calls."""
@@ -48,6 +49,7 @@ def compare(
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress = silent,
+    effort: Effort = FULL,
 ) -> list[Row]:
     """Judge methods on the whole test pictures of one split, each within the same time.
 
@@ -72,6 +74,7 @@ def compare(
         device: "auto", "cpu", "cuda".
         overwrite: replace a comparison with other settings in `out`.
         progress: called after every step.
+        effort: work of every training; tests ask for little.
 
     Returns:
         Two rows a method, those of `out`'s earlier calls too: thresholds from labels, and the best ones.
@@ -103,7 +106,7 @@ def compare(
         resplit=settings.resplit,
         for_labels=settings.patches is None,
     )
-    shared = Shared(out / WORK, split, settings, progress)
+    shared = Shared(out / WORK, split, settings, progress, effort)
     progress("methods", 0, len(chosen), f"{len(shared.test)} test pictures")
     data_are = {
         "data": split.index.fingerprint,
@@ -127,7 +130,12 @@ def compare(
 
 def _settings(**choices: Any) -> Settings:  # noqa: ANN401 - checked by it
     try:
-        return Settings(**choices)
+        settings = Settings(**choices)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors())
         raise UsageError(f"These settings cannot be: {wrong}.") from None
+    if settings.patches and settings.size not in (None, settings.patches):
+        raise UsageError(
+            f"Patches of {settings.patches} px are the model's input as they are: leave out --size."
+        )
+    return settings

@@ -36,6 +36,7 @@ from relmask.models.unet import unet
 from relmask.models.zoo import classifier, find
 from relmask.progress import Progress
 from relmask.training.distil import distil
+from relmask.training.effort import FULL, Effort
 from relmask.training.train import train
 from relmask.training.unet import fit_unet
 
@@ -91,12 +92,14 @@ class Shared:
         split: whole pictures.
         settings: of the comparison.
         progress: told of every step.
+        effort: work of every training.
     """
 
     folder: Path
     split: Split
     settings: Settings
     progress: Progress
+    effort: Effort = FULL
     device: torch.device = field(init=False)
 
     def __post_init__(self) -> None:
@@ -207,6 +210,7 @@ class Shared:
                 precision=settings.precision,
                 resume=folder.exists(),
                 progress=self.progress,
+                effort=self.effort,
             )
 
         seconds = self._seconds("unet", trained)
@@ -229,6 +233,7 @@ class Shared:
                 precision=settings.precision,
                 resume=folder.exists(),
                 progress=self.progress,
+                effort=self.effort,
             )
 
         seconds = self._seconds("student", distilled)
@@ -322,6 +327,7 @@ class Shared:
                 resume=folder.exists(),
                 clean=self.clean,
                 progress=self.progress,
+                effort=self.effort,
                 **choices,
             )
 
