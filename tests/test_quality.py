@@ -2,7 +2,8 @@
 
 One seed of a small training on generated surfaces, about a minute on one core. Measured when the floors were
 set: F1 within 2 px 0.58, mean IoU 0.20, image AUROC 0.91, 0.87 of the clean images without a mask; with heads
-that never learned F1 is 0.14 to 0.21. Two runs of the demo's 360 pictures vary by less than these margins.
+that never learned F1 is 0.14 to 0.21. With levels a quarter or twice as high F1 is 0.47 and 0.50 and the mean IoU
+0.14; without gates 0.40 of the clean images have no mask; with relevance moved by 20 px F1 is 0.33.
 """
 
 from dataclasses import dataclass
@@ -34,9 +35,7 @@ class Judged:
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     folder = tmp_path_factory.mktemp("quality")
     write_surfaces(folder / "data", images=160, size=96)
-    run = relmask.train(
-        folder / "data", folder / "run", size=96, false_alarms=0.05, effort=Effort(checked=0)
-    )
+    run = relmask.train(folder / "data", folder / "run", size=96, false_alarms=0.05, effort=Effort(checked=0))
     index = read_index(folder / "data")
     test = choose(index.samples, "test", read_split(folder / "run" / "split.csv"))
 
@@ -57,9 +56,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 def test_masks_meet_the_defects(judged: Judged) -> None:
     assert judged.run.pixel.f1_tol2 is not None
-    assert judged.run.pixel.f1_tol2 > 0.45
+    assert judged.run.pixel.f1_tol2 > 0.5
     assert judged.run.mean_iou is not None
-    assert judged.run.mean_iou > 0.12
+    assert judged.run.mean_iou > 0.15
 
 
 def test_defective_images_are_told_from_clean_ones(judged: Judged) -> None:
