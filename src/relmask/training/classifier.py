@@ -93,7 +93,7 @@ def fit(
 
 
 class _Labels:
-    """Image-level labels, see `Objective`."""
+    """Objective of a classifier: image-level labels."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class Fitter:
     def cross_fitted(self) -> Tensor | None:
         """Logits (N, K) of the training pictures, each by a head that saw no picture of its group.
 
-        None where there are no such heads: a network is trained as a whole, or a head would see no group.
+        None where there are no such heads: the network is trained as a whole, or there is but one group.
         """
         return None
 
@@ -212,7 +212,7 @@ class Fitter:
         return ImageCache(part.samples, self.model.spec.size, self.model.spec.intensity)
 
     def fit(self, folder: Path) -> History:
-        """Train, with checkpoints in `folder`."""
+        """Train to the epoch that validation likes best, with checkpoints in `folder`."""
         (training, validation), schedule = self.sources, self.plan.schedule
         _lay_out(self.network, self.layout)
         history = fit(
@@ -247,7 +247,7 @@ class GuidedFitter(Fitter):
         return history
 
     def logits(self) -> tuple[Tensor, Tensor]:
-        """See `Fitter`."""
+        """See `Fitter`; the clean distance of training pictures is that to other groups."""
         training, validation = super().logits()
         return training + as_if_unseen(self.network, self.sources[0], self.training), validation
 
@@ -276,7 +276,7 @@ class FrozenFitter(GuidedFitter):
         self._fit_novelty(source, everything)
 
     def cross_fitted(self) -> Tensor | None:
-        """See `Fitter`."""
+        """See `Fitter`; there are `FOLDS` such heads."""
         groups = [str(group) for group in self.training.groups]
         if len(set(groups)) < FOLDS:
             return None

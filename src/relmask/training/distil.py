@@ -37,9 +37,9 @@ from relmask.training.segmentation import fit_segmenter, new_segmentation_model
 from relmask.training.train import fabric_of
 
 BACKBONE = "efficientnet-lite0"
-"""Of the student of a user's own module."""
+"""Backbone of the student of a user's own module."""
 AGREED = 0.5
-"""Chance from which a student says that a pixel shows a class."""
+"""Probability above which a student says that a pixel shows a class."""
 
 
 @torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
@@ -70,9 +70,9 @@ def distil(
         out: folder of the student, which is a run like any other.
         masks: what a person corrected, in any format that relmask reads, see `corrected`; DATA itself for the
             masks that it names. They take the place of the run's own; the student says `trained_on_masks`.
-        epochs: of 50 batches, of the first round; the second has half as many.
+        epochs: epochs of 50 batches in the first round; the second has half as many.
         batch_size: pictures in a batch.
-        seed: of all that is drawn.
+        seed: seed of fresh weights, batches, crops and augmentation.
         device: "auto", "cpu", "cuda".
         precision: as Lightning Fabric names it.
         resume: go on after the last checkpoint in `out`.

@@ -24,7 +24,7 @@ class Schedule:
         batch_size: pictures in a batch, drawn by `sampling_weights`.
         rate: peak learning rate of the one-cycle schedule.
         decay: weight decay of the weights (not of the pooling).
-        absent: weight of the loss that every place pays that cannot show a class, see `negatives`.
+        absent: weight of the loss of locations that cannot show a class, see `negatives`.
     """
 
     epochs: int
@@ -37,7 +37,7 @@ class Schedule:
 
 @dataclass
 class Epoch:
-    """A line of history.csv."""
+    """A line of history.csv: losses, AUROC of validation images, and the last learning rate."""
 
     epoch: int
     train_loss: float

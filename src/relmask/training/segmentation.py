@@ -22,7 +22,7 @@ from relmask.training.loop import History, Schedule, optimise
 from relmask.training.pixel_dataset import VOID, PixelDataset
 
 HEAVIEST = 30.0
-"""What a pixel of the rarest class weighs in the cross-entropy."""
+"""Most that a pixel of a rare class weighs in the cross-entropy."""
 
 
 def input_of(backbone: str, size: int, windows: bool, intensity: Intensity) -> Input:
@@ -129,7 +129,7 @@ def fit_segmenter(
 
 
 class _Maps:
-    """Maps of classes, see `Objective`."""
+    """Objective of a segmenter: maps of classes."""
 
     def __init__(
         self, model: SegmentationModel, training: PixelDataset, validation: PixelDataset, batch_size: int
@@ -204,7 +204,7 @@ def cross_entropy(logits: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
 
 
 def overlaps(logits: Tensor, wanted: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each class (K,), over the known pixels of a batch: what is met, what is said, what there is."""
+    """Sums (K,) over the known pixels of a batch: of what is met, of what is said, of what there is."""
     said = logits.sigmoid() * known
     met, total, there = (part.sum((0, 2, 3)) for part in (said * wanted, said, wanted * known))
     return met, total, there

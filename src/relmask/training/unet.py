@@ -36,9 +36,9 @@ from relmask.training.segmentation import fit_segmenter, input_of, new_segmentat
 from relmask.training.train import fabric_of, split_kind
 
 NOTHING = -3.0
-"""Logit of an image below which no pixel of it comes near a mask."""
+"""Gate that stops no image: below this logit no pixel comes near a mask."""
 PROBABILITIES = np.linspace(0.05, 0.95, 19)
-"""Levels that are tried."""
+"""Probabilities that are tried as level of a mask."""
 
 
 @torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
@@ -70,14 +70,14 @@ def fit_unet(
     Args:
         data: DATA with masks.
         out: folder of the run.
-        backbone: of the encoder.
+        backbone: backbone of the encoder.
         size: side of the input in pixels.
-        windows: does it see squares of this size cut out of the pictures, or whole pictures resized to it?
-        epochs: of 50 batches.
+        windows: does the U-Net see squares of this size cut out of the pictures, or whole ones resized to it?
+        epochs: epochs of 50 batches.
         batch_size: pictures in a batch.
         clean: name of the clean class.
-        resplit: draw a split anew.
-        seed: of the split, and of all that is drawn in training.
+        resplit: draw new splits, by group or by picture, instead of those of DATA.
+        seed: seed of the split, fresh weights, batches, crops and augmentation.
         device: "auto", "cpu", "cuda".
         precision: as Lightning Fabric names it.
         resume: go on after the last checkpoint in `out`.
