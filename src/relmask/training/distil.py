@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from relmask import __version__
@@ -27,6 +26,7 @@ from relmask.inference.segmentation import SegmentationModel
 from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
+from relmask.training.arithmetic import Arithmetic, arithmetic_of
 from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.loop import History
@@ -34,7 +34,6 @@ from relmask.training.pixel_dataset import VOID, Maps, PixelDataset
 from relmask.training.pseudo_labels import PseudoLabels
 from relmask.training.report import write_history, write_training_report
 from relmask.training.segmentation import fit_segmenter, new_segmentation_model
-from relmask.training.train import fabric_of
 
 BACKBONE = "efficientnet-lite0"
 """Backbone of the student of a user's own module."""
@@ -74,7 +73,7 @@ def distil(
         batch_size: pictures in a batch.
         seed: seed of fresh weights, batches, crops and augmentation.
         device: "auto", "cpu", "cuda".
-        precision: as Lightning Fabric names it.
+        precision: "bf16-mixed", or "32-true": float32.
         resume: go on after the last checkpoint in `out`.
         overwrite: replace what is in `out`.
         progress: called after every step.
@@ -113,9 +112,9 @@ def distil(
     }
     if out.resolve() == run.path.resolve():
         raise UsageError(f"{out} is RUN itself. Choose another OUT for the student.")
-    fabric = fabric_of(find_device(device), precision)
+    arithmetic = arithmetic_of(find_device(device), precision)
     with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
-        return _distilled(run, data, out, split, drawn, settings, fabric, progress, effort)
+        return _distilled(run, data, out, split, drawn, settings, arithmetic, progress, effort)
 
 
 def _distilled(
@@ -125,7 +124,7 @@ def _distilled(
     split: Split,
     drawn: Index,
     settings: Mapping[str, Any],
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     progress: Progress,
     effort: Effort,
 ) -> Run:
@@ -139,7 +138,7 @@ def _distilled(
         backbone,
         len(teacher.classes),
         spec,
-        fabric,
+        arithmetic.device,
         seed,
         Path(weights) if weights else None,
         frozen=True,  # the teacher's masks have errors: it must not learn them by heart
@@ -155,7 +154,7 @@ def _distilled(
             model,
             learned[0],
             learned[1],
-            fabric,
+            arithmetic,
             out / CHECKPOINTS / f"round-{number}",
             epochs=length,
             steps=effort.steps,

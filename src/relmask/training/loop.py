@@ -4,14 +4,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from relmask.models.pooling import GuidedPooling
 from relmask.training import checkpoints
+from relmask.training.arithmetic import Arithmetic
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def optimise(
     model: nn.Module,
     objective: Objective,
     schedule: Schedule,
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     folder: Path | None,
     *,
     seed: int = 0,
@@ -90,17 +90,16 @@ def optimise(
     training, since every epoch draws from its own seed.
 
     Args:
-        model: on the device of `fabric`.
+        model: on the device of `arithmetic`.
         objective: what to lower; its validation only decides which epoch is kept.
         schedule: how long and how fast.
-        fabric: device and precision.
+        arithmetic: device and precision.
         folder: where checkpoints go; None for none, and then the last weights stay.
         seed: of batches, augmentation and dropout.
         on_step: called with the number of steps done and a note on the loss.
     """
     groups = parameter_groups(model, schedule)
-    wrapped = fabric.setup_optimizers(torch.optim.AdamW(groups))
-    optimizer = cast(torch.optim.Optimizer, wrapped)  # it imitates the class of what it wraps
+    optimizer = torch.optim.AdamW(groups)
     history = History()
     if folder and (last := checkpoints.last_epoch(folder)) is not None:
         state = checkpoints.load(folder, last)
@@ -121,14 +120,14 @@ def optimise(
                 drawn = torch.multinomial(
                     objective.chances, schedule.batch_size, replacement=True, generator=generator
                 )
-                with fabric.autocast():
+                with arithmetic.autocast():
                     loss = objective.loss(drawn.tolist(), generator)
                 optimizer.zero_grad()
-                fabric.backward(loss)
+                loss.backward()
                 optimizer.step()
                 total += loss.item()
                 on_step(done + 1, f"loss {total / (step + 1):.3f}")
-        with fabric.autocast():
+        with arithmetic.autocast():
             val_loss, area = objective.validate()
         history.epochs.append(Epoch(number, total / schedule.steps, val_loss, area, rate))
         if folder:
