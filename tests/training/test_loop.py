@@ -171,6 +171,17 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         trained(tmp_path)
 
 
+@pytest.mark.parametrize("change", ["name", "shape"])
+def test_checkpoints_of_another_network_are_refused(tmp_path: Path, change: str) -> None:
+    trained(tmp_path)
+    state = checkpoints.load(tmp_path, 3)
+    weights = state["model"].pop("head.2.weight")
+    state["model"] |= {"head.9.weight": weights} if change == "name" else {"head.2.weight": weights[:1]}
+    checkpoints.save(tmp_path, 3, state, keep={0, 1, 2})
+    with pytest.raises(RunError, match=r"of another network.*--overwrite"):
+        trained(tmp_path)
+
+
 def test_guided_pooling_is_trained_without_decay_and_nothing_that_only_has_its_name() -> None:
     model = nn.ModuleDict({"pooling": nn.Linear(2, 2), "deep": nn.ModuleDict({"inner": GuidedPooling(2)})})
     weights, spared = parameter_groups(model, SCHEDULE)

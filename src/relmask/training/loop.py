@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from relmask.errors import RunError
 from relmask.models.pooling import GuidedPooling
 from relmask.training import checkpoints
 from relmask.training.arithmetic import Arithmetic
@@ -95,15 +96,18 @@ def optimise(
         schedule: how long and how fast.
         arithmetic: device and precision.
         folder: where checkpoints go; None for none, and then the last weights stay.
-        seed: of batches, augmentation and dropout.
+        seed: seed of batches, augmentation and dropout.
         on_step: called with the number of steps done and a note on the loss.
+
+    Raises:
+        RunError: a checkpoint in `folder` is damaged, or of another network.
     """
     groups = parameter_groups(model, schedule)
     optimizer = torch.optim.AdamW(groups)
     history = History()
     if folder and (last := checkpoints.last_epoch(folder)) is not None:
         state = checkpoints.load(folder, last)
-        model.load_state_dict(state["model"], strict=False)
+        _restore(model, state["model"], folder)
         optimizer.load_state_dict(state["optimizer"])
         history.epochs = [Epoch(**line) for line in state["history"]]
     while (number := len(history.epochs)) < schedule.epochs:
@@ -138,7 +142,7 @@ def optimise(
             }
             checkpoints.save(folder, number, kept, keep={history.best or 0})
     if folder and history.best is not None:
-        model.load_state_dict(checkpoints.load(folder, history.best)["model"], strict=False)
+        _restore(model, checkpoints.load(folder, history.best)["model"], folder)
     model.eval()
     return history
 
@@ -159,6 +163,23 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     """The state that training may change: all but that of frozen modules."""
     frozen = tuple(f"{name}." for name in _frozen(model))
     return {name: value for name, value in model.state_dict().items() if not name.startswith(frozen)}
+
+
+def _restore(model: nn.Module, kept: dict[str, Tensor], folder: Path) -> None:
+    """Load what `trained_state` gave.
+
+    Raises:
+        RunError: it is of another network.
+    """
+    expected = trained_state(model)
+    if {name: value.shape for name, value in kept.items()} != {
+        n: value.shape for n, value in expected.items()
+    }:
+        raise RunError(
+            f"The checkpoints in {folder} are of another network: was the training begun by another relmask? "
+            "Train again with --overwrite."
+        )
+    model.load_state_dict(kept, strict=False)
 
 
 def _frozen(model: nn.Module) -> dict[str, nn.Module]:

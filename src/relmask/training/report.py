@@ -272,7 +272,7 @@ def _known_novelty(run: Run) -> str:
     """What the run can say of pictures unlike all that it saw."""
     network = run.model.network
     if not isinstance(network, GuidedClassifier):
-        return "not measured: relmask does not know the features of a module of your own"
+        return "not measured: that takes the features of a classifier that is relmask's own"
     if network.nearest is None:
         return "not measured: no clean picture could be compared with pictures of another group"
     return f"novelty above 1, as {RATE:.0%} of the clean pictures; {len(network.nearest.seen)} are remembered"
