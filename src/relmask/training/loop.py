@@ -171,10 +171,10 @@ def _restore(model: nn.Module, kept: dict[str, Tensor], folder: Path) -> None:
     Raises:
         RunError: it is of another network.
     """
-    expected = trained_state(model)
-    if {name: value.shape for name, value in kept.items()} != {
-        n: value.shape for n, value in expected.items()
-    }:
+    found, expected = (
+        {name: value.shape for name, value in state.items()} for state in (kept, trained_state(model))
+    )
+    if found != expected:
         raise RunError(
             f"The checkpoints in {folder} are of another network: was the training begun by another relmask? "
             "Train again with --overwrite."
