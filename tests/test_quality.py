@@ -2,12 +2,11 @@
 
 One seed of a small training on generated surfaces, about a minute on one core. Measured when the floors were
 set: F1 within 2 px 0.58, mean IoU 0.20, image AUROC 0.91, 0.87 of the clean images without a mask; with heads
-that never learned F1 is 0.14 to 0.21. With levels a quarter or twice as high F1 is 0.47 and 0.50 and the mean IoU
-0.14; without gates 0.40 of the clean images have no mask; with relevance moved by 20 px F1 is 0.33.
+that never learned F1 is 0.14 to 0.21. With levels a quarter or twice as high F1 is 0.47 and 0.50 and the mean
+IoU 0.14; without gates 0.40 of the clean images have no mask; with relevance moved by 20 px F1 is 0.33.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 

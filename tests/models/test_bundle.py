@@ -53,7 +53,7 @@ def saved(tmp_path: Path) -> Path:
 def test_a_model_comes_back_as_it_was_saved(tmp_path: Path, nearest: NearestImages | None) -> None:
     model, images = bundle.build(ARCHITECTURE, 2, SIZE).eval(), torch.rand(2, 3, SIZE, SIZE)
     assert model.novelty is not None
-    model.novelty.centre.normal_()
+    model.novelty.typical.normal_()
     model = GuidedClassifier(model.scores, nearest).eval()
     bundle.save(tmp_path, model, metadata())
     assert bundle.read_metadata(tmp_path) == metadata()

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,6 +14,7 @@ from relmask.inference.explained import ExplainedClassifier
 from relmask.models import bundle
 from relmask.models.image_novelty import nearest_of_others
 from relmask.progress import silent
+from relmask.training.arithmetic import Arithmetic
 from relmask.training.classifier import (
     Fitter,
     FrozenFitter,
@@ -41,10 +41,10 @@ def fitter(index: Index, weights: Path | None, part: Labelled, *, own: nn.Module
         network = bundle.build(chosen.architecture, len(index.classes), SIZE, weights=weights)
         network.features.requires_grad_(not chosen.frozen)
     assert network is not None
-    fabric = Fabric(accelerator="cpu", devices=1)
-    model = ExplainedClassifier(network, chosen.input, chosen.composite, fabric.device)
+    cpu = Arithmetic(torch.device("cpu"))
+    model = ExplainedClassifier(network, chosen.input, chosen.composite, cpu.device)
     nothing = Labelled.of([], index.classes)
-    return fitter_of(model, chosen, fabric, 0, silent, part, nothing)
+    return fitter_of(model, chosen, cpu, 0, silent, part, nothing)
 
 
 def labelled(index: Index, count: int = 24) -> Labelled:

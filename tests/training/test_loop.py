@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from relmask.errors import RunError
 from relmask.models.pooling import GuidedPooling
 from relmask.training import checkpoints
+from relmask.training.arithmetic import Arithmetic
 from relmask.training.classifier import fit
 from relmask.training.loop import (
     Epoch,
@@ -21,6 +21,7 @@ from relmask.training.loop import (
 )
 from relmask.training.sources import Prediction
 
+CPU = Arithmetic(torch.device("cpu"))
 SCHEDULE = Schedule(epochs=4, steps=5, batch_size=4, rate=0.05, decay=0.1)
 
 
@@ -84,7 +85,7 @@ def trained(
         parts[0],
         parts[1] if validated else None,
         schedule,
-        Fabric(accelerator="cpu", devices=1),
+        CPU,
         folder,
         seed=seed,
         on_step=on_step,
@@ -126,7 +127,7 @@ def test_training_leaves_the_random_numbers_of_its_caller_alone(tmp_path: Path) 
     points, targets = data(0)
     model = Network()
     torch.manual_seed(3)
-    fit(model, (Points(model, points), targets), None, SCHEDULE, Fabric(accelerator="cpu"), None)
+    fit(model, (Points(model, points), targets), None, SCHEDULE, CPU, None)
     after = torch.rand(1)
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), after)
@@ -167,6 +168,17 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     trained(tmp_path)
     (tmp_path / "epoch-0003.pt").write_bytes(b"PK")
     with pytest.raises(RunError, match=r"epoch-0003\.pt cannot be read: .*--overwrite"):
+        trained(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["name", "shape"])
+def test_checkpoints_of_another_network_are_refused(tmp_path: Path, change: str) -> None:
+    trained(tmp_path)
+    state = checkpoints.load(tmp_path, 3)
+    weights = state["model"].pop("head.2.weight")
+    state["model"] |= {"head.9.weight": weights} if change == "name" else {"head.2.weight": weights[:1]}
+    checkpoints.save(tmp_path, 3, state, keep={0, 1, 2})
+    with pytest.raises(RunError, match=r"of another network.*--overwrite"):
         trained(tmp_path)
 
 

@@ -95,7 +95,7 @@ def test_patches_are_not_resized_since_windows_of_larger_pictures_would_not_be(t
         planned(Settings(size=64), data=tmp_path)
 
 
-def test_only_networks_from_scratch_see_levelled_patches(tmp_path: Path) -> None:
+def test_only_networks_from_scratch_see_standardised_patches(tmp_path: Path) -> None:
     (tmp_path / "patches.json").write_text(json.dumps({"size": 96}), encoding="utf-8")
     scratch = Settings(backbone="vgg-narrow")
     assert planned(scratch, data=tmp_path).input.standardised

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch.nn import functional
 
 from relmask.data.reading import Intensity
 from relmask.inference.segmentation import SegmentationModel
 from relmask.progress import Progress, silent
+from relmask.training.arithmetic import Arithmetic
 from relmask.training.loop import History
 from relmask.training.pixel_dataset import VOID, PixelDataset
 from relmask.training.segmentation import (
@@ -20,6 +20,8 @@ from relmask.training.segmentation import (
     new_segmentation_model,
     overlaps,
 )
+
+CPU = Arithmetic(torch.device("cpu"))
 
 
 def test_void_pixels_are_unknown_only_for_the_classes_that_the_label_names() -> None:
@@ -87,14 +89,14 @@ def fitted(
     folder: Path, epochs: int, steps: int = 2, *, frozen: bool = False, progress: Progress = silent
 ) -> tuple[SegmentationModel, History]:
     spec = input_of("vgg-narrow", 48, False, Intensity())
-    model = new_segmentation_model("vgg-narrow", 1, spec, fabric(), 0)
+    model = new_segmentation_model("vgg-narrow", 1, spec, CPU.device, 0)
     if frozen:
         model.network.get_submodule("encoder").requires_grad_(False)
     history = fit_segmenter(
         model,
         discs(16, 0),
         discs(8, 1),
-        fabric(),
+        CPU,
         folder,
         epochs=epochs,
         steps=steps,
@@ -103,10 +105,6 @@ def fitted(
         progress=progress,
     )
     return model, history
-
-
-def fabric() -> Fabric:
-    return Fabric(accelerator="cpu", devices=1)
 
 
 def test_it_learns_where_things_are(tmp_path: Path) -> None:
@@ -140,7 +138,7 @@ def test_a_stopped_training_goes_on_to_the_same_end(tmp_path: Path) -> None:
 def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path) -> None:
     spec = input_of("vgg-narrow", 48, False, Intensity())
     before = (
-        new_segmentation_model("vgg-narrow", 1, spec, fabric(), 0)
+        new_segmentation_model("vgg-narrow", 1, spec, CPU.device, 0)
         .network.get_submodule("encoder")
         .state_dict()
     )
@@ -154,19 +152,19 @@ def test_a_frozen_encoder_stays_as_it_is(tmp_path: Path) -> None:
 )
 def test_only_an_encoder_with_weights_can_be_frozen(name: str, frozen: bool, learns: bool) -> None:
     spec = input_of(name, 64, False, Intensity())
-    model = new_segmentation_model(name, 2, spec, fabric(), 0, frozen=frozen)
+    model = new_segmentation_model(name, 2, spec, CPU.device, 0, frozen=frozen)
     assert any(p.requires_grad for p in model.network.get_submodule("encoder").parameters()) == learns
 
 
 def test_nothing_to_validate_on_is_no_loss(tmp_path: Path) -> None:
     model = new_segmentation_model(
-        "vgg-narrow", 1, input_of("vgg-narrow", 48, False, Intensity()), fabric(), 0
+        "vgg-narrow", 1, input_of("vgg-narrow", 48, False, Intensity()), CPU.device, 0
     )
     history = fit_segmenter(
         model,
         discs(4, 0),
         discs(0, 0),
-        fabric(),
+        CPU,
         tmp_path,
         epochs=1,
         steps=1,

@@ -82,7 +82,7 @@ def test_a_generator_augments_and_repeats(
 @torch.no_grad()
 def test_novelty_is_mirrored_with_the_features(model: GuidedClassifier, pictures: ImageCache) -> None:
     assert model.novelty is not None
-    model.novelty.centre.copy_(torch.arange(256.0).view(1, 16, 16) / 64)
+    model.novelty.typical.copy_(torch.arange(256.0).view(1, 16, 16) / 64)
     source = CachedFeatures(model, pictures, centred, CPU)
     plain = source.predict([0], None)
     for seed in range(8):  # whichever way it is mirrored, the same places are looked at
@@ -115,7 +115,7 @@ def test_novelty_is_computed_anew_only_when_asked_to(model: GuidedClassifier, pi
     source = CachedFeatures(model, pictures, centred, CPU)
     assert model.novelty is not None
     before = source.novelty([0])
-    model.novelty.centre.add_(1)
+    model.novelty.typical.add_(1)
     assert before is not None
     torch.testing.assert_close(source.novelty([0]), before, rtol=0, atol=0)
     source.forget_novelty()
@@ -130,7 +130,7 @@ def test_another_network_reads_the_same_features(model: GuidedClassifier, pictur
     before = source.logits([0, 1])
     other = GuidedClassifier(model.scores.untrained()).eval()
     assert other.novelty is not None
-    other.novelty.centre.add_(1)
+    other.novelty.typical.add_(1)
     read = source.read_by(other)
     whole = GuidedPictures(other, pictures, centred, CPU)
     torch.testing.assert_close(read.logits([0, 1]), whole.logits([0, 1]), atol=2e-3, rtol=2e-2)

@@ -71,7 +71,7 @@ def compare(
         str,
         typer.Option(
             metavar="NAME",
-            help="Precision of training, as Lightning Fabric names it: 32-true, bf16-mixed, ...",
+            help="Precision of training: 32-true or bf16-mixed.",
         ),
     ] = "32-true",
     clean: Clean = None,

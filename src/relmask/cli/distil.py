@@ -29,7 +29,7 @@ def distil(
         str,
         typer.Option(
             metavar="NAME",
-            help="Precision of training, as Lightning Fabric names it: 32-true, bf16-mixed, ...",
+            help="Precision of training: 32-true or bf16-mixed.",
         ),
     ] = "bf16-mixed",
     device: Device = "auto",

@@ -28,7 +28,7 @@ FORMAT = 2
 METADATA = "relmask.json"
 WEIGHTS = "model.safetensors"
 NEAREST = "novelty_score.nearest"
-"""Name in a guided classifier of what it keeps of its training images."""
+"""Name, in a guided classifier, of its distance to the training images."""
 
 
 class Architecture(Record):
@@ -37,16 +37,16 @@ class Architecture(Record):
     backbone: str
     taps: tuple[int, ...]
     margin: int = Field(ge=0, description="Pixels by which an image is continued by its mirror.")
-    stride: int = Field(gt=0, description="Pixels a place of the features.")
+    stride: int = Field(gt=0, description="Pixels between two locations of the features.")
     plain: bool = Field(default=False, description="Are the taps used as they come, see `Features`?")
     hidden: int = Field(ge=0, description="Channels of the head's hidden layer, 0 for none.")
     novelty_groups: int = Field(ge=0, description="Gaussians of the novelty, 0 for none.")
 
 
 class UNetArchitecture(Record):
-    """The same, of a segmenter."""
+    """What to build where a network segments: a U-Net."""
 
-    backbone: str = Field(description="What the U-Net is built over.")
+    backbone: str = Field(description="Encoder of the U-Net.")
 
 
 class Input(Record):
@@ -74,7 +74,7 @@ class Input(Record):
 
 
 class Metadata(Record):
-    """The content of relmask.json."""
+    """The content of relmask.json: what a run is, and how its network is used."""
 
     format: int = FORMAT
     relmask: str
@@ -87,7 +87,7 @@ class Metadata(Record):
     trained_on_masks: bool = Field(default=False, description="Did training see true or corrected masks?")
     split: Literal["given", "grouped", "random"]
     data: str = Field(description="Path of the data that the run was trained on.")
-    fingerprint: str = Field(description="Of the data.")
+    fingerprint: str = Field(description="SHA-256 of the data that the run was trained on.")
     settings: Mapping[str, Any]
     command: str
 
@@ -152,7 +152,7 @@ def save(run: Path, model: nn.Module, metadata: Metadata) -> None:
 
 
 def save_metadata(run: Path, metadata: Metadata) -> None:
-    """Write relmask.json."""
+    """Write relmask.json anew; the weights stay as they are."""
     write_text(run / METADATA, metadata.model_dump_json(indent=2) + "\n")
 
 

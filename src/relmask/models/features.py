@@ -13,12 +13,12 @@ class Features(nn.Module):
     """What a trunk sees at several strides, on one grid: its shallowest tap's, or a coarser one.
 
     The image is continued by its mirror over `margin` pixels, which are cut off the features again: a trunk
-    that pads with zeros would see every border as novel. Each tap is averaged over 3x3 places, resized
+    that pads with zeros would see every border as novel. Each tap is averaged over 3x3 locations, resized
     bilinearly and standardised. The averages are small, so training keeps `averages(images)` of a frozen
     trunk and calls `join` on them.
 
     `plain` leaves out averaging and standardising: a trunk that is trained with its head finds its own scale,
-    and an average would spread what one place shows over its neighbours.
+    and an average would spread what one location shows over its neighbours.
     """
 
     def __init__(self, trunk: Trunk, margin: int = 0, stride: int | None = None, plain: bool = False) -> None:
@@ -31,7 +31,7 @@ class Features(nn.Module):
         self.standardise = nn.BatchNorm2d(self.channels, affine=False, eps=1e-6)
 
     def grid(self, size: int) -> tuple[int, int]:
-        """Places (h, w) of an image of `size` x `size` pixels."""
+        """Locations (h, w) of an image of `size` x `size` pixels."""
         side = -(-size // self.stride)
         return side, side
 
@@ -77,10 +77,10 @@ class Features(nn.Module):
         count = 0
         total = squares = torch.zeros(self.channels, dtype=torch.float64)
         for averages in batches:
-            places = self._stack(averages).double()
-            count += places.numel() // places.shape[1]
-            total = total.to(places) + places.sum((0, 2, 3))
-            squares = squares.to(places) + places.square().sum((0, 2, 3))
+            locations = self._stack(averages).double()
+            count += locations.numel() // locations.shape[1]
+            total = total.to(locations) + locations.sum((0, 2, 3))
+            squares = squares.to(locations) + locations.square().sum((0, 2, 3))
         mean = total / count
         self.standardise.running_mean = mean.float()
         self.standardise.running_var = (squares / count - mean.square()).clamp(min=1e-8).float()

@@ -1,4 +1,4 @@
-"""How unlike clean images a place is."""
+"""Novelty of locations: how unlike those of clean images each is."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,41 +7,53 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LIMIT = 6.0
+"""Standard deviations at which novelty is cut off: beyond doubt, pooling need not look there even more."""
 
 
 class Novelty(nn.Module):
-    """Mahalanobis distance of a place's features to those of all places of reference images.
+    """Mahalanobis distance of a location's features to those of all locations of reference images.
 
-    One Gaussian for all places, as a 1x1 convolution and a norm, so that it exports. The distance is
-    standardised by what is usual at that distance from the border, since the border of an image is unlike
-    its inside in every image: 0 is usual there, 1 is one standard deviation more.
-
-    It is cut off at `LIMIT`: what is novel beyond doubt is not looked at more for being stranger still.
+    One Gaussian serves all locations, as a 1x1 convolution and a norm, so that it exports. The distance is
+    standardised by its mean and standard deviation at that distance from the border, since the border of an
+    image is unlike its inside in every image.
 
     References are the clean images (`groups` = 1), or, where there are none, for each class the images
     without it (`groups` = number of classes).
+
+    Args:
+        channels: channels C of the features.
+        grid: locations (h, w) of the reference images; those of others are interpolated.
+        groups: number of Gaussians.
+
+    Attributes:
+        mean: (groups, C) of the references' features.
+        whitening: (groups, C, C), features times it have unit covariance.
+        typical: (groups, h, w) mean distance of the references.
+        deviation: (groups, h, w) standard deviation of their distance.
     """
 
     mean: Tensor
     whitening: Tensor
-    centre: Tensor
-    spread: Tensor
+    typical: Tensor
+    deviation: Tensor
 
     def __init__(self, channels: int, grid: tuple[int, int], groups: int = 1) -> None:
         super().__init__()
         self.groups = groups
         self.register_buffer("mean", torch.zeros(groups, channels))
         self.register_buffer("whitening", torch.eye(channels).repeat(groups, 1, 1))
-        self.register_buffer("centre", torch.zeros(groups, *grid))
-        self.register_buffer("spread", torch.ones(groups, *grid))
+        self.register_buffer("typical", torch.zeros(groups, *grid))
+        self.register_buffer("deviation", torch.ones(groups, *grid))
 
     def forward(self, features: Tensor) -> Tensor:
         """Standardised distance (N, groups, h, w) of features (N, C, h, w)."""
         distance = self.distance(features)
         grid = distance.shape[2:]
-        centre = functional.interpolate(self.centre[None], size=grid, mode="bilinear", align_corners=False)
-        spread = functional.interpolate(self.spread[None], size=grid, mode="bilinear", align_corners=False)
-        return ((distance - centre) / spread).clamp(max=LIMIT)
+        typical = functional.interpolate(self.typical[None], size=grid, mode="bilinear", align_corners=False)
+        deviation = functional.interpolate(
+            self.deviation[None], size=grid, mode="bilinear", align_corners=False
+        )
+        return ((distance - typical) / deviation).clamp(max=LIMIT)
 
     def distance(self, features: Tensor) -> Tensor:
         """Mahalanobis distance (N, groups, h, w), divided by the square root of the number of channels."""
@@ -66,10 +78,10 @@ class Novelty(nn.Module):
         total = torch.zeros_like(self.mean[0], dtype=torch.float64)
         products = torch.zeros_like(self.whitening[0], dtype=torch.float64)
         for features in batches():
-            places = features.permute(0, 2, 3, 1).flatten(0, 2)
-            count += len(places)
-            total += places.sum(0).double()
-            products += (places.T @ places).double()
+            locations = features.permute(0, 2, 3, 1).flatten(0, 2)
+            count += len(locations)
+            total += locations.sum(0).double()
+            products += (locations.T @ locations).double()
         mean = total / count
         eye = torch.eye(len(mean), dtype=torch.float64, device=mean.device)
         covariance = products / count - torch.outer(mean, mean)
@@ -78,10 +90,10 @@ class Novelty(nn.Module):
         whitening = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), eye, upper=False)
         self.whitening[group] = whitening.float()
         distances = torch.cat([self.distance(features)[:, group].cpu() for features in batches()])
-        centre = symmetric(distances.mean(0))
-        spread = symmetric((distances - centre).square().mean(0)).sqrt().clamp(min=1e-6)
-        self.centre[group] = centre.to(self.centre)
-        self.spread[group] = spread.to(self.spread)
+        typical = symmetric(distances.mean(0))
+        deviation = symmetric((distances - typical).square().mean(0)).sqrt().clamp(min=1e-6)
+        self.typical[group] = typical.to(self.typical)
+        self.deviation[group] = deviation.to(self.deviation)
 
 
 def symmetric(values: Tensor) -> Tensor:

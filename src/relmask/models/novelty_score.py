@@ -37,8 +37,8 @@ class NoveltyScore(nn.Module):
             novelty: of the same locations, (N, 1 or K, h, w); None where it is not known.
         """
         if novelty is not None:
-            places = novelty.flatten(2)
-            logits = logits + LOCATION_WEIGHT * (places.softmax(2) * places).sum(2)
+            locations = novelty.flatten(2)
+            logits = logits + LOCATION_WEIGHT * (locations.softmax(2) * locations).sum(2)
         if self.nearest is not None:
             logits = logits + IMAGE_WEIGHT * self.nearest(features)[:, None]
         return logits

@@ -15,7 +15,7 @@ class Backbone(nn.Module):
 
     Attributes:
         channels: of every block's output, also of blocks that are not built.
-        strides: pixels of the image a place of every block's output.
+        strides: pixels of the image between two locations of every block's output.
         mean: of each channel of the images it was made for, in [0, 1]; images are normalised outside.
         std: likewise.
     """
@@ -48,7 +48,7 @@ class Trunk(nn.Module):
     Attributes:
         taps: indices of the tapped blocks, from 0.
         channels: of each tap.
-        strides: pixels of the image a place of each tap.
+        strides: pixels of the image between two locations of each tap.
         mean: of each channel of the images the backbone was made for, in [0, 1].
         std: likewise.
     """

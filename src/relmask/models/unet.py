@@ -12,7 +12,7 @@ from relmask.models.zoo import find, trunk
 NARROWEST, WIDEST = 32, 128
 """Channels of the decoder's levels: those of the encoder at the same stride, within these limits."""
 PEAK = 1e-3
-"""Share of an image's pixels that its logit is the mean of."""
+"""Share of an image's pixels, the highest, whose mean is its logit."""
 
 
 class UNet(nn.Module):
@@ -54,8 +54,8 @@ def levels(backbone: Backbone) -> tuple[int, ...]:
 
 def image_logits(maps: Tensor, share: float = PEAK) -> Tensor:
     """Logit (N, K) of each class's presence: the mean of the highest `share` of its map (N, K, H, W)."""
-    places = maps.flatten(2)
-    return places.topk(max(1, round(share * places.shape[2])), dim=2).values.mean(2)
+    pixels = maps.flatten(2)
+    return pixels.topk(max(1, round(share * pixels.shape[2])), dim=2).values.mean(2)
 
 
 def unet(name: str, classes: int, weights: Path | None = None, pretrained: bool = True) -> UNet:

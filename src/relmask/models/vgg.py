@@ -28,8 +28,8 @@ class Vgg(Backbone):
         Args:
             stages: channels of the convolutions of each stage.
             batch_norm: normalise after each convolution.
-            hidden: width of the classic head's two hidden layers, over 7x7 places; None makes the head one
-                linear layer over the mean of all places, and leaves the last stage unpooled.
+            hidden: width of the classic head's two hidden layers, over 7x7 locations; None makes the head one
+                linear layer over the mean of all locations, and leaves the last stage unpooled.
             classes: number of logits.
             deepest: last block.
         """

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,6 +17,7 @@ from relmask.models.guided import GuidedClassifier
 from relmask.progress import Progress
 from relmask.ranking import auroc
 from relmask.sequences import batches
+from relmask.training.arithmetic import Arithmetic
 from relmask.training.image_novelty import as_if_unseen, nearest_images, nearest_of_some
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.plan import Plan
@@ -67,7 +67,7 @@ def fit(
     training: tuple[Source, Tensor],
     validation: tuple[Source, Tensor] | None,
     schedule: Schedule,
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     folder: Path | None,
     *,
     seed: int = 0,
@@ -79,21 +79,21 @@ def fit(
     training, since every epoch draws from its own seed.
 
     Args:
-        model: on the device of `fabric`.
+        model: on the device of `arithmetic`.
         training: where predictions come from, and targets (N, K), 0 or 1.
         validation: likewise; only decides which epoch is kept. None: the last is kept.
         schedule: how long and how fast.
-        fabric: device and precision.
+        arithmetic: device and precision.
         folder: where checkpoints go; None for none, and then the last weights stay.
         seed: of batches, augmentation and dropout.
         on_step: called with the number of steps done and a note on the loss.
     """
-    objective = _Labels(model, training, validation, schedule, fabric.device)
-    return optimise(model, objective, schedule, fabric, folder, seed=seed, on_step=on_step)
+    objective = _Labels(model, training, validation, schedule, arithmetic.device)
+    return optimise(model, objective, schedule, arithmetic, folder, seed=seed, on_step=on_step)
 
 
 class _Labels:
-    """Image-level labels, see `Objective`."""
+    """Objective of a classifier: image-level labels."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class Fitter:
     Args:
         model: the network, and how pictures become its input.
         plan: what to do.
-        fabric: device and precision.
+        arithmetic: device and precision.
         seed: of every draw.
         progress: called after every step.
         training: pictures to train on.
@@ -174,7 +174,7 @@ class Fitter:
         self,
         model: ExplainedClassifier,
         plan: Plan,
-        fabric: Fabric,
+        arithmetic: Arithmetic,
         seed: int,
         progress: Progress,
         training: Labelled,
@@ -182,7 +182,7 @@ class Fitter:
     ) -> None:
         self.model = model
         self.plan = plan
-        self.fabric = fabric
+        self.arithmetic = arithmetic
         self.seed = seed
         self.progress = progress
         self.training = training
@@ -201,7 +201,7 @@ class Fitter:
     def cross_fitted(self) -> Tensor | None:
         """Logits (N, K) of the training pictures, each by a head that saw no picture of its group.
 
-        None where there are no such heads: a network is trained as a whole, or a head would see no group.
+        None where there are no such heads: the network is trained as a whole, or there is but one group.
         """
         return None
 
@@ -212,7 +212,7 @@ class Fitter:
         return ImageCache(part.samples, self.model.spec.size, self.model.spec.intensity)
 
     def fit(self, folder: Path) -> History:
-        """Train, with checkpoints in `folder`."""
+        """Train to the epoch that validation likes best, with checkpoints in `folder`."""
         (training, validation), schedule = self.sources, self.plan.schedule
         _lay_out(self.network, self.layout)
         history = fit(
@@ -220,7 +220,7 @@ class Fitter:
             (training, self.training.targets),
             (validation, self.validation.targets) if self.validation.samples else None,
             schedule,
-            self.fabric,
+            self.arithmetic,
             folder,
             seed=self.seed,
             on_step=lambda step, note: self.progress(
@@ -247,7 +247,7 @@ class GuidedFitter(Fitter):
         return history
 
     def logits(self) -> tuple[Tensor, Tensor]:
-        """See `Fitter`."""
+        """See `Fitter`; the clean distance of training pictures is that to other groups."""
         training, validation = super().logits()
         return training + as_if_unseen(self.network, self.sources[0], self.training), validation
 
@@ -276,7 +276,7 @@ class FrozenFitter(GuidedFitter):
         self._fit_novelty(source, everything)
 
     def cross_fitted(self) -> Tensor | None:
-        """See `Fitter`."""
+        """See `Fitter`; there are `FOLDS` such heads."""
         groups = [str(group) for group in self.training.groups]
         if len(set(groups)) < FOLDS:
             return None
@@ -307,7 +307,7 @@ class FrozenFitter(GuidedFitter):
             source = self.sources[0].read_by(GuidedClassifier(scores))
             self._fit_novelty(source, rest)
             part = Part(source, rest), targets[rest]
-            fit(source.network, part, None, self.plan.schedule, self.fabric, None, seed=self.seed)
+            fit(source.network, part, None, self.plan.schedule, self.arithmetic, None, seed=self.seed)
             judge = GuidedClassifier(scores, nearest)
             return predict_logits(judge, Part(source.read_by(judge), fold), len(fold))
 
@@ -338,7 +338,7 @@ class FrozenFitter(GuidedFitter):
 def fitter_of(
     model: ExplainedClassifier,
     plan: Plan,
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     seed: int,
     progress: Progress,
     training: Labelled,
@@ -348,7 +348,7 @@ def fitter_of(
     kind = Fitter
     if isinstance(model.network, GuidedClassifier):
         kind = FrozenFitter if plan.frozen else GuidedFitter
-    return kind(model, plan, fabric, seed, progress, training, validation)
+    return kind(model, plan, arithmetic, seed, progress, training, validation)
 
 
 def _lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:

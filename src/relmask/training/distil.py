@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from relmask import __version__
@@ -27,6 +26,7 @@ from relmask.inference.segmentation import SegmentationModel
 from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
+from relmask.training.arithmetic import Arithmetic, arithmetic_of
 from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.loop import History
@@ -34,12 +34,11 @@ from relmask.training.pixel_dataset import VOID, Maps, PixelDataset
 from relmask.training.pseudo_labels import PseudoLabels
 from relmask.training.report import write_history, write_training_report
 from relmask.training.segmentation import fit_segmenter, new_segmentation_model
-from relmask.training.train import fabric_of
 
 BACKBONE = "efficientnet-lite0"
-"""Of the student of a user's own module."""
+"""Backbone of the student of a user's own module."""
 AGREED = 0.5
-"""Chance from which a student says that a pixel shows a class."""
+"""Probability above which a student says that a pixel shows a class."""
 
 
 @torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
@@ -70,11 +69,11 @@ def distil(
         out: folder of the student, which is a run like any other.
         masks: what a person corrected, in any format that relmask reads, see `corrected`; DATA itself for the
             masks that it names. They take the place of the run's own; the student says `trained_on_masks`.
-        epochs: of 50 batches, of the first round; the second has half as many.
+        epochs: epochs of 50 batches in the first round; the second has half as many.
         batch_size: pictures in a batch.
-        seed: of all that is drawn.
+        seed: seed of fresh weights, batches, crops and augmentation.
         device: "auto", "cpu", "cuda".
-        precision: as Lightning Fabric names it.
+        precision: "bf16-mixed", or "32-true": float32.
         resume: go on after the last checkpoint in `out`.
         overwrite: replace what is in `out`.
         progress: called after every step.
@@ -113,9 +112,9 @@ def distil(
     }
     if out.resolve() == run.path.resolve():
         raise UsageError(f"{out} is RUN itself. Choose another OUT for the student.")
-    fabric = fabric_of(find_device(device), precision)
+    arithmetic = arithmetic_of(find_device(device), precision)
     with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
-        return _distilled(run, data, out, split, drawn, settings, fabric, progress, effort)
+        return _distilled(run, data, out, split, drawn, settings, arithmetic, progress, effort)
 
 
 def _distilled(
@@ -125,7 +124,7 @@ def _distilled(
     split: Split,
     drawn: Index,
     settings: Mapping[str, Any],
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     progress: Progress,
     effort: Effort,
 ) -> Run:
@@ -139,7 +138,7 @@ def _distilled(
         backbone,
         len(teacher.classes),
         spec,
-        fabric,
+        arithmetic.device,
         seed,
         Path(weights) if weights else None,
         frozen=True,  # the teacher's masks have errors: it must not learn them by heart
@@ -155,7 +154,7 @@ def _distilled(
             model,
             learned[0],
             learned[1],
-            fabric,
+            arithmetic,
             out / CHECKPOINTS / f"round-{number}",
             epochs=length,
             steps=effort.steps,

@@ -21,4 +21,4 @@ class Effort:
 
 
 FULL = Effort()
-"""The effort of every run that is to be used."""
+"""Effort of every run that is not a test's."""

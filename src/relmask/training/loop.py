@@ -4,14 +4,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from relmask.errors import RunError
 from relmask.models.pooling import GuidedPooling
 from relmask.training import checkpoints
+from relmask.training.arithmetic import Arithmetic
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Schedule:
         batch_size: pictures in a batch, drawn by `sampling_weights`.
         rate: peak learning rate of the one-cycle schedule.
         decay: weight decay of the weights (not of the pooling).
-        absent: weight of the loss that every place pays that cannot show a class, see `negatives`.
+        absent: weight of the loss of locations that cannot show a class, see `negatives`.
     """
 
     epochs: int
@@ -37,7 +38,7 @@ class Schedule:
 
 @dataclass
 class Epoch:
-    """A line of history.csv."""
+    """A line of history.csv: losses, AUROC of validation images, and the last learning rate."""
 
     epoch: int
     train_loss: float
@@ -78,7 +79,7 @@ def optimise(
     model: nn.Module,
     objective: Objective,
     schedule: Schedule,
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     folder: Path | None,
     *,
     seed: int = 0,
@@ -90,21 +91,23 @@ def optimise(
     training, since every epoch draws from its own seed.
 
     Args:
-        model: on the device of `fabric`.
+        model: on the device of `arithmetic`.
         objective: what to lower; its validation only decides which epoch is kept.
         schedule: how long and how fast.
-        fabric: device and precision.
+        arithmetic: device and precision.
         folder: where checkpoints go; None for none, and then the last weights stay.
-        seed: of batches, augmentation and dropout.
+        seed: seed of batches, augmentation and dropout.
         on_step: called with the number of steps done and a note on the loss.
+
+    Raises:
+        RunError: a checkpoint in `folder` is damaged, or of another network.
     """
     groups = parameter_groups(model, schedule)
-    wrapped = fabric.setup_optimizers(torch.optim.AdamW(groups))
-    optimizer = cast(torch.optim.Optimizer, wrapped)  # it imitates the class of what it wraps
+    optimizer = torch.optim.AdamW(groups)
     history = History()
     if folder and (last := checkpoints.last_epoch(folder)) is not None:
         state = checkpoints.load(folder, last)
-        model.load_state_dict(state["model"], strict=False)
+        _restore(model, state["model"], folder)
         optimizer.load_state_dict(state["optimizer"])
         history.epochs = [Epoch(**line) for line in state["history"]]
     while (number := len(history.epochs)) < schedule.epochs:
@@ -121,14 +124,14 @@ def optimise(
                 drawn = torch.multinomial(
                     objective.chances, schedule.batch_size, replacement=True, generator=generator
                 )
-                with fabric.autocast():
+                with arithmetic.autocast():
                     loss = objective.loss(drawn.tolist(), generator)
                 optimizer.zero_grad()
-                fabric.backward(loss)
+                loss.backward()
                 optimizer.step()
                 total += loss.item()
                 on_step(done + 1, f"loss {total / (step + 1):.3f}")
-        with fabric.autocast():
+        with arithmetic.autocast():
             val_loss, area = objective.validate()
         history.epochs.append(Epoch(number, total / schedule.steps, val_loss, area, rate))
         if folder:
@@ -139,7 +142,7 @@ def optimise(
             }
             checkpoints.save(folder, number, kept, keep={history.best or 0})
     if folder and history.best is not None:
-        model.load_state_dict(checkpoints.load(folder, history.best)["model"], strict=False)
+        _restore(model, checkpoints.load(folder, history.best)["model"], folder)
     model.eval()
     return history
 
@@ -160,6 +163,23 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     """The state that training may change: all but that of frozen modules."""
     frozen = tuple(f"{name}." for name in _frozen(model))
     return {name: value for name, value in model.state_dict().items() if not name.startswith(frozen)}
+
+
+def _restore(model: nn.Module, kept: dict[str, Tensor], folder: Path) -> None:
+    """Load what `trained_state` gave.
+
+    Raises:
+        RunError: it is of another network.
+    """
+    found, expected = (
+        {name: value.shape for name, value in state.items()} for state in (kept, trained_state(model))
+    )
+    if found != expected:
+        raise RunError(
+            f"The checkpoints in {folder} are of another network: was the training begun by another relmask? "
+            "Train again with --overwrite."
+        )
+    model.load_state_dict(kept, strict=False)
 
 
 def _frozen(model: nn.Module) -> dict[str, nn.Module]:

@@ -24,7 +24,7 @@ MEMORY = 2_000_000_000
 
 
 class Tensors(Protocol):
-    """Tensors by number."""
+    """A list of tensors, or what makes them when asked for one."""
 
     def __len__(self) -> int: ...
 

@@ -39,7 +39,8 @@ class Settings(Record):
     )
     finetune: bool = Field(default=False, description="Train the backbone, too.")
     clean: str | None = Field(
-        default=None, description="Name of the clean class; None: found by its usual names."
+        default=None,
+        description="Name of the clean class; None: ok, good, free, normal or clean, whichever is there.",
     )
     resplit: Literal["grouped", "random"] | None = None
     seed: int = 0
@@ -84,7 +85,7 @@ def plan(
     Args:
         settings: what the user chose.
         data: DATA; a folder of patches knows their size.
-        index: what is in it.
+        index: samples and classes of DATA.
         intensity: of its pictures.
         own: does the user bring a module?
         effort: how long an epoch is, and how much is looked at once the training is through.

@@ -14,37 +14,38 @@ from relmask.inference.run import Run
 from relmask.masks.binarise import combine
 from relmask.training.pixel_dataset import VOID
 
-Maps = dict[int, FloatArray]
-"""Relevance (H, W) of some classes."""
+Relevance = dict[int, FloatArray]
+"""Relevance (H, W) by number of the class."""
 
 UNSURE, CERTAIN = 0.5, 2.0
-"""Between these multiples of the threshold, relevance says neither defect nor background.
+"""Multiples of the threshold between which relevance says neither defect nor background.
 
-A share of the peak says defect from the threshold on: large defects have little beyond that is surer.
+Where the threshold is a share of the peak, all above it is defect: of a large one little has more relevance.
 """
 
 
 class PseudoLabels:
-    """A run's masks of pictures: 0 = background, k = k-th class, `VOID` = unsure.
+    """A run's masks of pictures, as labels of their pixels: 0 = background, k = k-th class, `VOID` = unsure.
 
-    The label is taken at its word: its classes alone are looked for, whether or not the picture passes their
-    gates. A clean picture is all background. Void is what lies near the threshold, where the border of the
-    defect may be, see `CERTAIN`; all of the picture where a class has no relevance at all.
+    The image-level label is taken at its word: the masks show its classes alone, whether or not the picture
+    passes their gates, and a clean picture is all background. Pixels whose relevance is near the threshold,
+    where the border of the defect may be, are void (see `CERTAIN`); so is all of a picture where a class of
+    its label has no relevance.
 
-    Patches that were cut out of one picture are looked at together: where they overlap, their relevance is
-    averaged as in a whole picture, and what one of them lacks by its label is in none. Any other picture is
-    looked at alone.
+    Patches that were cut out of one picture are explained together: where they overlap, their relevance is
+    averaged as in a whole picture, and a class that one of them lacks by its label is not in it by another's.
 
     Args:
-        run: with thresholds.
-        samples: what `cut_patches` cut, the patches of one picture one after the other.
+        run: a run with thresholds.
+        samples: patches that `cut_patches` cut, those of one picture one after the other; other pictures need
+            not be named.
     """
 
     def __init__(self, run: Run, samples: Iterable[Sample]) -> None:
         self._run = run
         self._patches: dict[str, list[Sample]] = {}
         self._places: dict[str, tuple[str, Window]] = {}
-        self._last: tuple[str, Maps, ByteArray] | None = None
+        self._last: tuple[str, Relevance, ByteArray] | None = None
         for sample in samples if run.metadata.input.windows else ():
             if (place := place_of(sample.name)) is not None:
                 self._places[sample.name] = place
@@ -68,14 +69,14 @@ class PseudoLabels:
             return np.full(shape, VOID, np.uint8)
         return shown[inside]
 
-    def _alone(self, picture: FloatArray, named: Sequence[int]) -> Maps:
+    def _alone(self, picture: FloatArray, named: Sequence[int]) -> Relevance:
         images, places = self._run.model.cut(picture)
         passing = np.zeros((len(images), len(self._run.metadata.classes)), bool)
         passing[:, named] = True
         large = self._run.segmenter.calibration.large
         return self._run.model.maps(picture, images, places, passing, large)
 
-    def _joined(self, name: str) -> tuple[Maps, ByteArray]:
+    def _joined(self, name: str) -> tuple[Relevance, ByteArray]:
         """Relevance of each class in the picture that these patches were cut out of, and its mask."""
         if self._last is not None and self._last[0] == name:
             return self._last[1:]
@@ -96,7 +97,7 @@ class PseudoLabels:
         self._last = name, maps, self._decided(maps)
         return self._last[1:]
 
-    def _decided(self, maps: Maps) -> ByteArray:
+    def _decided(self, maps: Relevance) -> ByteArray:
         classes = self._run.segmenter.calibration.classes
         thresholds = {k: classes[self._run.metadata.classes[k]] for k in maps}
         shown = combine(maps, thresholds, next(iter(maps.values())).shape[:2])

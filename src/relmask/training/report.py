@@ -80,7 +80,7 @@ def judge(samples: Sequence[Sample], logits: DoubleArray, calibration: Calibrati
 
 
 def write_history(history: History, path: Path) -> None:
-    """One line an epoch."""
+    """Write history.csv, a line an epoch."""
     columns = [column.name for column in fields(Epoch)]
     rows = [[getattr(line, column) for column in columns] for line in history.epochs]
     write_csv(path, columns, rows)
@@ -117,7 +117,7 @@ def write_training_report(
 
 
 def run_facts(metadata: Metadata) -> Section:
-    """What was trained, on what, how."""
+    """What a run was trained on and how, as a list of facts."""
     architecture, size = metadata.architecture, metadata.input.size
     drawn = {
         "given": "as the data state it",
@@ -150,7 +150,7 @@ def _masks_seen(metadata: Metadata) -> str:
 
 
 def threshold_table(calibration: Calibration) -> Section:
-    """What makes a mask, and what it was chosen from."""
+    """Thresholds of every class, and the pictures that they were chosen from."""
     by_class = table(
         "Thresholds",
         ("class", "gate (logit)", "level", "of"),
@@ -272,7 +272,7 @@ def _known_novelty(run: Run) -> str:
     """What the run can say of pictures unlike all that it saw."""
     network = run.model.network
     if not isinstance(network, GuidedClassifier):
-        return "not measured: relmask does not know the features of a module of your own"
+        return "not measured: that takes the features of a classifier that is relmask's own"
     if network.nearest is None:
         return "not measured: no clean picture could be compared with pictures of another group"
     return f"novelty above 1, as {RATE:.0%} of the clean pictures; {len(network.nearest.seen)} are remembered"

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,12 +16,13 @@ from relmask.models.zoo import find
 from relmask.progress import Progress
 from relmask.ranking import auroc
 from relmask.sequences import batches
+from relmask.training.arithmetic import Arithmetic
 from relmask.training.classifier import sampling_weights
 from relmask.training.loop import History, Schedule, optimise
 from relmask.training.pixel_dataset import VOID, PixelDataset
 
 HEAVIEST = 30.0
-"""What a pixel of the rarest class weighs in the cross-entropy."""
+"""Most that a pixel of a rare class weighs in the cross-entropy."""
 
 
 def input_of(backbone: str, size: int, windows: bool, intensity: Intensity) -> Input:
@@ -49,7 +49,7 @@ def new_segmentation_model(
     backbone: str,
     classes: int,
     spec: Input,
-    fabric: Fabric,
+    device: torch.device,
     seed: int,
     weights: Path | None = None,
     *,
@@ -61,7 +61,7 @@ def new_segmentation_model(
         backbone: of the encoder.
         classes: number of maps.
         spec: how pictures become its input.
-        fabric: device.
+        device: where it runs.
         seed: of the fresh weights.
         weights: of the encoder; None for the backbone's own, if it has some.
         frozen: is the encoder left as it is, if it has weights?
@@ -75,14 +75,14 @@ def new_segmentation_model(
         network = unet(backbone, classes, weights)
     if frozen and (weights is not None or find(backbone).weights is not None):
         network.encoder.requires_grad_(False)
-    return SegmentationModel(network, spec, fabric.device)
+    return SegmentationModel(network, spec, device)
 
 
 def fit_segmenter(
     model: SegmentationModel,
     training: PixelDataset,
     validation: PixelDataset,
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     folder: Path | None,
     *,
     epochs: int,
@@ -97,7 +97,7 @@ def fit_segmenter(
         model: its model takes normalised images (N, 3, S, S) to logits (N, K, S, S).
         training: pictures and maps.
         validation: likewise; decides which epoch is kept; if it is empty, the last is.
-        fabric: device and precision.
+        arithmetic: device and precision.
         folder: where checkpoints go, and training goes on from; None for none.
         epochs: passes, of `steps` batches each.
         steps: batches in an epoch.
@@ -119,7 +119,7 @@ def fit_segmenter(
         network,
         objective,
         schedule,
-        fabric,
+        arithmetic,
         folder,
         seed=seed,
         on_step=lambda step, note: progress("training", step, schedule.epochs * schedule.steps, note),
@@ -129,7 +129,7 @@ def fit_segmenter(
 
 
 class _Maps:
-    """Maps of classes, see `Objective`."""
+    """Objective of a segmenter: maps of classes."""
 
     def __init__(
         self, model: SegmentationModel, training: PixelDataset, validation: PixelDataset, batch_size: int
@@ -204,7 +204,7 @@ def cross_entropy(logits: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
 
 
 def overlaps(logits: Tensor, wanted: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each class (K,), over the known pixels of a batch: what is met, what is said, what there is."""
+    """Sums (K,) over the known pixels of a batch: of what is met, of what is said, of what there is."""
     said = logits.sigmoid() * known
     met, total, there = (part.sum((0, 2, 3)) for part in (said * wanted, said, wanted * known))
     return met, total, there

@@ -41,7 +41,7 @@ class FeatureSource(Source, Protocol):
 
     @property
     def network(self) -> GuidedClassifier:
-        """What predicts."""
+        """The network that predicts."""
 
     def read_by(self, network: GuidedClassifier) -> Self:
         """The same pictures, read by another network on the same trunk."""
@@ -73,7 +73,7 @@ class WholePictures:
         self.device = device
 
     def predict(self, indices: Sequence[int], generator: torch.Generator | None) -> Prediction:
-        """Logits of the pictures."""
+        """Logits of the pictures; the network says nothing of locations."""
         return Prediction(self.network(self.inputs(indices, generator)), None)
 
     def logits(self, indices: Sequence[int]) -> Tensor:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from lightning_fabric import Fabric
 from pydantic import ValidationError
 from torch import nn
 
@@ -27,6 +26,7 @@ from relmask.inference.run import Run, find_device
 from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
+from relmask.training.arithmetic import Arithmetic, arithmetic_of
 from relmask.training.classifier import fitter_of
 from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECK, CHECKPOINTS, RUN
@@ -84,7 +84,7 @@ def train(
         composite: LRP rules that explain, a name of `relmask.lrp.composites`; None: what suits the model.
         false_alarms: share of the clean pictures that may get a mask, 0 <= share < 1.
         device: "auto", "cpu", "cuda", or another that torch knows.
-        precision: as Lightning Fabric names it, like "bf16-mixed".
+        precision: "32-true": float32, or "bf16-mixed": large products in bfloat16, faster where a GPU has it.
         resume: go on after the last checkpoint in `out`; the result equals an uninterrupted training.
         overwrite: replace what is in `out`.
         progress: called after every step.
@@ -119,15 +119,15 @@ def train(
     split = assign(index, seed=seed, resplit=resplit)
     intensity = measure_intensity([sample.path for sample in split.index.part("train")])
     chosen = plan(settings, data, index, intensity, own=model is not None, effort=effort)
-    fabric = fabric_of(find_device(device), precision)
+    arithmetic = arithmetic_of(find_device(device), precision)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = model or _network(chosen, settings, len(index.classes))
-    classifier = ExplainedClassifier(network, chosen.input, chosen.composite, fabric.device, batch_size)
+    classifier = ExplainedClassifier(network, chosen.input, chosen.composite, arithmetic.device, batch_size)
     classifier.require(len(index.classes))
     wanted = {"settings": settings.model_dump(mode="json"), "data": split.index.fingerprint}
     with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
-        return _trained(data, out, index, split, settings, chosen, fabric, classifier, progress)
+        return _trained(data, out, index, split, settings, chosen, arithmetic, classifier, progress)
 
 
 def _trained(
@@ -137,7 +137,7 @@ def _trained(
     split: Split,
     settings: Settings,
     chosen: Plan,
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     classifier: ExplainedClassifier,
     progress: Progress,
 ) -> Run:
@@ -149,7 +149,7 @@ def _trained(
     training, validation = (
         Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
     )
-    fitter = fitter_of(classifier, chosen, fabric, settings.seed, progress, training, validation)
+    fitter = fitter_of(classifier, chosen, arithmetic, settings.seed, progress, training, validation)
     history = fitter.fit(out / CHECKPOINTS)
     write_history(history, out / "history.csv")
     logits = fitter.logits()
@@ -214,16 +214,3 @@ def split_kind(
     if resplit:
         return resplit
     return "given" if any(sample.split for sample in index.samples) else "grouped"
-
-
-def fabric_of(device: torch.device, precision: str) -> Fabric:
-    """What trains on a device.
-
-    Raises:
-        UsageError: no such precision there.
-    """
-    devices = 1 if device.index is None or device.type == "cpu" else [device.index]
-    try:
-        return Fabric(accelerator=device.type, devices=devices, precision=precision)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise UsageError(f"Cannot train on {device} with precision {precision!r}: {error}") from error

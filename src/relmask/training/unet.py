@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from relmask import __version__
 from relmask.arrays import ByteArray, FloatArray
@@ -28,17 +27,18 @@ from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
 from relmask.out import prepared
 from relmask.progress import Progress, silent
+from relmask.training.arithmetic import Arithmetic, arithmetic_of
 from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECKPOINTS, RUN
 from relmask.training.pixel_dataset import PixelDataset
 from relmask.training.report import write_history
 from relmask.training.segmentation import fit_segmenter, input_of, new_segmentation_model
-from relmask.training.train import fabric_of, split_kind
+from relmask.training.train import split_kind
 
 NOTHING = -3.0
-"""Logit of an image below which no pixel of it comes near a mask."""
+"""Gate that stops no image: below this logit no pixel comes near a mask."""
 PROBABILITIES = np.linspace(0.05, 0.95, 19)
-"""Levels that are tried."""
+"""Probabilities that are tried as level of a mask."""
 
 
 @torch.inference_mode(False)  # tensors that are made here must take gradients, whatever the caller chose
@@ -70,16 +70,16 @@ def fit_unet(
     Args:
         data: DATA with masks.
         out: folder of the run.
-        backbone: of the encoder.
+        backbone: backbone of the encoder.
         size: side of the input in pixels.
-        windows: does it see squares of this size cut out of the pictures, or whole pictures resized to it?
-        epochs: of 50 batches.
+        windows: does the U-Net see squares of this size cut out of the pictures, or whole ones resized to it?
+        epochs: epochs of 50 batches.
         batch_size: pictures in a batch.
         clean: name of the clean class.
-        resplit: draw a split anew.
-        seed: of the split, and of all that is drawn in training.
+        resplit: draw new splits, by group or by picture, instead of those of DATA.
+        seed: seed of the split, fresh weights, batches, crops and augmentation.
         device: "auto", "cpu", "cuda".
-        precision: as Lightning Fabric names it.
+        precision: "bf16-mixed", or "32-true": float32.
         resume: go on after the last checkpoint in `out`.
         overwrite: replace what is in `out`.
         progress: called after every step.
@@ -93,7 +93,7 @@ def fit_unet(
     index = read_index(data, clean)
     split = assign(index, seed=seed, resplit=resplit, for_labels=False)
     known = {name: _known(split, name, progress) for name in ("train", "val")}
-    fabric = fabric_of(find_device(device), precision)
+    arithmetic = arithmetic_of(find_device(device), precision)
     intensity = measure_intensity([sample.path for sample in known["train"]])
     spec = input_of(backbone, size, windows, intensity)
     wanted: dict[str, Any] = {
@@ -110,7 +110,7 @@ def fit_unet(
         "masks": truth_fingerprint((*known["train"], *known["val"]), index),
     }
     with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
-        return _fitted(data, out, index, split, known, spec, fabric, wanted["settings"], progress, effort)
+        return _fitted(data, out, index, split, known, spec, arithmetic, wanted["settings"], progress, effort)
 
 
 def _fitted(
@@ -120,14 +120,14 @@ def _fitted(
     split: Split,
     known: Mapping[str, list[Sample]],
     spec: bundle.Input,
-    fabric: Fabric,
+    arithmetic: Arithmetic,
     settings: Mapping[str, Any],
     progress: Progress,
     effort: Effort,
 ) -> Run:
     """The U-Net, trained and written into a folder that was prepared for it."""
     backbone = settings["backbone"]
-    model = new_segmentation_model(backbone, len(index.classes), spec, fabric, settings["seed"])
+    model = new_segmentation_model(backbone, len(index.classes), spec, arithmetic.device, settings["seed"])
 
     def true_map(sample: Sample, picture: FloatArray) -> ByteArray:
         return read_truth(sample, index)
@@ -137,7 +137,7 @@ def _fitted(
         model,
         parts[0],
         parts[1],
-        fabric,
+        arithmetic,
         out / CHECKPOINTS,
         epochs=settings["epochs"],
         steps=effort.steps,

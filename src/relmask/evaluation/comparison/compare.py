@@ -66,7 +66,7 @@ def compare(
         epochs: epochs of the classifiers; None: as many as `train` takes.
         size: side of the input in pixels; None: 256, or a patch's.
         batch_size: images that go through a network together.
-        precision: precision of training, as Lightning Fabric names it.
+        precision: precision of training, "32-true" or "bf16-mixed".
         clean: name of the clean class; None: found by its usual names.
         resplit: draw a split anew, by group or (leaky) by picture; None: DATA's own.
         false_alarms: share of the clean pictures that may get a mask.
