@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import settings
 
-from relmask.calibration import from_labels
 from relmask.inference.run import Run
 from relmask.models.zoo import classifier
 from relmask.synthetic.surfaces import write_surfaces
 from relmask.training import plan
 from relmask.training import train as training
 from relmask.training.loop import Schedule
+from relmask.training.thresholds import thresholds_of
 from relmask.training.train import train
 
 torch.set_num_threads(1)
@@ -44,7 +44,7 @@ def shared_data() -> Path:
 def shorten(patch: pytest.MonkeyPatch, steps: int = 3, explained: int = 3) -> None:
     """Make epochs of a few batches, and choose thresholds from a few images."""
     patch.setattr(plan, "Schedule", partial(Schedule, steps=steps))
-    patch.setattr(from_labels, "EXPLAINED", explained)
+    patch.setattr(training, "thresholds_of", partial(thresholds_of, explained=explained))
     patch.setattr(training, "CHECKED", 0)  # what has hardly learned fails, with a warning
 
 
