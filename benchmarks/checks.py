@@ -3,8 +3,9 @@
     python benchmarks/checks.py RUN DATA
 
 The run's own masks, those of flat rules in all layers, of a head that was never trained, and the strongest
-edges of the picture. Every figure is printed as one JSON line; `fall` is what painting over a mask takes from
-the score, in logits, and `fall_of_copies` the same of copies of the mask that were moved elsewhere.
+edges of the picture. Every figure is printed as one JSON line; `added` is the share of the masks' area that
+plain relevance does not cover, `fall` what painting over a mask takes from the score, in logits, and
+`fall_of_copies` the same of copies of the mask that were moved elsewhere.
 """
 
 import argparse
@@ -20,10 +21,11 @@ from relmask.checks import check, chosen
 from relmask.data.index import read_index
 from relmask.data.splits import read_split
 from relmask.evaluation.controls import untrained
-from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
-from relmask.lrp.composites import PRESETS, Composite, kind
+from relmask.lrp.composites import Composite, kind
 from relmask.lrp.rules import Flat
+
+FLAT = Composite("flat", ((kind("convolution"), Flat()), (kind("linear"), Flat())))
 
 
 def edges(image: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -45,17 +47,18 @@ def main() -> None:
     samples = chosen(
         read_index(arguments.data, usual=run.metadata.clean).samples, read_split(run.path / "split.csv")
     )
-    PRESETS["flat"] = lambda: Composite("flat", ((kind("convolution"), Flat()), (kind("linear"), Flat())))
-    own = run.model
-    flat = ExplainedClassifier(own.model, own.spec, "flat", own.device, own.batch_size)
+    flat = run.classifier.with_composite(FLAT)
     for name, judged, draw in (
         ("run", run, None),
         ("flat", Run(run.path, run.metadata, flat), None),
-        ("random-head", Run(run.path, run.metadata, untrained(own)), None),
+        ("random-head", Run(run.path, run.metadata, untrained(run.classifier)), None),
         ("edges", run, edges),
     ):
         found = check(judged, samples, draw=draw)
         figures = {finding.name: finding.figure for finding in found.findings}
+        if found.areas:
+            added = sum(area.added for area in found.areas)
+            figures["added"] = added / sum(area.mask for area in found.areas)
         if found.deletion:
             figures["fall"] = float(np.mean([one.score - one.without_mask for one in found.deletion]))
             figures["fall_of_copies"] = float(

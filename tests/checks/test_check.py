@@ -1,5 +1,4 @@
 import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,16 @@ from typer.testing import CliRunner
 
 import relmask
 from relmask.checks import Check, check, chosen
-from relmask.checks.check import likeness
 from relmask.cli import app
 from relmask.data.index import read_index
 from relmask.data.splits import read_split
 from relmask.errors import DataError
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
-from relmask.lrp.composites import PRESETS, Composite, kind
+from relmask.lrp.composites import Composite, kind
 from relmask.lrp.rules import Flat
 from relmask.models.guided import GuidedClassifier
-from relmask.training.train import train
-from tests.effort import LITTLE
+from relmask.training import train as training
 
 
 def judged(run: Run, parts: Path, **choices: object) -> Check:
@@ -34,12 +31,19 @@ def outcome(found: Check) -> dict[str, bool | None]:
     return {finding.name: finding.passed for finding in found.findings}
 
 
-def changed(run: Run, composite: str | None = None) -> Run:
-    """A copy of a run whose model, or composite, can be spoiled."""
-    reader = run.model
-    model = copy.deepcopy(reader.network)
-    chosen_one = composite or reader.composite
-    return Run(run.path, run.metadata, ExplainedClassifier(model, reader.spec, chosen_one, reader.device))
+def changed(run: Run, composite: Composite | None = None) -> Run:
+    """A copy of a run whose network can be spoiled, with other rules if some are given."""
+    classifier = run.classifier.with_network(copy.deepcopy(run.model.network))
+    return Run(run.path, run.metadata, classifier.with_composite(composite) if composite else classifier)
+
+
+def completed(run: Run, level: float, anomalous: float | None) -> Run:
+    """The run with masks of all classes completed as those of large defects are."""
+    calibration = run.segmenter.calibration
+    changes = {"large": True, "level": level, "level_of": "peak", "anomalous": anomalous}
+    classes = {name: one.model_copy(update=changes) for name, one in calibration.classes.items()}
+    moved = calibration.model_copy(update={"classes": classes})
+    return Run(run.path, run.metadata.model_copy(update={"calibration": moved}), run.model)
 
 
 def edges(image: np.ndarray) -> np.ndarray:
@@ -54,7 +58,7 @@ def test_masks_of_a_run_that_learned_are_evidence(trained: Run, parts: Path) -> 
     assert found.passed, found.verdict
     assert found.verdict == "The masks are evidence of what the classifier learned."
     assert len(found.pictures) == len(found.deletion) == len(found.conserved) == 4
-    assert [step.forgotten for step in found.cascade] == [2, 35]
+    assert [step.redrawn for step in found.cascade] == [2, 35]
     assert Check.model_validate_json(found.model_dump_json()) == found
 
 
@@ -90,12 +94,20 @@ def test_novelty_that_tells_defective_pictures_apart_does_not_make_a_head_know_l
     assert any(found)
 
 
-def test_flat_rules_are_no_evidence(trained: Run, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flat_rules_are_no_evidence(trained: Run, parts: Path) -> None:
     flat = Composite("flat", ((kind("convolution"), Flat()), (kind("linear"), Flat())))
-    monkeypatch.setitem(PRESETS, "flat", lambda: flat)
-    found = judged(changed(trained, "flat"), parts)
+    found = judged(changed(trained, flat), parts)
     assert outcome(found)["weights"] is False
-    assert found.cascade[-1].iou_through == pytest.approx(1, abs=0.02)
+    assert [one.iou for one in found.weights] == pytest.approx([1] * 4, abs=0.02)
+
+
+def test_relevance_propagated_over_most_of_a_picture_is_no_evidence(trained: Run, parts: Path) -> None:
+    for level, passed in ((0.5, False), (0.6, True)):
+        found = judged(completed(trained, level, anomalous=None), parts)
+        print(found.findings, found.areas)
+        assert outcome(found)["area"] is passed
+        assert outcome(found)["head"] is True
+        assert sum(area.added for area in found.areas) > 0.8 * sum(area.mask for area in found.areas)
 
 
 def test_edges_are_no_evidence(trained: Run, parts: Path) -> None:
@@ -109,14 +121,6 @@ def test_without_any_mask_there_is_no_evidence(trained: Run, parts: Path) -> Non
     found = judged(trained, parts, draw=lambda image: np.zeros(image.shape[:2], bool))
     assert outcome(found)["masks"] is False
     assert (found.cascade, found.deletion) == ((), ())
-
-
-def test_maps_are_compared_by_their_highest_values_and_by_rank() -> None:
-    one = np.arange(16.0).reshape(4, 4)
-    assert likeness(one, 2 * one + 1, 4) == pytest.approx((1, 1))
-    assert likeness(one, -one, 4) == pytest.approx((0, -1))
-    assert likeness(one, np.roll(one, 2), 4)[0] == pytest.approx(2 / 6)
-    assert likeness(one, np.ones((4, 4)), 4) == (0.0, 0.0)
 
 
 def test_test_pictures_are_never_looked_at(trained: Run, parts: Path) -> None:
@@ -149,17 +153,18 @@ def test_the_command_writes_the_check_and_exits_with_1_if_it_failed(
     assert isinstance(spoiled.model.network, GuidedClassifier)
     spoiled.model.network.start_again()
     monkeypatch.setattr(relmask, "load", lambda path, **options: spoiled, raising=False)
-    assert "--overwrite" in CliRunner().invoke(app, [*command, "-q", "--json"]).stderr
-    result = CliRunner().invoke(app, [*command, "-q", "--json", "--overwrite"])
+    result = CliRunner().invoke(app, [*command, "-q", "--json"])
     assert result.exit_code == 1
     assert not Check.model_validate_json(result.stdout).passed
 
 
-def test_a_training_checks_itself_and_warns(parts: Path, tmp_path: Path, narrow_weights: Path) -> None:
+def test_a_training_checks_itself_and_warns(
+    parts: Path, tmp_path: Path, narrow_weights: Path, short_epochs: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKED", 2)
     choices: dict[str, Any] = {"backbone": "vgg-narrow", "weights": narrow_weights, "size": 64, "epochs": 1}
-    effort = replace(LITTLE, checked=2)
     with pytest.warns(UserWarning, match="no evidence"):  # it has learned next to nothing
-        run = train(parts, tmp_path / "run", false_alarms=0.4, effort=effort, **choices)
+        run = training.train(parts, tmp_path / "run", false_alarms=0.4, **choices)
     found = Check.model_validate_json((run.path / "check.json").read_text(encoding="utf-8"))
     assert not found.passed
     assert "Are the masks evidence?" in (run.path / "report.html").read_text(encoding="utf-8")

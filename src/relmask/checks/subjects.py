@@ -2,71 +2,129 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from relmask.inference.explained import ExplainedClassifier, composite_of
+from relmask.arrays import FloatArray, FloatingArray, Mask
+from relmask.checks.redrawn import WayBack, head_layers, redrawn_of
+from relmask.inference.model import Model
 from relmask.inference.run import Run
-from relmask.lrp import Explanation
-from relmask.lrp.randomise import Cascade
-from relmask.masks.refinement import smooth
+from relmask.masks.binarise import binarise
 
-Image = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Map = NDArray[np.floating]
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is masked in an image, and why.
+
+    Attributes:
+        mask: (S, S), as it is delivered.
+        map: (S, S), what the mask was cut from.
+        plain: (S, S), what the same level cuts from relevance that was neither grown nor propagated; None
+            where there is no relevance.
+    """
+
+    mask: Mask
+    map: FloatingArray
+    plain: Mask | None
+
+    @property
+    def added(self) -> Mask:
+        """Pixels (S, S) of the mask that plain relevance does not cover."""
+        covered = self.mask if self.plain is None else self.plain
+        return self.mask & ~covered
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A mask that is judged.
+
+    Attributes:
+        name: of the picture.
+        k: number of the class.
+        label: name of the class.
+        image: (S, S, 3) in [0, 1].
+        drawn: what is masked as the class.
+    """
+
+    name: str
+    k: int
+    label: str
+    image: FloatArray
+    drawn: Drawn
 
 
 class Subject(Protocol):
     """Draws masks on images (S, S, 3) in [0, 1], of the side that the model sees."""
 
-    def mask(self, image: Image, k: int) -> Mask:
-        """What is masked (S, S) as class k."""
+    @property
+    def layers(self) -> int:
+        """Number of layers that can be redrawn."""
 
-    def map(self, image: Image, k: int, forgotten: int, seed: int, *, through: bool = False) -> Map:
-        """What the mask is cut from (S, S), of a model whose `forgotten` uppermost layers were redrawn.
+    @property
+    def head(self) -> int:
+        """How many of them are the head."""
 
-        Args:
-            image: (S, S, 3).
-            k: the class.
-            forgotten: how many layers; 0 is the model as it is.
-            seed: of the redrawing.
-            through: redraw the way back alone, see `Cascade.explain_through`.
-        """
+    def drawn(self, image: FloatArray, k: int) -> Drawn:
+        """What is masked as class k."""
 
-    def conserved(self, image: Image, k: int) -> float:
-        """Share of the evidence that arrives at the pixels; not a number where there is no relevance."""
+    def redrawn(self, image: FloatArray, k: int, count: int, seed: int) -> FloatingArray:
+        """The map (S, S) of class k, whatever its score, of a model whose `count` last layers are redrawn."""
+
+    def way_back(self, image: FloatArray, k: int, seed: int) -> WayBack | None:
+        """How relevance of class k reaches the image; None where nothing is explained."""
 
 
 class RunMasks:
-    """The masks of a run and their relevance."""
+    """The masks of a run, and those that the same steps draw from redrawn weights.
+
+    All steps between relevance and a mask are taken: mirrors, smoothing, edges, growth, propagation.
+    """
 
     def __init__(self, run: Run) -> None:
-        self.segmenter = run.segmenter
-        self.model = run.classifier
-        self.cascade = cascade_of(run.classifier)
+        self._segmenter = run.segmenter
+        self._model = run.model
+        self._redrawn = redrawn_of(run)
 
-    def mask(self, image: Image, k: int) -> Mask:
+    @property
+    def layers(self) -> int:
+        """Number of layers."""
+        return len(self._redrawn.layers)
+
+    @property
+    def head(self) -> int:
+        """How many of them are the head."""
+        return head_layers(self._redrawn.layers)
+
+    def drawn(self, image: FloatArray, k: int) -> Drawn:
         """As `segment` draws it."""
-        mask: Mask = self.segmenter.segment_images([image])[0].mask == k + 1
-        return mask
+        name, calibration = self._segmenter.classes[k], self._segmenter.calibration
+        found = self._segmenter.segment_images([image])[0]
+        mask, plain = found.mask == k + 1, None
+        relevance = found.maps.get(name, np.zeros(mask.shape, np.float32))
+        if self._model.relevance_model is not None:
+            plain = mask
+            if k in calibration.large and mask.any():
+                uncompleted = self._map(self._model, image, k, complete=False)
+                plain = binarise(uncompleted, calibration.classes[name])
+        return Drawn(mask, relevance, plain)
 
-    def map(self, image: Image, k: int, forgotten: int, seed: int, *, through: bool = False) -> Map:
-        """Relevance, smoothed as masks are; of the image alone, without its mirrors and its edges."""
-        explain = self.cascade.explain_through if through else self.cascade.explain
-        explanation = explain(self._normalised(image), k, forgotten, seed)
-        return smooth(_signed(explanation, k).cpu().numpy(), self.model.spec.sigma)
+    def redrawn(self, image: FloatArray, k: int, count: int, seed: int) -> FloatingArray:
+        """The map (S, S) of class k by a model whose `count` last layers were redrawn."""
+        return self._map(self._redrawn.model(count, seed), image, k)
 
-    def conserved(self, image: Image, k: int) -> float:
-        """Share of the evidence that arrives at the pixels."""
-        return float(self.cascade.explain(self._normalised(image), k).conserved)
+    def way_back(self, image: FloatArray, k: int, seed: int) -> WayBack | None:
+        """How relevance of class k reaches the image."""
+        return self._redrawn.way_back(image, k, seed)
 
-    def _normalised(self, image: Image) -> Tensor:
-        channels = torch.from_numpy(image.transpose(2, 0, 1).copy())
-        return self.model.normalise(channels[None].to(self.model.device))
+    def _map(self, model: Model, image: FloatArray, k: int, *, complete: bool = True) -> FloatingArray:
+        images, places = model.cut(image)
+        passing = np.zeros((len(images), len(self._segmenter.classes)), bool)
+        passing[:, k] = True
+        large = self._segmenter.calibration.large if complete else {}
+        return model.maps(image, images, places, passing, large)[k]
 
 
 class DrawnMasks:
@@ -76,29 +134,21 @@ class DrawnMasks:
         draw: image (S, S, 3) in [0, 1] to mask (S, S), non-zero where something is masked.
     """
 
-    def __init__(self, draw: Callable[[Image], NDArray[np.generic]]) -> None:
+    layers = head = 1
+
+    def __init__(self, draw: Callable[[FloatArray], NDArray[np.generic]]) -> None:
         self._draw = draw
 
-    def mask(self, image: Image, k: int) -> Mask:
-        """The function's."""
+    def drawn(self, image: FloatArray, k: int) -> Drawn:
+        """The function's mask."""
         mask: Mask = np.asarray(self._draw(image)) != 0
-        return mask
+        return Drawn(mask, mask.astype(np.float32), None)
 
-    def map(self, image: Image, k: int, forgotten: int, seed: int, *, through: bool = False) -> Map:
-        """The mask, 0 or 1."""
-        return self.mask(image, k).astype(np.float32)
+    def redrawn(self, image: FloatArray, k: int, count: int, seed: int) -> FloatingArray:
+        """The same mask, 0 or 1."""
+        return self.drawn(image, k).map
 
-    def conserved(self, image: Image, k: int) -> float:
-        """No relevance is known."""
-        return math.nan
-
-
-def cascade_of(model: ExplainedClassifier) -> Cascade:
-    """The classifier, ready to forget its layers."""
-    return Cascade(model.explained_head, model.example(), composite_of(model.composite, model.spec))
-
-
-def _signed(explanation: Explanation, k: int) -> Tensor:
-    """Relevance (S, S) that speaks for the class; as it is, it is negative where the logit is."""
-    relevance = explanation.relevance[0].sum(0)
-    return relevance if explanation.logits[0, k] >= 0 else -relevance
+    def way_back(self, image: FloatArray, k: int, seed: int) -> WayBack:
+        """The same mask, whatever the weights; no evidence is known."""
+        same = self.drawn(image, k).map
+        return WayBack(same, same, math.nan)

@@ -20,15 +20,35 @@ class Finding(Record):
 class Step(Record):
     """The masks without what some layers learned, against those of the whole model; means over pictures.
 
-    Both masks have the same number of pixels.
+    Both masks are drawn by the same steps and have the same number of pixels.
     """
 
-    forgotten: int = Field(description="Layers that were redrawn, from the top.")
+    redrawn: int = Field(description="Layers whose weights were redrawn, counted from the last.")
     layers: int = Field(description="Layers in all.")
     iou: float = Field(description="Of the masks.")
-    rank_correlation: float = Field(description="Of the relevance of all pixels (Spearman).")
-    iou_through: float = Field(description="Likewise where only the way back forgot.")
-    rank_correlation_through: float
+    rank_correlation: float = Field(description="Of all pixels of the maps behind the masks (Spearman).")
+
+
+class Area(Record):
+    """What a mask has beside plain relevance, in pixels of the model's input."""
+
+    picture: str
+    label: str
+    mask: int = Field(description="Pixels of the mask.")
+    added: int = Field(description="Pixels of it that plain relevance does not cover at the same level.")
+    independent: float = Field(
+        description="Added pixels that are masked with a random head, too, beyond what chance alone meets; "
+        "mean over heads."
+    )
+
+
+class Weights(Record):
+    """Relevance of one picture against relevance that passed random weights on its way back."""
+
+    picture: str
+    label: str
+    iou: float = Field(description="Of as many of the highest pixels as the mask has.")
+    rank_correlation: float = Field(description="Of all pixels (Spearman).")
 
 
 class Deletion(Record):
@@ -53,6 +73,8 @@ class Check(Record):
     verdict: str
     findings: tuple[Finding, ...]
     cascade: tuple[Step, ...]
+    areas: tuple[Area, ...] = ()
+    weights: tuple[Weights, ...] = ()
     deletion: tuple[Deletion, ...]
     conserved: tuple[float, ...] = Field(description="Share of the evidence that arrived, per picture.")
     pictures: tuple[str, ...] = Field(description="Whose masks were judged.")
