@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from relmask.data.reading import Intensity
 from relmask.errors import OutError, UsageError
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
+from relmask.inference.segmentation import SegmentationModel
 from relmask.jobs import explain_files
 from relmask.models import bundle
-from relmask.models.bundle import Input, Metadata
+from relmask.models.bundle import Input, Metadata, UNetArchitecture
 from tests.jobs.fakes import picture
 
 
@@ -141,3 +142,42 @@ def test_asked_for_tables_say_of_every_picture_what_each_layer_kept(run: Run, tm
     assert lines[0].split() == ["layer", "operator", "rule", "arrived", "passed", "lost"]
     assert [line.split()[0] for line in lines[1:]] == ["0", "2", "all"]
     assert not explain_files(run, files, tmp_path / "plain").tables
+
+
+class LitMaps(nn.Module):
+    """Logits of "left", nowhere, and of "right", wherever it is bright: 9 where it is, -9 elsewhere."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        bright = images[:, :1] * 18 - 9
+        return torch.cat([torch.full_like(bright, -9), bright], dim=1)
+
+
+@pytest.fixture
+def student(run: Run, tmp_path: Path) -> Run:
+    architecture = UNetArchitecture(backbone="vgg-narrow")
+    metadata = run.metadata.model_copy(update={"architecture": architecture, "composite": ""})
+    bundle.save(tmp_path / "student", nn.Identity(), metadata)
+    model = SegmentationModel(LitMaps(), metadata.input, torch.device("cpu"))
+    return Run(tmp_path / "student", metadata, model)
+
+
+def test_a_heatmap_of_a_student_shows_probabilities(student: Run, tmp_path: Path) -> None:
+    lit(tmp_path / "in/a.png", "right")
+    explain_files(student, [tmp_path / "in"], tmp_path / "out")
+    (row,) = table(tmp_path / "out")
+    assert row["class"] == "right"
+    assert float(row["peak"]) == pytest.approx(1, abs=1e-3)
+    with Image.open(tmp_path / "out" / row["heatmap"]) as opened:
+        heatmap = np.asarray(opened.convert("RGB")).astype(int)
+    drawn = heatmap[:, -8:]
+    red = drawn[..., 0] - drawn[..., 2]
+    assert red[:, 4:].min() > 60  # a probability of 1 is full colour,
+    assert abs(red[:, :4]).max() < 10  # and one of 0.0001 is none
+
+
+def test_a_student_has_no_rules(student: Run, tmp_path: Path) -> None:
+    lit(tmp_path / "in/a.png", "right")
+    with pytest.raises(UsageError, match=r"student.*no composite"):
+        explain_files(student, [tmp_path / "in"], tmp_path / "out", composite="epsilon_plus")
+    with pytest.raises(UsageError, match=r"student.*no table"):
+        explain_files(student, [tmp_path / "in"], tmp_path / "out", tables=True)
