@@ -2,6 +2,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from relmask.files import write_csv
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration
+from tests.effort import LITTLE
 from tests.formats.masks import exported
 
 
@@ -186,9 +188,8 @@ def test_masks_that_a_tool_exported_count_like_those_of_data(
 @pytest.fixture
 def patch_run(parts: Path, tmp_path: Path) -> Run:
     cut_patches(parts, tmp_path / "patches", 32, stride=32)
-    return relmask.train(
-        tmp_path / "patches", tmp_path / "patch-run", backbone="vgg-narrow", epochs=1, false_alarms=0.3
-    )
+    choices: dict[str, Any] = {"backbone": "vgg-narrow", "epochs": 1, "false_alarms": 0.3}
+    return relmask.train(tmp_path / "patches", tmp_path / "patch-run", effort=LITTLE, **choices)
 
 
 def test_a_run_on_patches_scores_whole_pictures_by_their_windows(

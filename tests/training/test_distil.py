@@ -22,12 +22,7 @@ from relmask.training.effort import Effort
 from relmask.training.pixel_dataset import VOID, PixelDataset
 from tests.effort import LITTLE
 
-pytestmark = [
-    pytest.mark.usefixtures("few_steps"),
-    pytest.mark.filterwarnings(
-        "ignore:Only 3 groups of clean images:UserWarning"
-    ),  # of validation: told by calibrate
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Only 3 groups of clean images:UserWarning")  # validation's
 
 
 @pytest.fixture(scope="module")
