@@ -19,6 +19,8 @@ DEPENDS = 0.7
 """Highest IoU of a mask with that of a model that forgot. Trained runs had 0.05 to 0.5, edges have 1."""
 HEADS = 2
 """Random heads that judge an added area: few masks of a class have one, and a head may meet it by chance."""
+TRIES = 4
+"""Redrawn models that are tried until one has evidence in a picture: without any there is no mask."""
 ADDED = 0.1
 """Share of a class's masks that is added to plain relevance from which on the added area is judged."""
 INDEPENDENT = 0.5
@@ -41,9 +43,9 @@ def randomised(
     steps = np.zeros((len(judged), len(counts), 2))
     areas = []
     for number, one in enumerate(judged):
-        seeds = [seed + HEADS * number + draw for draw in range(HEADS if one.drawn.added.any() else 1)]
-        heads = [subject.redrawn(one.image, one.k, counts[0], own) for own in seeds]
-        deeper = [[subject.redrawn(one.image, one.k, count, seeds[0])] for count in counts[1:]]
+        seeds = range(seed + TRIES * number, seed + TRIES * (number + 1))
+        heads = _redrawn(subject, one, counts[0], seeds, HEADS if one.drawn.added.any() else 1)
+        deeper = [_redrawn(subject, one, count, seeds, 1) for count in counts[1:]]
         steps[number] = [np.mean([_compared(one, other) for other in maps], 0) for maps in (heads, *deeper)]
         if one.drawn.plain is not None:
             areas.append(_area(one, heads))
@@ -120,6 +122,19 @@ def _class_area(label: str, areas: Sequence[Area]) -> Area:
         added=sum(area.added for area in own),
         independent=sum(area.independent for area in own),
     )
+
+
+def _redrawn(
+    subject: Subject, one: Judged, count: int, seeds: Sequence[int], wanted: int
+) -> list[FloatingArray]:
+    """Maps of so many models that have evidence in the picture, as far as there are, else one without."""
+    maps: list[FloatingArray] = []
+    for seed in seeds:
+        maps.append(subject.redrawn(one.image, one.k, count, seed))
+        found = [values for values in maps if values.max() > 0]
+        if len(found) == wanted:
+            break
+    return found or maps[:1]
 
 
 def _compared(one: Judged, other: FloatingArray) -> tuple[float, float]:
