@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import sobel
 
 import relmask
-from relmask.checks import check, chosen
-from relmask.data.index import read_index
-from relmask.data.splits import read_split
+from relmask.checks import check
 from relmask.evaluation.controls import untrained
 from relmask.inference.run import Run
 from relmask.lrp.composites import Composite, kind
@@ -44,9 +42,6 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA")
     arguments = parser.parse_args()
     run = relmask.load(arguments.run)
-    samples = chosen(
-        read_index(arguments.data, usual=run.metadata.clean).samples, read_split(run.path / "split.csv")
-    )
     flat = run.classifier.with_composite(FLAT)
     for name, judged, draw in (
         ("run", run, None),
@@ -54,7 +49,7 @@ def main() -> None:
         ("random-head", Run(run.path, run.metadata, untrained(run.classifier)), None),
         ("edges", run, edges),
     ):
-        found = check(judged, samples, draw=draw)
+        found = check(judged, arguments.data, draw=draw)
         figures = {finding.name: finding.figure for finding in found.findings}
         if found.areas:
             added = sum(area.added for area in found.areas)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from relmask import lrp
     from relmask.calibration.calibrate import calibrate
     from relmask.calibration.heatmaps import HeatmapThresholds, calibrate_heatmaps
+    from relmask.checks.check import check
     from relmask.evaluation.comparison.compare import compare
     from relmask.evaluation.evaluate import evaluate
     from relmask.inference.run import Run, load
@@ -35,6 +36,7 @@ _HOMES = {
     "Segmenter": "relmask.inference.segmenter",
     "calibrate": "relmask.calibration.calibrate",
     "calibrate_heatmaps": "relmask.calibration.heatmaps",
+    "check": "relmask.checks.check",
     "compare": "relmask.evaluation.comparison.compare",
     "convert_files": "relmask.jobs",
     "distil": "relmask.training.distil",
@@ -57,6 +59,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "calibrate_heatmaps",
+    "check",
     "compare",
     "convert_files",
     "distil",

@@ -9,7 +9,7 @@ from scipy import ndimage
 from typer.testing import CliRunner
 
 import relmask
-from relmask.checks import Check, check, chosen
+from relmask.checks import Check, check_samples, chosen
 from relmask.cli import app
 from relmask.data.index import read_index
 from relmask.data.splits import read_split
@@ -24,7 +24,7 @@ from relmask.training import train as training
 
 def judged(run: Run, parts: Path, **choices: object) -> Check:
     samples = chosen(read_index(parts).samples, read_split(run.path / "split.csv"))
-    return check(run, samples, pictures=4, stages=2, **choices)  # type: ignore[arg-type]
+    return check_samples(run, samples, pictures=4, stages=2, **choices)  # type: ignore[arg-type]
 
 
 def outcome(found: Check) -> dict[str, bool | None]:
@@ -135,7 +135,7 @@ def test_pictures_that_cannot_be_read_are_left_out(trained: Run, parts: Path, tm
     (tmp_path / "ok").mkdir()
     (tmp_path / "ok" / "b.png").touch()
     with pytest.raises(DataError, match="None of the pictures"):
-        check(trained, read_index(tmp_path).samples)
+        check_samples(trained, read_index(tmp_path).samples)
 
 
 def test_the_command_writes_the_check_and_exits_with_1_if_it_failed(

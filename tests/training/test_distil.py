@@ -54,9 +54,12 @@ def test_a_student_is_calibrated_anew_like_any_run(student: Run, parts: Path, tm
     assert copy.metadata.architecture == student.metadata.architecture
 
 
-def test_a_student_is_not_checked_as_an_explanation(student: Run, parts: Path) -> None:
-    with pytest.raises(UsageError, match="draws its masks itself"):
-        check(student, read_index(parts).samples)
+def test_a_student_is_checked_but_not_as_an_explanation(student: Run, parts: Path, tmp_path: Path) -> None:
+    copy = Run(tmp_path, student.metadata, student.model)
+    write_split(assign(read_index(parts)), tmp_path / "split.csv")
+    found = {finding.name: finding.passed for finding in check(copy, parts, pictures=1).findings}
+    assert found["labels"] is not None
+    assert found["area"] is found["weights"] is found["conserved"] is None
 
 
 def test_no_true_mask_is_read(

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,8 +16,8 @@ from relmask.checks.explanation import relevance_kept, through_random_weights, w
 from relmask.checks.randomisation import added_area, dependence, randomised
 from relmask.checks.subjects import DrawnMasks, Judged, RunMasks, Subject
 from relmask.checks.verdict import Check, Finding, in_words
-from relmask.data.index import Sample
-from relmask.data.splits import SplitLine, placed
+from relmask.data.index import Sample, read_index
+from relmask.data.splits import SplitLine, placed, read_split
 from relmask.errors import DataError, ImageError
 from relmask.inference.run import Run
 from relmask.progress import Progress, silent
@@ -48,6 +49,40 @@ class Known:
 
 
 def check(
+    run: Run,
+    data: Path | str,
+    *,
+    draw: Callable[[FloatArray], NDArray[np.generic]] | None = None,
+    pictures: int = 8,
+    clean: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Check:
+    """Judge whether the masks of a run are evidence of what its classifier learned; no true mask is read.
+
+    Args:
+        run: with thresholds, as `relmask.load` or `relmask.train` gives it.
+        data: DATA with image-level labels. Pictures of the run's test split are not looked at.
+        draw: judge these masks instead of the run's: picture (S, S, 3) in [0, 1], of the side that the model
+            sees, to mask (S, S).
+        pictures: number of masks to judge, spread over the classes.
+        clean: name of the clean class; None: what the run calls it.
+        seed: random seed of redrawn weights and moved masks.
+        progress: called after every picture.
+
+    Returns:
+        A verdict, and the findings behind it.
+
+    Raises:
+        RunError: the run has no thresholds, or no split.csv.
+        DataError: the data cannot be used, or none of the pictures can be read.
+    """
+    index = read_index(Path(data), clean, run.metadata.clean)
+    samples = chosen(index.samples, read_split(run.path / "split.csv"))
+    return check_samples(run, samples, draw=draw, pictures=pictures, seed=seed, progress=progress)
+
+
+def check_samples(
     run: Run,
     samples: Sequence[Sample],
     *,

@@ -51,18 +51,17 @@ def check(
         relmask check run parts/
         relmask check run parts/ --pictures 20 -o check.json --json
     """
-    from relmask.checks import check as judge
-    from relmask.checks import chosen
-    from relmask.data.index import read_index
-    from relmask.data.splits import read_split
-
     if out is not None:
         _require_free(out, overwrite)
     with shown(quiet) as progress:
-        trained = relmask.load(run, device=device, batch_size=batch_size)
-        index = read_index(data, clean, trained.metadata.clean)
-        samples = chosen(index.samples, read_split(run / "split.csv"))
-        found = judge(trained, samples, pictures=pictures, seed=seed, progress=progress)
+        found = relmask.check(
+            relmask.load(run, device=device, batch_size=batch_size),
+            data,
+            pictures=pictures,
+            clean=clean,
+            seed=seed,
+            progress=progress,
+        )
     _write(found, out, run)
     show(found, as_json, _lines(found))
     finish(found.failures)

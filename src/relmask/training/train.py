@@ -14,7 +14,7 @@ from torch import nn
 
 from relmask import __version__
 from relmask.calibration.from_labels import too_few_negatives
-from relmask.checks import check
+from relmask.checks import check_samples
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import Labelled, readable
 from relmask.data.reading import measure_intensity
@@ -182,7 +182,7 @@ def _trained(
 
 def _check(run: Run, samples: Sequence[Sample], pictures: int, progress: Progress) -> None:
     """Are the masks evidence? A short look, kept as check.json; a failure warns."""
-    found = check(run, samples, pictures=pictures, stages=2, progress=progress)
+    found = check_samples(run, samples, pictures=pictures, stages=2, progress=progress)
     write_json(run.path / CHECK, found.model_dump(mode="json"))
     if not found.passed:
         warnings.warn(f"{found.verdict} Details: {run.path / CHECK}", stacklevel=CALLER + 1)
