@@ -18,7 +18,7 @@ from relmask.progress import Progress
 DEPENDS = 0.7
 """Highest IoU of a mask with that of a model that forgot. Trained runs had 0.05 to 0.5, edges have 1."""
 HEADS = 2
-"""Random heads that judge an added area: few masks of a class have one, and a head may meet it by chance."""
+"""Random heads that all have to mask a pixel that does without labels: one may meet a defect by chance."""
 TRIES = 4
 """Redrawn models that are tried until one has evidence in a picture: without any there is no mask."""
 ADDED = 0.1
@@ -109,7 +109,7 @@ def added_area(areas: Sequence[Area]) -> Finding:
         figure=figure,
         limit=INDEPENDENT,
         says=f"Plain relevance covers {1 - worst.added / worst.mask:.0%} of the masks of {worst.label}; of "
-        f"the added area {figure:.0%} is masked with a random head, too (at most {INDEPENDENT:.0%}).",
+        f"the added area {figure:.0%} is masked with random heads, too (at most {INDEPENDENT:.0%}).",
     )
 
 
@@ -145,7 +145,7 @@ def _compared(one: Judged, other: FloatingArray) -> tuple[float, float]:
 
 def _area(one: Judged, heads: Sequence[FloatingArray]) -> Area:
     added, pixels = one.drawn.added, int(one.drawn.mask.sum())
-    total, chance = int(added.sum()), pixels / added.size
-    met = float(np.mean([np.count_nonzero(added & highest(values, pixels)) for values in heads]))
+    with_all = np.logical_and.reduce([added, *(highest(values, pixels) for values in heads)])
+    total, met, chance = int(added.sum()), int(with_all.sum()), (pixels / added.size) ** len(heads)
     beyond = max(met - chance * total, 0) / (1 - chance) if chance < 1 else met
     return Area(picture=one.name, label=one.label, mask=pixels, added=total, independent=beyond)

@@ -37,8 +37,7 @@ class Area(Record):
     mask: int = Field(description="Pixels of the mask.")
     added: int = Field(description="Pixels of it that plain relevance does not cover at the same level.")
     independent: float = Field(
-        description="Added pixels that are masked with a random head, too, beyond what chance alone meets; "
-        "mean over heads."
+        description="Added pixels that are masked with each random head, too, less what chance alone meets."
     )
 
 
