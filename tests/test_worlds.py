@@ -116,7 +116,10 @@ def test_cells_of_five_kinds_none_of_them_clean(
     )
     metadata = journey.run.metadata
     assert (metadata.clean, metadata.classes) == (None, CELLS)
-    assert "pictures without a class cannot show that at most 1.0%" in journey.warned
+    assert (
+        "15 groups of images without a class: too few to guarantee a false-alarm rate of 1.0%"
+        in journey.warned
+    )
     assert journey.metrics.clean.images == 0
     assert journey.metrics.image.auroc is None
     assert all(0 <= (score or 0) <= 1 for score in journey.metrics.image.per_class.values())
@@ -148,9 +151,7 @@ def test_two_defects_in_one_picture(tmp_path: Path) -> None:
 def test_six_pictures_a_class_work_and_say_what_they_cannot_promise(tmp_path: Path) -> None:
     journey = travel(tmp_path, six_per_class, size=64)
     assert "No groups are known" in journey.warned
-    assert (
-        "cannot show that at most 1.0% of such pictures get a mask of one: that takes 100" in journey.warned
-    )
+    assert "too few to guarantee a false-alarm rate of 1.0% (100 needed)" in journey.warned
     report = (journey.run.path / "report.html").read_text(encoding="utf-8")
     assert all(words in report for words in ("No groups are known", "that takes 100"))
     assert journey.metrics.pixel.recall is None  # there are no true masks

@@ -150,7 +150,7 @@ def test_other_peoples_files_are_never_overwritten(data: Path, tmp_path: Path) -
         cut_patches(data, data, SIDE, overwrite=True)
     assert files(data) == before
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutError, match=r"Cannot use .*file for patches: Not a directory"):
+    with pytest.raises(OutError, match=r"Cannot write .*file: a file or folder of that name is in the way"):
         cut_patches(data, tmp_path / "file", SIDE)
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "patches.json").write_text("{")
