@@ -154,7 +154,8 @@ def test_other_peoples_files_are_never_overwritten(data: Path, tmp_path: Path) -
         cut_patches(data, tmp_path / "file", SIDE)
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "patches.json").write_text("{")
-    with pytest.raises(OutError, match=r"patches\.json is damaged"):
+    (tmp_path / "damaged" / "index.csv").write_text("image,label")
+    with pytest.raises(OutError, match=r"patches\.json"):
         cut_patches(data, tmp_path / "damaged", SIDE)
 
 
