@@ -1,1 +1,4 @@
-"""Takes relevance and labels, gives thresholds, masks and their components. Knows no networks."""
+"""Takes relevance and thresholds, gives masks and their components. Knows no networks.
+
+`thresholds` are the records of a run and `binarise` applies them, after `refinement`, `growth` and `propagation`.
+"""
