@@ -1,9 +1,18 @@
-"""Masks from labels alone are worth something: a floor, so that the mask stage cannot rot without a red test.
+"""Masks from labels alone are worth something: a floor, so that the masks cannot rot without a red test.
 
 One seed of a small training on generated surfaces, about a minute on one core. Measured when the floors were
-set: F1 within 2 px 0.58, mean IoU 0.20, image AUROC 0.91, 0.87 of the clean images without a mask; with heads
-that never learned F1 is 0.14 to 0.21. With levels a quarter or twice as high F1 is 0.47 and 0.50 and the mean
-IoU 0.14; without gates 0.40 of the clean images have no mask; with relevance moved by 20 px F1 is 0.33.
+set, any defect: F1 within 2 px 0.74, IoU 0.44; image AUROC 0.93; 0.93 of the clean images without a mask.
+Heads that never learned have F1 0.13 to 0.28 and IoU 0.08 to 0.11 behind the same gates. Faults tried:
+
+| fault | F1 within 2 px | IoU |
+|---|---|---|
+| masks too small (levels twice, three times as high) | 0.52, 0.22 | 0.18, 0.03 |
+| masks too large (levels a quarter as high) | 0.65 | 0.349 |
+| maps moved by 6, by 20 px | 0.56, 0.20 | 0.30, 0.08 |
+| maps shuffled, transposed | 0.17, 0.20 | 0.07, 0.09 |
+| maps of another class, of the opposite sign | 0.09, 0.01 | 0.03, 0.00 |
+
+Without gates only 0.47 of the clean images have no mask.
 """
 
 from dataclasses import dataclass
@@ -33,8 +42,8 @@ class Judged:
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     folder = tmp_path_factory.mktemp("quality")
-    write_surfaces(folder / "data", images=160, size=96)
-    run = relmask.train(folder / "data", folder / "run", size=96, false_alarms=0.05, effort=Effort(checked=0))
+    write_surfaces(folder / "data", images=160, size=112)
+    run = relmask.train(folder / "data", folder / "run", size=112, false_alarms=0.1, effort=Effort(checked=0))
     index = read_index(folder / "data")
     test = choose(index.samples, "test", read_split(folder / "run" / "split.csv"))
 
@@ -55,14 +64,14 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 def test_masks_meet_the_defects(judged: Judged) -> None:
     assert judged.run.pixel.f1_tol2 is not None
-    assert judged.run.pixel.f1_tol2 > 0.5
-    assert judged.run.mean_iou is not None
-    assert judged.run.mean_iou > 0.15
+    assert judged.run.pixel.f1_tol2 > 0.62
+    assert judged.run.pixel.iou is not None
+    assert judged.run.pixel.iou > 0.35
 
 
 def test_defective_images_are_told_from_clean_ones(judged: Judged) -> None:
     assert judged.run.image.auroc is not None
-    assert judged.run.image.auroc > 0.84
+    assert judged.run.image.auroc > 0.85
 
 
 def test_clean_images_stay_without_a_mask(judged: Judged) -> None:
@@ -71,5 +80,5 @@ def test_clean_images_stay_without_a_mask(judged: Judged) -> None:
 
 
 def test_a_head_that_never_learned_draws_other_masks(judged: Judged) -> None:
-    assert (judged.untrained.pixel.f1_tol2 or 0) < 0.3
-    assert (judged.untrained.mean_iou or 0) < 0.05
+    assert (judged.untrained.pixel.f1_tol2 or 0) < 0.4
+    assert (judged.untrained.pixel.iou or 0) < 0.2
