@@ -48,8 +48,8 @@ def test_every_picture_has_a_mask_of_its_size_and_a_line(run: FakeRun, tmp_path:
         "components": "1",
         "mask": "masks/a/pit.png",
         "error": "",
-        "novelty": "",
-        "unsure": "",
+        "image_novelty": "",
+        "warning": "",
         "score_pit": "0.25",
         "score_scratch": "0",
     }

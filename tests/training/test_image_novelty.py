@@ -51,8 +51,8 @@ def test_few_clean_pictures_and_what_was_never_seen_are_unsure(
     relmask.segment_files(trained, [str(tmp_path / "in")], tmp_path / "out")
     with (tmp_path / "out" / "results.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
-    assert float(row["novelty"]) > 1
-    assert row["unsure"].startswith("unlike all training pictures")
+    assert float(row["image_novelty"]) > 1
+    assert row["warning"].startswith("unlike all training pictures")
     assert row["status"] == found.status
 
 

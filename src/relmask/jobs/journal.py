@@ -25,8 +25,8 @@ class Row:
         components: number of connected parts of the mask.
         mask: path of the mask below OUT.
         error: reason why the picture failed.
-        novelty: distance to the nearest training picture; None if it failed or the run cannot tell.
-        unsure: reason not to rely on the answer; empty if there is none.
+        image_novelty: distance to the nearest training picture; None if it failed or the run cannot tell.
+        warning: reason not to rely on the answer; empty if there is none.
         scores: probability of each class, in the run's order.
     """
 
@@ -38,8 +38,8 @@ class Row:
     components: int | None = None
     mask: str = ""
     error: str = ""
-    novelty: float | None = None
-    unsure: str = ""
+    image_novelty: float | None = None
+    warning: str = ""
     scores: Sequence[float] = ()
 
 

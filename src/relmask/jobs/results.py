@@ -18,7 +18,18 @@ from relmask.report import class_colours
 MASKS = "masks"
 RELEVANCE = "relevance"
 TABLE = "results.csv"
-COLUMNS = ("file", "status", "label", "score", "area", "components", "mask", "error", "novelty", "unsure")
+COLUMNS = (
+    "file",
+    "status",
+    "label",
+    "score",
+    "area",
+    "components",
+    "mask",
+    "error",
+    "image_novelty",
+    "warning",
+)
 
 
 class Results:
@@ -59,8 +70,8 @@ class Results:
             area=int(areas.sum()),
             components=len(result.components),
             mask=mask,
-            novelty=result.image_novelty,
-            unsure=result.warning,
+            image_novelty=result.image_novelty,
+            warning=result.warning,
             scores=[result.scores[name] for name in self._classes],
         )
 
