@@ -79,7 +79,7 @@ def test_training_pictures_none_of_which_is_clean_are_scored_as_they_are(
     assert calibrated_with(run, defective, tmp_path) == found
 
 
-@pytest.mark.filterwarnings("ignore:Only 1 groups:UserWarning")
+@pytest.mark.filterwarnings("ignore:Only 1 group of:UserWarning")
 def test_clean_training_pictures_of_a_single_group_count_as_usual_ones(
     run: Run, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +149,27 @@ def test_masks_that_are_not_there_are_not_claimed_to_be_seen(run: Run, parts: Pa
     with pytest.raises(DataError, match="has a mask"):
         calibrate(run, tmp_path / "index.csv", masks=tmp_path / "index.csv")
     assert relmask.load(run.path).metadata.calibration == before
+
+
+def test_masks_that_are_named_and_not_there_are_named(run: Run, parts: Path, tmp_path: Path) -> None:
+    samples = read_index(parts).samples
+    named = {sample.name: sample.mask for sample in samples}
+    lost = next(s.name for s in samples if s.labels and s.split == "val")
+
+    def index(masks: dict[str, Any]) -> Path:
+        rows = [
+            (s.path, "|".join(sorted(s.labels)) or "ok", s.group, s.split, masks[s.name] or "")
+            for s in samples
+        ]
+        write_csv(tmp_path / "index.csv", ("image", "label", "group", "split", "mask"), rows)
+        return tmp_path / "index.csv"
+
+    data = index({**named, lost: "lost.png"})
+    with pytest.warns(UserWarning, match=r"not there \(1\):\n.*lost\.png: no such file"):
+        assert calibrate(run, data, false_alarms=0.45, masks=data).saw_masks
+    data = index({name: mask and "lost.png" for name, mask in named.items()})
+    with pytest.raises(DataError, match=r"(?s)has a mask\. Masks that are named and not there.*lost\.png"):
+        calibrate(run, data, masks=data)
 
 
 def test_new_data_are_used_but_for_their_test_split(run: Run, parts: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import relmask
 from relmask.data.index import Sample, read_index, with_splits
 from relmask.data.reading import Intensity
-from relmask.data.splits import Split, SplitLine, assign, write_split
+from relmask.data.splits import Split, SplitLine, assign, read_split, write_split
 from relmask.errors import DataError, OutError
 from relmask.evaluation.controls import CONTROLS
 from relmask.evaluation.evaluate import choose, evaluate_index, shared_groups
@@ -198,6 +198,16 @@ def test_a_part_without_pictures_binds_out_to_nothing(evaluated: tuple[Path, dic
     with pytest.raises(DataError, match="No image"):
         evaluate_index(fake_run(folder / "all"), index, "val", folder / "empty")
     evaluate_index(fake_run(folder / "all"), index, "test", folder / "empty")
+
+
+def test_masks_that_are_named_and_not_there_are_named(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = evaluated
+    run, index = fake_run(folder / "run"), read_index(folder / "data")
+    lost = next(s for s in choose(index.samples, "test", read_split(run.path / "split.csv")) if s.labels)
+    (mask,) = (folder / "data").rglob(f"masks/{Path(lost.name).stem}.png")
+    mask.unlink()
+    with pytest.warns(UserWarning, match=rf"not there \(1\):\n.*no such file \(mask of {lost.name}\)"):
+        evaluate_index(run, index, "test", folder / "less")
 
 
 def test_the_public_call_reads_data_and_judges_as_the_inner_one(

@@ -21,7 +21,7 @@ from relmask.data.image_cache import ImageCache
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import Labelled, readable
 from relmask.data.splits import placed, read_split
-from relmask.data.truth import has_truth
+from relmask.data.truth import has_truth, missing_masks, warn_of_missing_masks
 from relmask.errors import DataError, UsageError
 from relmask.formats.corrected import corrected
 from relmask.inference.run import Run
@@ -114,7 +114,9 @@ def _from_masks(
 ) -> Calibration:
     known = [sample for sample in part.samples if has_truth(sample)]
     if not any(sample.labels for sample in known):
-        raise DataError(f"No picture of {index.root} that may be used has a mask. Leave out --masks.")
+        advice = "\n".join([*missing_masks(part.samples), "Leave out --masks."])
+        raise DataError(f"No picture of {index.root} that may be used has a mask. {advice}")
+    warn_of_missing_masks(part.samples)
     levels = {}
     for name, own in found.classes.items():
         tried = own.level * FACTORS

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,7 @@ from relmask.data.decoding import read_pixels
 from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.problems import refuse
 from relmask.data.tiles import Window, windows
-from relmask.data.truth import has_truth, missing_masks, read_truth
+from relmask.data.truth import has_truth, missing_masks, read_truth, warn_of_missing_masks
 from relmask.errors import DataError, ImageError, UnwritableName, UsageError
 from relmask.files import whole, write_csv, writing
 from relmask.out import Contents, prepared
@@ -135,12 +134,10 @@ def cut_patches(
     )
     index = read_index(data, clean)
     known = [sample for sample in index.samples if has_truth(sample)]
-    missing = missing_masks(index.samples)
     if not any(sample.labels for sample in known):
-        advice = "\n".join(missing) or "Name masks in its index.csv, column mask."
+        advice = "\n".join(missing_masks(index.samples)) or "Name masks in its index.csv, column mask."
         raise DataError(f"No defective picture in {index.root} has a mask. {advice}")
-    for warning in missing:
-        warnings.warn(warning, stacklevel=2)
+    warn_of_missing_masks(index.samples)
     clean = index.clean or CLEAN
     settings = {**asdict(grid), "clean": clean, "data": index.fingerprint}
     with prepared(out, CONTENTS, settings, overwrite=overwrite):

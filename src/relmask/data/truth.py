@@ -44,6 +44,12 @@ def missing_masks(samples: Iterable[Sample]) -> list[str]:
     ]
 
 
+def warn_of_missing_masks(samples: Iterable[Sample]) -> None:
+    """Warn, all in one, of masks that are named for samples, and are not there."""
+    for said in missing_masks(samples):
+        warnings.warn(said, stacklevel=3)
+
+
 def with_masks(index: Index, masks: Mapping[str, Path | Drawing]) -> Index:
     """The same index with these true masks instead of those that DATA names.
 
@@ -70,8 +76,7 @@ def legible(samples: Iterable[Sample], index: Index) -> list[Sample]:
             kept.append(sample)
         except ImageError as error:
             broken.append(str(error))
-    for said in missing_masks(kept):
-        warnings.warn(said, stacklevel=2)
+    warn_of_missing_masks(kept)
     if broken:
         warnings.warn(f"{len(broken)} masks cannot be read:\n{listed(broken)}", stacklevel=2)
     return kept

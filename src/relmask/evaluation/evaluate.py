@@ -6,7 +6,7 @@ from typing import Literal
 
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.splits import SplitLine, placed, read_split
-from relmask.data.truth import truth_fingerprint
+from relmask.data.truth import truth_fingerprint, warn_of_missing_masks
 from relmask.evaluation import pages
 from relmask.evaluation.controls import CONTROLS, Control
 from relmask.evaluation.measure import measure, measure_control
@@ -96,6 +96,7 @@ def evaluate_index(
     """
     segmenter, lines = run.segmenter, read_split(run.path / "split.csv")
     samples = choose(index.samples, split, lines)
+    warn_of_missing_masks(samples)
     settings = {
         "run": bundle.fingerprint(run.path),
         "data": index.fingerprint,
