@@ -20,6 +20,7 @@ from relmask.calibration.levels import (
 )
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.progress import Progress
+from relmask.words import counted
 
 EVEN_ODDS = 0.5
 """Probability above which a student's pixel belongs to the mask."""
@@ -108,6 +109,6 @@ def too_few_negatives(calibration: Calibration, clean: str | None) -> str | None
         return None
     lacked = "clean images" if clean else "images without a class"
     return (
-        f"Only {groups} groups of {lacked}: too few to guarantee a false-alarm rate of {rate:.1%} "
+        f"Only {counted(groups, 'group')} of {lacked}: too few to guarantee a false-alarm rate of {rate:.1%} "
         f"({math.ceil(1 / rate)} needed). The thresholds were set to the highest score of any of them."
     )

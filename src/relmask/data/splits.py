@@ -14,6 +14,7 @@ from relmask.data.problems import listed
 from relmask.data.tables import read_table
 from relmask.errors import DataError
 from relmask.files import write_csv
+from relmask.words import counted
 
 SPLITS = ("train", "val", "test")
 SHARES: Mapping[str, float] = {"train": 0.60, "val": 0.15, "test": 0.25}
@@ -250,7 +251,7 @@ def _thin_classes(index: Index) -> list[str]:
         if lacking := [split for split in SPLITS if not found[split]]:
             count = len(set.union(*found.values()))
             effects = "; ".join(f"none in {split}: {consequence[split]}" for split in lacking)
-            warnings.append(f"{label} has {count} group{'s' if count > 1 else ''}; {effects}.")
+            warnings.append(f"{label} has {counted(count, 'group')}; {effects}.")
     return warnings
 
 

@@ -22,6 +22,7 @@ from relmask.report import (
     text,
 )
 from relmask.report.html import Cell
+from relmask.words import counted
 
 POINTS = 200  # of a curve
 
@@ -59,7 +60,9 @@ def warnings(metrics: Metrics, measured: Measured) -> list[Section]:
     if metrics.threshold.saw_masks:
         found.append("True masks helped to train this run or to choose its thresholds.")
     if metrics.groups < 10:
-        found.append(f"Only {metrics.groups} groups: the figures may be far off, see the intervals.")
+        found.append(
+            f"Only {counted(metrics.groups, 'group')}: the figures may be far off, see the intervals."
+        )
     if unmasked := sum(not outcome.masked for outcome in measured.tally.outcomes):
         found.append(
             f"{unmasked} defective pictures have no true mask: they count in figures of whole pictures only."
