@@ -1,3 +1,4 @@
+import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +11,17 @@ from relmask.errors import RunError
 from relmask.models.pooling import GuidedPooling
 from relmask.training import checkpoints
 from relmask.training.arithmetic import Arithmetic
-from relmask.training.classifier import fit
+from relmask.training.classifier import Labels
 from relmask.training.loop import (
     Epoch,
     History,
     Schedule,
     one_cycle,
+    optimise,
     parameter_groups,
     trained_state,
 )
+from relmask.training.report import write_history
 from relmask.training.sources import Prediction
 
 CPU = Arithmetic(torch.device("cpu"))
@@ -68,22 +71,24 @@ def trained(
     seed: int = 0,
     kill_at: int = -1,
     validated: bool = True,
+    clean: bool = True,
 ) -> tuple[dict[str, Tensor], History]:
     torch.manual_seed(7)
     model = Network()
     parts = []
     for number in range(2):
         points, targets = data(number)
+        if number and not clean:
+            targets[:] = 1
         parts.append((Points(model, points), targets))
 
     def on_step(step: int, note: str) -> None:
         if step == kill_at:
             raise KeyboardInterrupt
 
-    history = fit(
+    history = optimise(
         model,
-        parts[0],
-        parts[1] if validated else None,
+        Labels(model, parts[0], parts[1] if validated else None, schedule, CPU.device),
         schedule,
         CPU,
         folder,
@@ -127,7 +132,8 @@ def test_training_leaves_the_random_numbers_of_its_caller_alone(tmp_path: Path) 
     points, targets = data(0)
     model = Network()
     torch.manual_seed(3)
-    fit(model, (Points(model, points), targets), None, SCHEDULE, CPU, None)
+    objective = Labels(model, (Points(model, points), targets), None, SCHEDULE, CPU.device)
+    optimise(model, objective, SCHEDULE, CPU, None)
     after = torch.rand(1)
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), after)
@@ -150,6 +156,19 @@ def test_without_validation_all_epochs_run_and_the_last_is_kept(tmp_path: Path, 
     if folder:
         kept = checkpoints.load(tmp_path, 3)["model"]
         assert all(torch.equal(value, state[name]) for name, value in kept.items())
+
+
+def test_validation_without_clean_images_has_a_loss_and_no_auroc_in_the_history(tmp_path: Path) -> None:
+    _, history = trained(tmp_path / "defective", clean=False)
+    assert [line.val_auroc for line in history.epochs] == [None] * 4
+    assert all(math.isfinite(line.val_loss) for line in history.epochs)
+    _, again = trained(tmp_path / "defective", clean=False)  # as its checkpoint has it
+    assert again == history
+    write_history(history, tmp_path / "history.csv")
+    with (tmp_path / "history.csv").open(newline="", encoding="utf-8") as file:
+        lines = [*csv.DictReader(file)]
+    assert [line["val_auroc"] for line in lines] == [""] * 4
+    assert float(lines[0]["val_loss"]) == pytest.approx(history.epochs[0].val_loss)
 
 
 def test_what_is_frozen_stays_and_is_not_in_the_checkpoints(tmp_path: Path) -> None:

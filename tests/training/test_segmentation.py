@@ -173,3 +173,4 @@ def test_nothing_to_validate_on_is_no_loss(tmp_path: Path) -> None:
         progress=silent,
     )
     assert math.isnan(history.epochs[0].val_loss)
+    assert history.epochs[0].val_auroc is None

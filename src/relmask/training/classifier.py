@@ -1,7 +1,7 @@
 """Training a classifier from image-level labels: its loss, the pictures that are drawn, and who trains it."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -62,38 +62,16 @@ def negatives(targets: Tensor) -> Tensor:
     return clean.expand_as(targets).to(targets) if clean.any() else 1 - targets
 
 
-def fit(
-    model: nn.Module,
-    training: tuple[Source, Tensor],
-    validation: tuple[Source, Tensor] | None,
-    schedule: Schedule,
-    arithmetic: Arithmetic,
-    folder: Path | None,
-    *,
-    seed: int = 0,
-    on_step: Callable[[int, str], None] = lambda step, note: None,
-) -> History:
-    """Train the parameters of `model` that require a gradient, and leave it with its best weights.
-
-    Training goes on after the last checkpoint in `folder`; the result equals that of an uninterrupted
-    training, since every epoch draws from its own seed.
+class Labels:
+    """Objective of a classifier: image-level labels.
 
     Args:
-        model: on the device of `arithmetic`.
+        model: the classifier, on `device`.
         training: where predictions come from, and targets (N, K), 0 or 1.
-        validation: likewise; only decides which epoch is kept. None: the last is kept.
-        schedule: how long and how fast.
-        arithmetic: device and precision.
-        folder: where checkpoints go; None for none, and then the last weights stay.
-        seed: of batches, augmentation and dropout.
-        on_step: called with the number of steps done and a note on the loss.
+        validation: likewise. None: nothing is validated.
+        schedule: tells the weight of locations and the batch size.
+        device: of the loss.
     """
-    objective = _Labels(model, training, validation, schedule, arithmetic.device)
-    return optimise(model, objective, schedule, arithmetic, folder, seed=seed, on_step=on_step)
-
-
-class _Labels:
-    """Objective of a classifier: image-level labels."""
 
     def __init__(
         self,
@@ -118,17 +96,16 @@ class _Labels:
         return loss_of(prediction, wanted, absent, self._schedule.absent)
 
     @torch.no_grad()
-    def validate(self) -> tuple[float, float]:
+    def validate(self) -> tuple[float, float | None]:
         """Cross-entropy as training weighs the pictures, and AUROC of the highest logit."""
         if self._validation is None:
-            return math.nan, math.nan
+            return math.nan, None
         source, targets = self._validation
         logits = predict_logits(self._model, source, len(targets), self._schedule.batch_size)
         weights = sampling_weights(targets)
         losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(1)
         loss = float((losses * weights).sum() / weights.sum())
-        area = auroc(logits.amax(1), targets.amax(1) > 0)
-        return loss, 0.5 if area is None else area
+        return loss, auroc(logits.amax(1), targets.amax(1) > 0)
 
 
 def sampling_weights(targets: Tensor) -> Tensor:
@@ -205,6 +182,11 @@ class Fitter:
         """
         return None
 
+    def _objective(
+        self, network: nn.Module, training: tuple[Source, Tensor], validation: tuple[Source, Tensor] | None
+    ) -> Labels:
+        return Labels(network, training, validation, self.plan.schedule, self.arithmetic.device)
+
     def _source(self, part: Labelled) -> Source:
         return WholePictures(self.network, self._cache(part), self.model.normalise, self.model.device)
 
@@ -215,10 +197,10 @@ class Fitter:
         """Train to the epoch that validation likes best, with checkpoints in `folder`."""
         (training, validation), schedule = self.sources, self.plan.schedule
         _lay_out(self.network, self.layout)
-        history = fit(
+        judged = (validation, self.validation.targets) if self.validation.samples else None
+        history = optimise(
             self.network,
-            (training, self.training.targets),
-            (validation, self.validation.targets) if self.validation.samples else None,
+            self._objective(self.network, (training, self.training.targets), judged),
             schedule,
             self.arithmetic,
             folder,
@@ -307,7 +289,8 @@ class FrozenFitter(GuidedFitter):
             source = self.sources[0].read_by(GuidedClassifier(scores))
             self._fit_novelty(source, rest)
             part = Part(source, rest), targets[rest]
-            fit(source.network, part, None, self.plan.schedule, self.arithmetic, None, seed=self.seed)
+            objective = self._objective(source.network, part, None)
+            optimise(source.network, objective, self.plan.schedule, self.arithmetic, None, seed=self.seed)
             judge = GuidedClassifier(scores, nearest)
             return predict_logits(judge, Part(source.read_by(judge), fold), len(fold))
 

@@ -38,12 +38,20 @@ class Schedule:
 
 @dataclass
 class Epoch:
-    """A line of history.csv: losses, AUROC of validation images, and the last learning rate."""
+    """A line of history.csv.
+
+    Attributes:
+        epoch: its number, from 0.
+        train_loss: mean over its batches.
+        val_loss: NaN where nothing was validated.
+        val_auroc: of validation images; None where they do not have defective and clean ones.
+        rate: the last learning rate.
+    """
 
     epoch: int
     train_loss: float
     val_loss: float
-    val_auroc: float
+    val_auroc: float | None
     rate: float
 
 
@@ -71,8 +79,11 @@ class Objective(Protocol):
     def loss(self, indices: list[int], generator: torch.Generator) -> Tensor:
         """Loss of a batch of these pictures, augmented by draws of the generator."""
 
-    def validate(self) -> tuple[float, float]:
-        """Loss and image AUROC on validation; NaN where there is none. The model may be left in eval mode."""
+    def validate(self) -> tuple[float, float | None]:
+        """Loss and image AUROC on validation; NaN and None where they are not known.
+
+        The model may be left in eval mode.
+        """
 
 
 def optimise(

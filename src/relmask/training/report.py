@@ -197,6 +197,7 @@ def _summary(history: History, judged: Sequence[Judgement]) -> Section:
 
 def _curves(history: History, judged: Sequence[Judgement], calibration: Calibration | None) -> Section:
     epochs = [float(line.epoch) for line in history.epochs]
+    areas = {float(line.epoch): line.val_auroc for line in history.epochs if line.val_auroc is not None}
     drawings = {
         "Loss": curves(
             [
@@ -206,12 +207,10 @@ def _curves(history: History, judged: Sequence[Judgement], calibration: Calibrat
             x_label="epoch",
             y_label="loss",
         ),
-        "AUROC of validation pictures": curves(
-            [Line("validation", epochs, [line.val_auroc for line in history.epochs])],
-            x_label="epoch",
-            y_label="AUROC",
-        ),
     }
+    if areas:
+        line = Line("validation", [*areas], [*areas.values()])
+        drawings["AUROC of validation pictures"] = curves([line], x_label="epoch", y_label="AUROC")
     if judged and calibration is not None:
         drawings["Score of each validation picture"] = histogram(judged, calibration.gate_score)
     return charts("Training", drawings)

@@ -148,10 +148,10 @@ class _Maps:
         return cross_entropy(logits, wanted, known) + dice_loss(*overlaps(logits, wanted, known))
 
     @torch.no_grad()
-    def validate(self) -> tuple[float, float]:
+    def validate(self) -> tuple[float, float | None]:
         """The same loss over all of validation, Dice pooled over it; AUROC of the highest image logit."""
         if not len(self._validation):
-            return math.nan, math.nan
+            return math.nan, None
         self._model.network.eval()
         entropy, pooled, peaks = 0.0, torch.zeros(3, self._validation.targets.shape[1]), list[Tensor]()
         order: list[int] = []
@@ -164,8 +164,7 @@ class _Maps:
             peaks.append(image_logits(logits).amax(1).cpu())
             order += indices
         loss = entropy / len(self._validation) + float(dice_loss(*pooled))
-        area = auroc(torch.cat(peaks), self._validation.targets[order].amax(1) > 0)
-        return loss, 0.5 if area is None else area
+        return loss, auroc(torch.cat(peaks), self._validation.targets[order].amax(1) > 0)
 
     def _predict(self, images: Tensor) -> Tensor:
         inputs = self._model.normalise(images.to(self._model.device))
