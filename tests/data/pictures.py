@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from relmask.data.index import Index
+
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
@@ -61,3 +63,8 @@ def labelled(folder: Path, groups: Mapping[str, tuple[str, int]], split: str = "
         for number in range(count)
     ]
     return table(folder / "index.csv", "\n".join(["image,label,group,split", *rows])).parent
+
+
+def labels_by_name(index: Index) -> dict[str, set[str]]:
+    """Labels of all samples."""
+    return {sample.name: set(sample.labels) for sample in index.samples}

@@ -37,6 +37,12 @@ def colours(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
+def client(colours: Run) -> Iterator[httpx.Client]:
+    with serving(colours) as client:
+        yield client
+
+
+@pytest.fixture
 def student(tmp_path: Path) -> Run:
     """A student that learned from corrected masks: a pixel of more than half a colour shows its class."""
     spec = _input(windows=True)
@@ -155,3 +161,11 @@ def eventually(true: Callable[[], bool], seconds: float = 10) -> None:
     while not true():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
+
+
+def only(answer: httpx.Response) -> dict[str, Any]:
+    """The entry of the one image of an answer."""
+    assert answer.status_code == 200, answer.text
+    [entry] = answer.json()["images"]
+    found: dict[str, Any] = entry
+    return found
