@@ -84,6 +84,15 @@ def test_what_the_job_writes_is_no_input(tmp_path: Path) -> None:
     assert names(tmp_path, skip=(tmp_path / "masks",)) == ["1", "masks-of-others/1"]
 
 
+def test_files_that_are_not_read_are_named_but_for_what_lies_beside_pictures(tmp_path: Path) -> None:
+    touch(tmp_path, "1.png", "a/2.heic", "a/3", "notes.txt", "masks/4.dcm")
+    for given in (tmp_path, str(tmp_path / "**")):
+        with pytest.warns(UserWarning, match=r"(?s)leaves out \(2\):.*a/2\.heic.*a/3\nSave pictures as"):
+            assert names(given, tmp_path, skip=(tmp_path / "masks",)) == ["1"]
+    with pytest.raises(DataError, match=r"(?s)No pictures in .*a/2\.heic"):
+        names(tmp_path / "a")
+
+
 def test_all_missing_inputs_are_named(tmp_path: Path) -> None:
     touch(tmp_path, "1.png")
     with pytest.raises(DataError, match=r"(?s)\(2\).*one.*two"):

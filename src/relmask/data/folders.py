@@ -32,6 +32,16 @@ class Contents:
     folders: tuple[Path, ...]
     circles: tuple[Path, ...]
 
+    @property
+    def unread(self) -> list[Path]:
+        """Other files that somebody may take for pictures."""
+        return [path for path in self.others if not lies_beside(path)]
+
+
+def lies_beside(path: Path) -> bool:
+    """Whether a file is of a kind that is found beside pictures, and that nobody takes for one."""
+    return path.suffix.lower() in _BESIDE
+
 
 def contents(folder: Path) -> Contents:
     """Everything in a folder and its sub-folders.
@@ -93,7 +103,7 @@ def left_out(folder: Path, found: Contents, bare: Collection[Path]) -> list[str]
     unread: dict[Path, list[Path]] = {place: [] for place in sorted(bare)}
     for path in found.others:
         place = next((above for above in path.parents if above in bare), None) if bare else None
-        if place or path.suffix.lower() not in _BESIDE:
+        if place or not lies_beside(path):
             unread.setdefault(place or path.parent, []).append(path)
     lines = {place: f"{_below(place, folder)}: {_kinds(paths)}" for place, paths in unread.items()}
     if bare:

@@ -3,15 +3,18 @@
 import glob
 import os
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from relmask.data.decoding import SUFFIXES
-from relmask.data.folders import images
-from relmask.data.problems import refuse
+from relmask.data.folders import contents, lies_beside
+from relmask.data.problems import listed, refuse
 from relmask.errors import DataError
+from relmask.files import printable
 from relmask.formats import distinct
 
 
@@ -32,7 +35,8 @@ def find_items(inputs: Sequence[str | Path], skip: Iterable[Path] = ()) -> list[
     """Pictures of folders (with all that is below them), of globs, and single files, each once.
 
     A name is the path below INPUT without its suffix; pictures that would share one keep their suffixes.
-    Several INPUT folders are told apart by as much of the end of their paths as that takes.
+    Several INPUT folders are told apart by as much of the end of their paths as that takes. A warning names
+    files of kinds that relmask does not read, but for what lies beside pictures, like text and tables.
 
     Args:
         inputs: existing paths, or patterns with `*`, `?`, `[...]` and `**`.
@@ -44,32 +48,64 @@ def find_items(inputs: Sequence[str | Path], skip: Iterable[Path] = ()) -> list[
     missing = [str(given) for given in inputs if not Path(given).exists() and not glob.has_magic(str(given))]
     if missing:
         refuse("No such file or folder", missing, "Check the spelling of INPUT.")
-    skipped = [os.path.abspath(folder) + os.sep for folder in skip]  # noqa: PTH100 - resolve() would follow links
+    given = [_expand(path) for path in inputs]
+    skipped = tuple(os.path.abspath(folder) + os.sep for folder in skip)  # noqa: PTH100 - resolve() would follow links
+    unread = {_place(path): printable(path) for one in given for path in one.unread}
+    left_out = _left_out([path for place, path in unread.items() if not place.startswith(skipped)])
     found: dict[str, tuple[str, Path, str]] = {}
-    for given in inputs:
-        root, paths = _expand(given)
-        for path in paths:
-            place = os.path.abspath(path)  # noqa: PTH100
-            if not place.startswith(tuple(skipped)):
-                found.setdefault(place, (os.path.abspath(root), path, path.relative_to(root).as_posix()))  # noqa: PTH100
+    for one in given:
+        for path in one.pictures:
+            if not (place := _place(path)).startswith(skipped):
+                found.setdefault(place, (_place(one.root), path, path.relative_to(one.root).as_posix()))
     if not found:
-        raise DataError(f"No pictures in {', '.join(str(given) for given in inputs)}.")
+        raise DataError("\n".join([f"No pictures in {', '.join(str(path) for path in inputs)}.", *left_out]))
+    for said in left_out:
+        warnings.warn(said, stacklevel=2)
     prefixes = _prefixes({root for root, _, _ in found.values()})
     below = [prefixes[root] + rest for root, _, rest in found.values()]
     return [Item(path, name) for (_, path, _), name in zip(found.values(), distinct(below), strict=True)]
 
 
-def _expand(given: str | Path) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and the pictures."""
+def _place(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
+
+
+def _left_out(unread: Sequence[str]) -> list[str]:
+    """A warning that names these files, if there are any."""
+    if not unread:
+        return []
+    return [
+        f"Files in INPUT that relmask does not read, and leaves out ({len(unread)}):\n{listed(unread)}\n"
+        "Save pictures as PNG, JPEG or TIFF."
+    ]
+
+
+class _Given(NamedTuple):
+    """What an INPUT stands for: the folder that names are relative to, pictures, and files of other kinds."""
+
+    root: Path
+    pictures: Sequence[Path]
+    unread: Sequence[Path]
+
+
+def _expand(given: str | Path) -> _Given:
     path = Path(given)
     if path.is_dir():
-        return path, images(path)
+        found = contents(path)
+        return _Given(path, found.pictures, found.unread)
     if path.exists():
-        return path.parent, [path]
+        return _Given(path.parent, [path], [])
     root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
     matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - absolute patterns
-    pictures = [match for match in matches if match.is_file() and match.suffix.lower() in SUFFIXES]
-    return root, pictures + [inner for match in matches if match.is_dir() for inner in images(match)]
+    files = [match for match in matches if match.is_file()]
+    folders = [contents(match) for match in matches if match.is_dir()]
+    pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
+    unread = [file for file in files if file.suffix.lower() not in SUFFIXES and not lies_beside(file)]
+    return _Given(
+        root,
+        [*pictures, *(path for inner in folders for path in inner.pictures)],
+        [*unread, *(path for inner in folders for path in inner.unread)],
+    )
 
 
 def _prefixes(roots: set[str]) -> dict[str, str]:
