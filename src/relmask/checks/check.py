@@ -15,7 +15,7 @@ from relmask.checks.deletion import deleted, score_falls
 from relmask.checks.explanation import relevance_kept, through_random_weights, weights_used
 from relmask.checks.randomisation import added_area, dependence, randomised
 from relmask.checks.subjects import DrawnMasks, Judged, RunMasks, Subject
-from relmask.checks.verdict import Check, Finding, in_words
+from relmask.checks.verdict import ENOUGH, Check, Finding, in_words
 from relmask.data.index import Sample, read_index
 from relmask.data.splits import SplitLine, placed, read_split
 from relmask.errors import DataError, ImageError
@@ -39,7 +39,7 @@ class Known:
         name: of the sample.
         labels: its classes; empty = clean.
         evidence: (K,), what relevance starts from.
-        images: (K, S, S, 3), for each class the window with its highest logit.
+        images: (K, S, S, 3), for each class the window with the most evidence of it.
     """
 
     name: str
@@ -53,7 +53,7 @@ def check(
     data: Path | str,
     *,
     draw: Callable[[FloatArray], NDArray[np.generic]] | None = None,
-    pictures: int = 8,
+    pictures: int = ENOUGH,
     clean: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -87,7 +87,7 @@ def check_samples(
     samples: Sequence[Sample],
     *,
     draw: Callable[[FloatArray], NDArray[np.generic]] | None = None,
-    pictures: int = 8,
+    pictures: int = ENOUGH,
     stages: int = 4,
     seed: int = 0,
     progress: Progress = silent,
@@ -134,7 +134,7 @@ def check_samples(
         score_falls(deletion),
         relevance_kept(conserved),
     )
-    passed, verdict = in_words(findings)
+    passed, verdict = in_words(findings, len(judged))
     return Check(
         passed=passed,
         verdict=verdict,
@@ -184,10 +184,9 @@ def _look(run: Run, samples: Sequence[Sample], progress: Progress) -> list[Known
         finally:
             progress("checking scores", number, len(wanted))
         images, _ = run.model.cut(picture)
-        best = run.model.logits(images).argmax(dim=0) if len(images) > 1 else torch.zeros(len(counts) - 1)
-        windows = [_array(images[int(i)]) for i in best]
-        evidence = run.model.evidence(images).double().numpy().max(axis=0)
-        known.append(Known(sample.name, frozenset(sample.labels), evidence, windows))
+        evidence, best = run.model.evidence(images).double().max(dim=0)
+        windows = [_array(images[number]) for number in best.tolist()]
+        known.append(Known(sample.name, frozenset(sample.labels), evidence.numpy(), windows))
     if not known:
         raise DataError("None of the pictures outside the test split can be read, so nothing can be checked.")
     return known

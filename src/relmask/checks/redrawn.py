@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import torch
@@ -14,6 +13,7 @@ from relmask.inference.explained import ExplainedClassifier, composite_of
 from relmask.inference.model import Model
 from relmask.inference.run import Run
 from relmask.inference.segmentation import SegmentationModel
+from relmask.inference.substituted import SubstitutedRelevance
 from relmask.lrp import Explanation
 from relmask.lrp.randomise import Cascade
 from relmask.masks.refinement import smooth
@@ -92,7 +92,7 @@ class RedrawnRelevance:
 
     def model(self, count: int, seed: int) -> Model:
         """The model with its `count` last layers redrawn."""
-        return _Substituted(self._model, partial(self._cascade.explain, redrawn=count, seed=seed))
+        return _Redrawn(self._model, self._cascade.explained_by(count, seed))
 
     def way_back(self, image: FloatArray, k: int, seed: int) -> WayBack:
         """How relevance of class k reaches an image (S, S, 3), of the image alone, without its mirrors."""
@@ -107,11 +107,11 @@ class RedrawnRelevance:
         return WayBack(relevance, passed, float(whole.conserved))
 
 
-class _Substituted(ExplainedClassifier):
-    """A classifier that takes its relevance from elsewhere."""
+class _Redrawn(SubstitutedRelevance):
+    """A classifier whose relevance is that of redrawn weights."""
 
     def __init__(self, model: ExplainedClassifier, explain: Callable[[Tensor, Tensor], Explanation]) -> None:
-        super().__init__(model.network, model.spec, model.composite, model.device, model.batch_size)
+        super().__init__(model)
         self._explain = explain
 
     def attribute(self, inputs: Tensor, targets: Tensor) -> Tensor:

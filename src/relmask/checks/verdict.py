@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from relmask.record import Record
+from relmask.words import counted
+
+ENOUGH = 8
+"""Number of masks that a check judges by default. A short check of four has passed where eight failed."""
 
 
 class Finding(Record):
@@ -86,11 +90,18 @@ class Check(Record):
         return tuple(finding.says for finding in self.findings if finding.passed is False)
 
 
-def in_words(findings: Sequence[Finding]) -> tuple[bool, str]:
-    """Whether all passed, and why."""
+def in_words(findings: Sequence[Finding], masks: int) -> tuple[bool, str]:
+    """Whether all passed, and why.
+
+    Args:
+        findings: of all tests.
+        masks: number of masks that were judged. A verdict that rests on fewer than `ENOUGH` says so.
+    """
     failed = [finding.says for finding in findings if finding.passed is False]
     open_ = [finding.name for finding in findings if finding.passed is None]
     if failed:
         return False, "The masks are no evidence of what the classifier learned. " + " ".join(failed)
     rest = f" Not tested: {', '.join(open_)}." if open_ else ""
+    if masks < ENOUGH:
+        rest += f" This rests on {counted(masks, 'mask')} alone: a check of more can still fail."
     return True, "The masks are evidence of what the classifier learned." + rest

@@ -101,5 +101,5 @@ def _lines(found: "Check") -> list[str]:
     tests = [
         f"{finding.name:{width}}  {words[finding.passed]:8}  {finding.says}" for finding in found.findings
     ]
-    verdict = "evidence" if found.passed else "no evidence"
-    return [*tests, f"The masks are {verdict} of what the classifier learned."]
+    failed = "The masks are no evidence of what the classifier learned."
+    return [*tests, found.verdict if found.passed else failed]

@@ -1,6 +1,7 @@
 """Cascading randomisation: does relevance depend on what the layers of a model learned?"""
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -62,8 +63,12 @@ class Cascade:
             redrawn: number of layers, counted from the last; 0 is the model as it is.
             seed: of the new weights.
         """
+        return self.explained_by(redrawn, seed)(images, target)
+
+    def explained_by(self, redrawn: int, seed: int = 0) -> Callable[[Tensor, Target], Explanation]:
+        """`explain` by one variant, which is made once for any number of images."""
         program = self._with_redrawn(redrawn, seed)
-        return self._explained(images, target, program, program)
+        return lambda images, target: self._explained(images, target, program, program)
 
     def explain_through(self, images: Tensor, target: Target, redrawn: int, seed: int = 0) -> Explanation:
         """Explain images (N, C, H, W) that the whole model sees through layers that were redrawn.

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from relmask.errors import UsageError
 from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.substituted import SubstitutedRelevance
 from relmask.models.guided import GuidedClassifier
 from relmask.models.vgg import Vgg
 
@@ -43,7 +44,7 @@ class Attribution:
     captum: bool = True
 
 
-class AttributionModel(ExplainedClassifier):
+class AttributionModel(SubstitutedRelevance):
     """Scores as the classifier does, but explains otherwise.
 
     Args:
@@ -53,13 +54,7 @@ class AttributionModel(ExplainedClassifier):
     """
 
     def __init__(self, classifier: ExplainedClassifier, attribution: Attribution, references: Tensor) -> None:
-        super().__init__(
-            classifier.network,
-            classifier.spec,
-            classifier.composite,
-            classifier.device,
-            classifier.batch_size,
-        )
+        super().__init__(classifier)
         self.attribution = attribution
         self.references = self.normalise(references.to(self.device))
         self.steps = attribution.steps

@@ -20,6 +20,7 @@ from relmask.calibration.levels import otsu_level
 from relmask.evaluation.comparison.shared import Contrasted, Trained
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.segmenter import Segmentation, Segmenter
+from relmask.inference.substituted import SubstitutedRelevance
 from relmask.lrp import AlphaBeta, Composite, Epsilon, Gamma, ZBox, kind, module
 from relmask.masks.components import find_components
 from relmask.masks.thresholds import Calibration
@@ -28,7 +29,7 @@ FloatArray = NDArray[np.float32]
 Start = Literal["class", "both", "contrast"]
 
 
-class PublishedModel(ExplainedClassifier):
+class PublishedModel(SubstitutedRelevance):
     """Explains the VGG as a paper does: one pass of LRP, no mirrors.
 
     Args:
@@ -41,13 +42,7 @@ class PublishedModel(ExplainedClassifier):
     mirrors = ((),)
 
     def __init__(self, classifier: ExplainedClassifier, composite: Composite, start: Start) -> None:
-        super().__init__(
-            classifier.network,
-            classifier.spec,
-            classifier.composite,
-            classifier.device,
-            classifier.batch_size,
-        )
+        super().__init__(classifier)
         self.rules = composite
         self.start = start
         assert isinstance(classifier.network, Contrasted)

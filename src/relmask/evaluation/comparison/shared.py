@@ -190,54 +190,45 @@ class Shared:
         It sees what the classifier sees, at that resolution, and is trained for as long at least, as far as a
         method's time goes.
         """
-        settings, folder = self.settings, self.folder / "unet"
+        settings = self.settings
         size = settings.patches or settings.size or 256
 
-        def trained() -> None:
+        def fitted(out: Path, **shared: Any) -> None:  # noqa: ANN401 - see `_made`
+            epochs = self.epochs(
+                "unet", self._segmenter(), EPOCHS, size=size, least_seconds=self.classifier.seconds
+            )
             fit_unet(
                 self.table,
-                folder,
+                out,
                 backbone=settings.backbone,
                 size=size,
                 windows=settings.patches is not None,
-                epochs=self.epochs(
-                    "unet", self._segmenter(), EPOCHS, size=size, least_seconds=self.classifier.seconds
-                ),
+                epochs=epochs,
                 batch_size=settings.batch_size,
                 clean=self.split.index.clean,
                 seed=settings.seed,
-                device=settings.device,
-                precision=settings.precision,
-                resume=folder.exists(),
-                progress=self.progress,
-                effort=self.effort,
+                **shared,
             )
 
-        seconds = self._seconds("unet", trained)
-        return load(folder, device=settings.device), seconds
+        return self._made("unet", fitted)
 
     @cached_property
     def student(self) -> tuple[Run, float]:
         """The classifier's student, and the seconds of both."""
-        settings, folder = self.settings, self.folder / "student"
 
-        def distilled() -> None:
+        def distilled(out: Path, **shared: Any) -> None:  # noqa: ANN401 - see `_made`
             distil(
                 self.classifier.run,
                 self.training_data,
-                folder,
+                out,
                 epochs=self.epochs("student", self._segmenter(frozen=True), EPOCHS, rounds=1.5),
-                batch_size=settings.batch_size,
-                seed=settings.seed,
-                device=settings.device,
-                precision=settings.precision,
-                resume=folder.exists(),
-                progress=self.progress,
-                effort=self.effort,
+                batch_size=self.settings.batch_size,
+                seed=self.settings.seed,
+                **shared,
             )
 
-        seconds = self._seconds("student", distilled)
-        return load(folder, device=settings.device), self.classifier.seconds + seconds
+        run, seconds = self._made("student", distilled)
+        return run, self.classifier.seconds + seconds
 
     def _segmenter(self, frozen: bool = False) -> nn.Module:
         """A U-Net as it will be trained, to see how long a step takes."""
@@ -285,6 +276,32 @@ class Shared:
             write_json(path, compute())
         return float(json.loads(path.read_text(encoding="utf-8")))
 
+    def _made(
+        self, name: str, make: Callable[..., None], model: nn.Module | None = None
+    ) -> tuple[Run, float]:
+        """The run that `make` writes into a folder, and the seconds that it took; a stopped one goes on.
+
+        Args:
+            name: of the folder.
+            make: called with the folder, and with what all trainings are told: device, precision, `resume`,
+                progress, effort.
+            model: the user's own network, where the run has one.
+        """
+        folder, settings = self.folder / name, self.settings
+
+        def made() -> None:
+            make(
+                folder,
+                device=settings.device,
+                precision=settings.precision,
+                resume=folder.exists(),
+                progress=self.progress,
+                effort=self.effort,
+            )
+
+        seconds = self._seconds(name, made)
+        return load(folder, device=settings.device, model=model), seconds
+
     def _seconds(self, name: str, work: Callable[[], None]) -> float:
         """What some work takes, what a stopped comparison spent on it before included."""
 
@@ -315,24 +332,10 @@ class Shared:
         return min(took)
 
     def _trained(self, name: str, model: nn.Module | None, choices: dict[str, Any]) -> Trained:
-        folder = self.folder / name
+        def trained(out: Path, **shared: Any) -> None:  # noqa: ANN401 - see `_made`
+            train(self.training_data, out, model=model, clean=self.clean, **choices, **shared)
 
-        def trained() -> None:
-            train(
-                self.training_data,
-                folder,
-                model=model,
-                device=self.settings.device,
-                precision=self.settings.precision,
-                resume=folder.exists(),
-                clean=self.clean,
-                progress=self.progress,
-                effort=self.effort,
-                **choices,
-            )
-
-        seconds = self._seconds(name, trained)
-        run = load(folder, device=self.settings.device, model=model)
+        run, seconds = self._made(name, trained, model)
         training, validation = self.parts
         samples = (*validation.samples, *training.samples)
         part = Labelled.of(samples, run.metadata.classes)
