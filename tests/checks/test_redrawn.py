@@ -11,6 +11,8 @@ from relmask.data.reading import Intensity
 from relmask.inference.model import Model
 from relmask.inference.run import Run
 from relmask.inference.segmentation import SegmentationModel
+from relmask.lrp.program import Program
+from relmask.lrp.randomise import Cascade
 from relmask.models.bundle import Input
 from relmask.models.unet import unet
 
@@ -101,6 +103,22 @@ def test_relevance_of_redrawn_layers_goes_the_way_of_the_run(trained: Run, parts
         other = redrawn.model(head_layers(redrawn.layers), 0).maps(picture, images, places, passing, large)[0]
         np.testing.assert_allclose(same, own, rtol=1e-3, atol=1e-5 * own.max())
         assert not np.allclose(other, own, rtol=1e-3, atol=1e-2 * own.max())
+
+
+def test_weights_are_redrawn_once_for_all_mirrors_of_all_maps(
+    trained: Run, image: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    make = Cascade._with_redrawn
+
+    def counted(self: Cascade, count: int, seed: int) -> Program:
+        drawn.append(count)
+        return make(self, count, seed)
+
+    monkeypatch.setattr(Cascade, "_with_redrawn", counted)
+    model = RedrawnRelevance(trained.classifier).model(2, 0)
+    assert np.array_equal(map_of(model, image), map_of(model, image))
+    assert drawn == [2]
 
 
 def test_scores_features_and_novelty_stay_while_relevance_is_redrawn(trained: Run) -> None:

@@ -43,6 +43,15 @@ def test_layers_are_redrawn_from_the_top_and_the_same_way_for_the_same_seed(mode
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+def test_a_variant_that_is_made_once_explains_as_one_that_is_made_each_time(model: nn.Module) -> None:
+    images = torch.rand(2, 3, 16, 16)
+    cascade = Cascade(model, images, epsilon_plus())
+    for redrawn in (0, 2):
+        once = cascade.explained_by(redrawn, seed=3)
+        for some in (images, images.flip(2)):
+            assert torch.equal(once(some, 0).relevance, cascade.explain(some, 0, redrawn, 3).relevance)
+
+
 def test_relevance_by_flat_rules_depends_on_no_weight(model: nn.Module) -> None:
     images = torch.rand(2, 3, 16, 16)
     for composite, same in ((FLAT, True), (epsilon_plus(), False)):
