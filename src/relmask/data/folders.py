@@ -10,9 +10,12 @@ from relmask.data.decoding import SUFFIXES
 from relmask.data.problems import listed, refuse
 from relmask.files import printable
 
-# Files of these kinds lie beside pictures, and nobody takes them for some.
+# Files of these kinds lie beside pictures, and nobody takes them for some: text, tables, a run's weights.
 _BESIDE = frozenset(
-    (".csv", ".db", ".html", ".ini", ".json", ".log", ".md", ".txt", ".xml", ".yaml", ".yml", ".zip")
+    (
+        *(".csv", ".db", ".html", ".ini", ".json", ".log", ".md", ".txt", ".xml", ".yaml", ".yml", ".zip"),
+        *(".pt", ".safetensors"),
+    )
 )
 
 
