@@ -186,8 +186,18 @@ def gated_anew(calibration: Calibration, scores: Scores, rate: float) -> Calibra
         )
         for k, (name, thresholds) in enumerate(calibration.classes.items())
     }
-    changed = {"classes": classes, "false_alarms": rate, "slope": slope, "offset": offset}
-    return calibration.model_copy(update=changed)
+    clean: Mask = ~np.any(scores.targets, axis=1)
+    negative = clean if clean.any() else np.ones_like(clean)
+    return calibration.model_copy(
+        update={
+            "classes": classes,
+            "false_alarms": rate,
+            "slope": slope,
+            "offset": offset,
+            "negatives": int(negative.sum()),
+            "groups": len({group for group, is_in in zip(scores.groups, negative, strict=True) if is_in}),
+        }
+    )
 
 
 def too_few_negatives(calibration: Calibration, clean: str | None) -> str | None:
