@@ -10,9 +10,11 @@ export class Viewer {
     this._picture = document.getElementById("picture");
     this._map = document.getElementById("map");
     this._mask = document.getElementById("mask");
+    this._look = document.getElementById("look");
     this._note = document.getElementById("map-note");
     this._meaning = ""; // of red and blue
     this._full = 1; // value of a map that is drawn in full colour
+    this._novel = 1; // likewise of novelty
     this._colours = [];
     this._address = "";
     this._zoom = 1;
@@ -22,7 +24,8 @@ export class Viewer {
   }
 
   /** Take the colours of a run's classes and the scale of its maps, and name the heatmap after what it shows. */
-  use({ classes, unit, full_scale }) {
+  use({ classes, unit, full_scale, novelty_scale }) {
+    this._novel = novelty_scale;
     this._colours = classes.map(({ colour }) => colour);
     this._full = full_scale;
     const chances = unit === "probability";
@@ -62,6 +65,18 @@ export class Viewer {
     this._map.getContext("2d").putImageData(pixels, 0, 0);
   }
 
+  /** Draw novelty in yellow, where there is more than among clean images; null draws none. */
+  drawLook(look, [height, width]) {
+    this._look.hidden = !look;
+    if (!look) return;
+    const pixels = resized(this._look, width, height);
+    for (let i = 0; i < look.length; i++) {
+      const strength = Math.min(Math.max(look[i] / this._novel, 0), 1);
+      pixels.data.set([250, 190, 20, 230 * strength], 4 * i);
+    }
+    this._look.getContext("2d").putImageData(pixels, 0, 0);
+  }
+
   /** Draw a mask in the colours of its classes, with a thin border; null draws none. */
   drawMask(mask, [height, width]) {
     this._mask.hidden = !mask;
@@ -94,10 +109,11 @@ export class Viewer {
   }
 
   set opacity(share) {
-    this._map.style.opacity = share;
+    this._map.style.opacity = this._look.style.opacity = share;
   }
 
-  set shows({ mask, map }) {
+  set shows({ mask, map, look }) {
+    this._look.classList.toggle("off", !look);
     this._mask.classList.toggle("off", !mask);
     this._map.classList.toggle("off", !map);
   }
