@@ -173,7 +173,7 @@ def test_where_the_first_look_would_have_looked_is_shown(browser: Browser, train
         drop(page, str(clean))
         done(page, "1 of 1 done")
         page.get_by_role("button", name="Explain anyway").click()
-        expect(page.locator("#view-note")).to_contain_text("Yellow: places unlike clean images")
+        expect(page.locator("#view-note")).to_contain_text("Yellow: looked at first")
         toggle = page.get_by_role("checkbox", name="First look")
         expect(toggle).to_be_checked()
         page.keyboard.press("f")

@@ -20,7 +20,6 @@ from relmask.errors import OutError, RelmaskError, RunError, UsageError
 from relmask.formats import FORMATS
 from relmask.inference.run import Run
 from relmask.masks.colours import class_colours
-from relmask.models.novelty import LIMIT
 from relmask.serve import label_studio
 from relmask.serve.encoding import Wanted, encode
 from relmask.serve.exports import pack
@@ -292,7 +291,6 @@ def _described(service: Service, settings: Settings) -> RunInfo:
         by_hand=calibration.by_hand,
         false_alarms=calibration.false_alarms,
         windows=metadata.input.windows,
-        novelty_scale=LIMIT,
         formats=list(FORMATS),
         limits=Taken(
             bytes=limits.bytes,

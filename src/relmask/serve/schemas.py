@@ -168,7 +168,6 @@ class RunInfo(Record):
     by_hand: bool = Field(description="Did a person move a threshold?")
     false_alarms: float = Field(description="Share of clean images that the run's gates were chosen for.")
     windows: bool = Field(description="Are large images cut into windows, each of which has to pass a gate?")
-    novelty_scale: float = Field(description="Novelty, in standard deviations, that is drawn in full colour.")
     formats: list[str] = Field(description="Formats that masks can be exported in.")
     limits: Taken
 

@@ -131,6 +131,7 @@ function reorder() {
 
 let shownItem = null;
 let shownSource = null;
+let classChosenFor = null; // an answer that comes later must not take the sliders away from a person
 
 function show(item) {
   $("picture-title").textContent = item?.name ?? "";
@@ -144,8 +145,11 @@ function show(item) {
       viewer.size = [item.result.width, item.result.height];
     }
     if (item.status === "done" && lacksMaps(item, thresholds)) work.again(item);
-    const label = item.found?.labels[0] ?? item.result?.explained;
-    if (label && item.status === "done") thresholds.choose(label);
+    if (item.status === "done" && item !== classChosenFor) {
+      classChosenFor = item;
+      const label = item.found?.labels[0] ?? item.result.explained;
+      if (label) thresholds.choose(label);
+    }
   }
   draw();
 }
@@ -183,6 +187,7 @@ function showLayers() {
 function explainAnyway() {
   const item = list.selected;
   if (!canExplain(item, thresholds)) return;
+  classChosenFor = null;
   work.again(item, true);
   say(`${item.name} is explained.`);
 }

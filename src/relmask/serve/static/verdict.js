@@ -5,7 +5,7 @@ import { gateChance } from "./thresholds.js";
 import { counted, percent } from "./words.js";
 
 const EXPLAINED = "The heatmap is that of the strongest class.";
-const LOOKED = "Red: the strongest class. Yellow: places unlike clean images, looked at first.";
+const LOOKED = "Red: the strongest class. Yellow: looked at first, as least like clean images.";
 const NOTHING = {
   none: "Select an image to see its scores.",
   waiting: "No scores yet.",

@@ -14,7 +14,6 @@ export class Viewer {
     this._note = document.getElementById("map-note");
     this._meaning = ""; // of red and blue
     this._full = 1; // value of a map that is drawn in full colour
-    this._novel = 1; // likewise of novelty
     this._colours = [];
     this._address = "";
     this._zoom = 1;
@@ -24,8 +23,7 @@ export class Viewer {
   }
 
   /** Take the colours of a run's classes and the scale of its maps, and name the heatmap after what it shows. */
-  use({ classes, unit, full_scale, novelty_scale }) {
-    this._novel = novelty_scale;
+  use({ classes, unit, full_scale }) {
     this._colours = classes.map(({ colour }) => colour);
     this._full = full_scale;
     const chances = unit === "probability";
@@ -65,14 +63,17 @@ export class Viewer {
     this._map.getContext("2d").putImageData(pixels, 0, 0);
   }
 
-  /** Draw novelty in yellow, where there is more than among clean images; null draws none. */
+  /**
+   * Draw in yellow where the classifier looks first; null draws none. It weighs places by the exponential of their
+   * novelty, so they are drawn by their weight beside the one that weighs most.
+   */
   drawLook(look, [height, width]) {
     this._look.hidden = !look;
     if (!look) return;
     const pixels = resized(this._look, width, height);
+    const most = look.reduce((highest, value) => Math.max(highest, value), -Infinity);
     for (let i = 0; i < look.length; i++) {
-      const strength = Math.min(Math.max(look[i] / this._novel, 0), 1);
-      pixels.data.set([250, 190, 20, 230 * strength], 4 * i);
+      pixels.data.set([250, 190, 20, 255 * Math.exp(look[i] - most)], 4 * i);
     }
     this._look.getContext("2d").putImageData(pixels, 0, 0);
   }
