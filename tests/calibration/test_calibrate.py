@@ -17,6 +17,7 @@ from relmask.files import write_csv
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run
 from relmask.masks.thresholds import Calibration
+from relmask.models.kept_scores import read_scores
 from tests.effort import LITTLE
 from tests.formats.masks import exported
 
@@ -37,6 +38,25 @@ def test_new_thresholds_are_written_and_the_weights_stay(run: Run, parts: Path) 
     assert loaded.metadata.calibration == run.metadata.calibration == found
     assert loaded.segmenter.calibration == found
     assert (run.path / "model.safetensors").read_bytes() == before
+
+
+def test_the_scores_that_gates_were_chosen_from_are_kept(run: Run, parts: Path) -> None:
+    found = calibrate(run, parts, false_alarms=0.45)
+    kept = read_scores(run.path, run.metadata.classes)
+    assert sorted(kept.names) == sorted(sample.name for sample in read_index(parts).part("val"))
+    assert set(kept.sources) == {"validation"}
+    assert run.segmenter_with(false_alarms=0.45).calibration == found
+    before = (run.path / "scores.csv").read_bytes()
+    calibrate(run, parts, masks=parts)  # leaves the gates
+    assert (run.path / "scores.csv").read_bytes() == before
+
+
+def test_a_run_of_an_earlier_version_gets_scores_with_new_thresholds(run: Run, parts: Path) -> None:
+    (run.path / "scores.csv").unlink()
+    calibrate(run, parts, masks=parts)
+    assert not (run.path / "scores.csv").exists()
+    found = calibrate(run, parts, false_alarms=0.45)
+    assert run.segmenter_with(false_alarms=0.45).calibration == found
 
 
 def unshifted(

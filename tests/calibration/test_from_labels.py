@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from relmask.arrays import DoubleArray, FloatArray, Mask
 from relmask.calibration.explanations import EXPLAINED, Explanations
 from relmask.calibration.from_labels import choose_thresholds, even_odds, level_from_labels
-from relmask.calibration.gates import Scores
 from relmask.data.index import Sample
 from relmask.data.reading import Intensity
 from relmask.inference.relevance import RelevanceModel
 from relmask.masks.binarise import binarise
+from relmask.masks.gates import Scores
 from relmask.masks.thresholds import Calibration
 from relmask.models.bundle import Input
 from relmask.progress import silent

@@ -195,3 +195,44 @@ def test_smoothing_rounds_the_relevance_before_it_is_thresholded() -> None:
     assert smooth is not None
     assert smooth.max() < sharp.max()
     assert smooth.sum() == pytest.approx(sharp.sum(), rel=0.1)
+
+
+def explaining(windows: bool = False, gates: Sequence[float] = (4, 4)) -> Segmenter:
+    plain = segmenter(windows, gates=gates)
+    return Segmenter(plain.model, plain.classes, plain.calibration, explain_clean=True)
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_a_clean_picture_is_explained_if_asked_and_its_mask_stays_empty(windows: bool) -> None:
+    image = picture(16, 40, RED) if windows else picture(spots=BOTH)
+    found = explaining(windows, (99, 98)).segment_images([image])[0]
+    assert (found.status, found.components) == ("clean", ())
+    assert not found.mask.any()
+    assert (found.explained, set(found.maps)) == ("red", {"red"})  # as bright as green, and first
+    assert found.relevance is not None
+    assert np.array_equal(found.relevance > 0.2, image[..., 0] > 0)
+    assert found.novelty_map is None  # such a model knows no clean pictures
+
+
+def test_the_map_of_a_clean_picture_is_the_one_that_it_would_have_above_its_gate() -> None:
+    image = picture(16, 96, {1: (slice(4, 8), slice(2, 8))})
+    image[5:6, 18:20, 1] = image[5:6, 90:92, 1] = 0.9  # goes on, and lies elsewhere
+    plain = segmenter(windows=True)
+    above, below = (
+        Segmenter(
+            plain.model, plain.classes, plain.calibration.with_gate("green", gate), explain_clean=True
+        ).segment_images([image])[0]
+        for gate in (21, 22)
+    )
+    assert above.status == "defect"
+    assert below.explained == "green"
+    assert above.relevance is not None
+    assert below.relevance is not None
+    assert (below.relevance[5, 18:20] > 0.1).all()
+    assert np.array_equal(above.relevance, below.relevance)
+
+
+def test_what_passes_its_gate_is_explained_as_ever() -> None:
+    found = explaining(gates=(4, 99)).segment_images([picture(spots=BOTH)])[0]
+    assert (found.status, found.explained, set(found.maps)) == ("defect", "", {"red"})
+    assert found.logits == pytest.approx({"red": 24 * 0.9, "green": 24 * 0.9})

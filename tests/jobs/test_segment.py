@@ -50,6 +50,7 @@ def test_every_picture_has_a_mask_of_its_size_and_a_line(run: FakeRun, tmp_path:
         "error": "",
         "image_novelty": "",
         "warning": "",
+        "explained": "",
         "score_pit": "0.25",
         "score_scratch": "0",
     }

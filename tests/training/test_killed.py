@@ -52,7 +52,7 @@ def test_a_training_that_is_killed_again_and_again_ends_as_one_that_was_not(
     killed, straight = tmp_path / "killed", tmp_path / "straight"
     files = sorted(path.relative_to(straight) for path in straight.rglob("*"))
     assert sorted(path.relative_to(killed) for path in killed.rglob("*")) == files
-    for name in ("model.safetensors", "history.csv", "split.csv", "training.json"):
+    for name in ("model.safetensors", "history.csv", "split.csv", "scores.csv", "training.json"):
         assert (killed / name).read_bytes() == (straight / name).read_bytes()
     assert json.loads((killed / "relmask.json").read_text()) == json.loads(
         (straight / "relmask.json").read_text()

@@ -66,7 +66,15 @@ def module(classes: int = 3) -> nn.Module:
 
 def test_a_run_holds_what_its_contract_names(trained: Run) -> None:
     assert {path.name for path in trained.path.iterdir()} >= {
-        *("model.safetensors", "relmask.json", "split.csv", "history.csv", "report.html", "checkpoints")
+        *(
+            "model.safetensors",
+            "relmask.json",
+            "split.csv",
+            "history.csv",
+            "scores.csv",
+            "report.html",
+            "checkpoints",
+        )
     }
     metadata = json.loads((trained.path / "relmask.json").read_text(encoding="utf-8"))
     assert metadata["classes"] == list(CLASSES)
@@ -128,7 +136,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_byte_for_byte(
     resumed, whole = small("stopped", resume=True, **choices), small("whole", **choices)
     assert weights_of(resumed) == weights_of(whole)
     assert resumed.metadata.calibration == whole.metadata.calibration
-    for name in ("history.csv", "split.csv"):
+    for name in ("history.csv", "split.csv", "scores.csv"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
 
 

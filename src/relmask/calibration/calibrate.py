@@ -12,10 +12,8 @@ from relmask.calibration.from_labels import (
     choose_thresholds,
     even_odds,
     level_from_labels,
-    too_few_negatives,
 )
 from relmask.calibration.from_masks import choose_from_masks
-from relmask.calibration.gates import Scores
 from relmask.calibration.scores import score
 from relmask.data.image_cache import ImageCache
 from relmask.data.index import Index, Sample, read_index
@@ -25,8 +23,10 @@ from relmask.data.truth import has_truth, missing_masks, warn_of_missing_masks
 from relmask.errors import DataError, UsageError
 from relmask.formats.corrected import corrected
 from relmask.inference.run import Run
+from relmask.masks.gates import Scores, too_few_negatives
 from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
+from relmask.models.kept_scores import KeptScores, Source, write_scores
 from relmask.progress import Progress, silent
 
 FACTORS = np.geomspace(1 / 16, 16, 17)
@@ -41,7 +41,7 @@ def calibrate(
     masks: Path | str | None = None,
     progress: Progress = silent,
 ) -> Calibration:
-    """Choose the thresholds of a run anew and write them into it.
+    """Choose the thresholds of a run anew and write them into it, and the scores that its gates come from.
 
     Args:
         run: stays as it is but for its thresholds.
@@ -69,14 +69,16 @@ def calibrate(
     if false_alarms is not None and not 0 <= false_alarms < 1:
         raise UsageError(f"--false-alarms must be at least 0 and below 1, got {false_alarms}.")
     part = Labelled.of(readable(_chosen(run, index), progress), metadata.classes)
-    found = metadata.calibration
+    found, scores = metadata.calibration, None
     if found is None or false_alarms is not None or masks is None:
-        kept = found.false_alarms if found else 0.01
-        found = _from_labels(run, part, kept if false_alarms is None else false_alarms, progress)
+        rate = found.false_alarms if found else 0.01
+        scores, found = _from_labels(run, part, rate if false_alarms is None else false_alarms, progress)
         if said := too_few_negatives(found, metadata.clean):
             warnings.warn(said, stacklevel=2)
     if masks is not None:
         found = _from_masks(run, found, index, part, progress)
+    if scores is not None:
+        write_scores(run.path, scores, metadata.classes)
     run.metadata = metadata.model_copy(update={"calibration": found})
     bundle.save_metadata(run.path, run.metadata)
     return found
@@ -94,7 +96,7 @@ def require_known(run: Run, index: Index) -> None:
         )
 
 
-def _from_labels(run: Run, part: Labelled, rate: float, progress: Progress) -> Calibration:
+def _from_labels(run: Run, part: Labelled, rate: float, progress: Progress) -> tuple[KeptScores, Calibration]:
     logits, targets = score(run.model, part.samples, progress), part.targets.numpy() > 0
     level_of: LevelOf = even_odds
     if (model := run.model.relevance_model) is not None:
@@ -106,7 +108,14 @@ def _from_labels(run: Run, part: Labelled, rate: float, progress: Progress) -> C
         explanations = Explanations(model, part.samples, logits, targets, len(part.samples))
         level_of = partial(level_from_labels, explanations)
     scores = Scores(logits, targets, part.groups)
-    return choose_thresholds(scores, level_of, run.metadata.classes, rate, progress=progress)
+    kept = KeptScores(scores, [sample.name for sample in part.samples], _sources(run, part))
+    return kept, choose_thresholds(scores, level_of, run.metadata.classes, rate, progress=progress)
+
+
+def _sources(run: Run, part: Labelled) -> list[Source]:
+    known: dict[str, Source] = {"val": "validation", "train": "training"}
+    places = placed(part.samples, read_split(run.path / "split.csv"), "new")
+    return [known.get(place, "new") for place in places]
 
 
 def _from_masks(

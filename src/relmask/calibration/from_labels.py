@@ -1,6 +1,5 @@
 """A run's thresholds from image-level labels alone."""
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -9,7 +8,6 @@ import numpy as np
 
 from relmask.arrays import Mask
 from relmask.calibration.explanations import Explanations
-from relmask.calibration.gates import Scores, choose_gates, probabilities
 from relmask.calibration.levels import (
     CLEARLY,
     FALLBACK,
@@ -18,9 +16,9 @@ from relmask.calibration.levels import (
     choose_propagated_level,
     otsu_level,
 )
+from relmask.masks.gates import Scores, choose_gates, probabilities
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.progress import Progress
-from relmask.words import counted
 
 EVEN_ODDS = 0.5
 """Probability above which a student's pixel belongs to the mask."""
@@ -100,15 +98,3 @@ def level_from_labels(explanations: Explanations, k: int, gate: float) -> dict[s
             if CLEARLY * of_whole >= likeness:
                 level, large, anomalous = reached, True, limit
     return {"level": level, "level_of": "peak", "large": large, "anomalous": anomalous}
-
-
-def too_few_negatives(calibration: Calibration, clean: str | None) -> str | None:
-    """What a user must know who relies on the false-alarm rate; None where enough groups support it."""
-    rate, groups = calibration.false_alarms, calibration.groups
-    if not 0 < rate * groups < 1:
-        return None
-    lacked = "clean images" if clean else "images without a class"
-    return (
-        f"Only {counted(groups, 'group')} of {lacked}: too few to guarantee a false-alarm rate of {rate:.1%} "
-        f"({math.ceil(1 / rate)} needed). The thresholds were set to the highest score of any of them."
-    )

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from relmask.arrays import ByteArray, DoubleArray, FloatArray
 from relmask.calibration.from_labels import choose_thresholds
-from relmask.calibration.gates import Scores
 from relmask.calibration.levels import FALLBACK, otsu_level
 from relmask.errors import UsageError
 from relmask.masks.binarise import combine
+from relmask.masks.gates import Scores
 from relmask.masks.thresholds import Calibration
 from relmask.progress import silent
 

@@ -1,5 +1,6 @@
 """A trained run: its model, its thresholds, and pictures in any form in."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -13,7 +14,9 @@ from relmask.inference.model import Model
 from relmask.inference.picture import Picture, as_image
 from relmask.inference.segmentation import SegmentationModel
 from relmask.inference.segmenter import Segmentation, Segmenter
+from relmask.masks.gates import gated_anew, too_few_negatives
 from relmask.models.bundle import Metadata, UNetArchitecture, load_model, read_metadata
+from relmask.models.kept_scores import read_scores
 
 
 class Run:
@@ -58,6 +61,31 @@ class Run:
             self._segmenter = Segmenter(self.model, self.metadata.classes, self.metadata.calibration)
         return self._segmenter
 
+    def segmenter_with(self, *, false_alarms: float | None = None, explain_clean: bool = False) -> Segmenter:
+        """What makes masks for one job, with choices of its own; nothing is written into the run.
+
+        Where too few groups of clean images support the rate, a warning says so, as after a training.
+
+        Args:
+            false_alarms: share of clean images that may get a mask, 0 <= share < 1. The gates are chosen anew
+                from the scores that the run keeps, by the rule of a training. None: the run's own gates.
+            explain_clean: explain the strongest class of an image that passes no gate.
+
+        Raises:
+            RunError: the run has no thresholds, or keeps no scores, as runs of earlier versions.
+            UsageError: a share out of range.
+        """
+        if false_alarms is None and not explain_clean:
+            return self.segmenter
+        classes, calibration = self.metadata.classes, self.segmenter.calibration
+        if false_alarms is not None:
+            if not 0 <= false_alarms < 1:
+                raise UsageError(f"--false-alarms must be at least 0 and below 1, got {false_alarms}.")
+            calibration = gated_anew(calibration, read_scores(self.path, classes).scores, false_alarms)
+            if said := too_few_negatives(calibration, self.metadata.clean):
+                warnings.warn(said, stacklevel=2)
+        return Segmenter(self.model, classes, calibration, explain_clean=explain_clean)
+
     def read(self, path: Path | str) -> FloatArray:
         """A file as an array (H, W, 3) in [0, 1], on the run's scale.
 
@@ -66,18 +94,24 @@ class Run:
         """
         return read_image(Path(path), self.metadata.input.intensity)
 
-    def segment(self, picture: Picture) -> Segmentation:
+    def segment(
+        self, picture: Picture, *, false_alarms: float | None = None, explain_clean: bool = False
+    ) -> Segmentation:
         """Segment one picture.
 
         Args:
             picture: a path; a PIL image; a numpy array (H, W), (H, W, 1) or (H, W, 3), uint8, uint16 or float
                 in [0, 1]; or a tensor (H, W), (1, H, W) or (3, H, W) of these types.
+            false_alarms: share of clean images that may get a mask, instead of the run's own.
+            explain_clean: explain a picture that passes no gate, too; see `segmenter_with`.
 
         Raises:
             ImageError: the file cannot be read.
-            UsageError: an array or a tensor of another shape, type or range.
+            UsageError: an array or a tensor of another shape, type or range, or such a share.
+            RunError: the run has no thresholds, or no scores to choose other gates from.
         """
-        return self.segmenter.segment_images([as_image(picture, self.metadata.input.intensity)])[0]
+        segmenter = self.segmenter_with(false_alarms=false_alarms, explain_clean=explain_clean)
+        return segmenter.segment_images([as_image(picture, self.metadata.input.intensity)])[0]
 
 
 def load(

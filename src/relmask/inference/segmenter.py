@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from relmask.arrays import ByteArray, DoubleArray, FloatArray
 from relmask.data.reading import Intensity
+from relmask.data.resizing import resize_map
 from relmask.data.tiles import Window, across
 from relmask.inference.model import Model
 from relmask.masks.binarise import combine
@@ -24,11 +26,17 @@ class Segmentation:
         mask: (H, W), 0 = background, k = k-th of the run's classes.
         relevance: (H, W) of the strongest class, in logits a pixel of the model's input (of a student:
             probability); None where the image was judged clean by its score, and nothing was explained.
+            With `explain_clean` such an image has that of its strongest class.
         scores: probability of each class, 0.5 where presence and absence are as likely.
         score: probability of any defect.
         status: "defect" where the mask holds a pixel, else "clean".
         components: connected parts of the mask, largest first.
         maps: (H, W) of every class that was explained.
+        logits: what the gates are compared with, of each class; of windows the highest.
+        explained: the strongest class of an image that passes no gate and was explained all the same, with
+            `explain_clean`; else empty.
+        novelty_map: (H, W) of such an image: how unlike clean images each place is, in standard deviations,
+            which is where the classifier looks first. None where the run cannot tell, as of windows.
         image_novelty: distance of the image's features to those of the nearest training image; 1 is what 1 %
             of the clean images exceed. None where the run cannot tell.
         warning: why the answer should not be relied on; empty where nothing speaks against it.
@@ -41,6 +49,9 @@ class Segmentation:
     status: str
     components: tuple[Component, ...]
     maps: Mapping[str, FloatArray] = field(default_factory=dict)
+    logits: Mapping[str, float] = field(default_factory=dict)
+    explained: str = ""
+    novelty_map: FloatArray | None = None
     image_novelty: float | None = None
     warning: str = ""
 
@@ -52,12 +63,21 @@ class Segmenter:
         model: what scores and explains.
         classes: defect classes, in the order of the logits.
         calibration: the thresholds.
+        explain_clean: explain the strongest class of an image that passes no gate; its mask stays empty.
     """
 
-    def __init__(self, model: Model, classes: tuple[str, ...], calibration: Calibration) -> None:
+    def __init__(
+        self,
+        model: Model,
+        classes: tuple[str, ...],
+        calibration: Calibration,
+        *,
+        explain_clean: bool = False,
+    ) -> None:
         self.model = model
         self.classes = classes
         self.calibration = calibration
+        self.explain_clean = explain_clean
 
     @property
     def intensity(self) -> Intensity:
@@ -67,7 +87,8 @@ class Segmenter:
     def segment_images(self, images: Sequence[FloatArray]) -> list[Segmentation]:
         """A result for each picture (H, W, 3) in [0, 1], of any size.
 
-        A picture whose scores are all below their gates is clean: its mask is empty and nothing is explained.
+        A picture whose scores are all below their gates is clean: its mask is empty, and nothing is explained
+        unless `explain_clean` asks for it.
         """
         if not images:
             return []
@@ -88,9 +109,34 @@ class Segmenter:
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: DoubleArray
     ) -> Segmentation:
         passing, large = self.calibration.passing(rows, across(places)), self.calibration.large
+        if self.explain_clean and not passing.any():
+            return self._explained(picture, inputs, places, rows)
         maps = self.model.maps(picture, inputs, places, passing, large)
         height, width = picture.shape[:2]
         return self.decide(rows.max(axis=0), maps, (height, width))
+
+    def _explained(
+        self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: DoubleArray
+    ) -> Segmentation:
+        """A clean picture with relevance: the map that it would have if its strongest class just passed."""
+        logits = rows.max(axis=0)
+        k = int(self.calibration.standardised(logits).argmax())
+        just_below = self.calibration.with_gate(self.classes[k], float(np.nextafter(logits[k], -np.inf)))
+        passing = just_below.passing(rows, across(places))
+        values = self.model.maps(picture, inputs, places, passing, self.calibration.large)[k]
+        novelty = None
+        if (model := self.model.relevance_model) is not None:
+            novelty = model.novelty_map(inputs, torch.full((len(inputs),), k))
+        height, width = values.shape
+        return replace(
+            self.decide(logits, {}, (height, width)),
+            relevance=values,
+            maps={self.classes[k]: values},
+            explained=self.classes[k],
+            novelty_map=None
+            if novelty is None
+            else resize_map(torch.from_numpy(novelty), height, width)[0].numpy(),
+        )
 
     def decide(
         self, logits: DoubleArray, maps: Mapping[int, FloatArray], shape: tuple[int, int]
@@ -114,6 +160,7 @@ class Segmenter:
             status="defect" if mask.any() else "clean",
             components=find_components(mask, self.classes),
             maps={self.classes[k]: relevance for k, relevance in maps.items()},
+            logits={name: float(logits[k]) for k, name in enumerate(self.classes)},
         )
 
     @cached_property

@@ -8,19 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from relmask.data.reading import read_image
 from relmask.errors import ImageError, UnwritableName, UsageError
-from relmask.files import printable, whole, write_csv
+from relmask.files import printable, write_csv
 from relmask.inference.model import Model
 from relmask.inference.run import Run
+from relmask.jobs.heatmaps import write_heatmap
 from relmask.jobs.inputs import find_items
 from relmask.jobs.results import reason_of
 from relmask.models import bundle
 from relmask.out import Contents, clear, prepared
 from relmask.progress import Progress, silent
-from relmask.report import overlay, panel
 
 HEATMAPS = "heatmaps"
 TABLE = "explanations.csv"
@@ -105,7 +104,7 @@ def explain_files(
             try:
                 image = read_image(item.path, model.spec.intensity)
                 found = _explained(model, image, k, tables)
-                _draw(out / heatmap, image, found.relevance, model.full_scale)
+                write_heatmap(out / heatmap, image, found.relevance, model.full_scale)
             except (ImageError, UnwritableName) as error:
                 reason = reason_of(item, error)
                 failed.append((str(item.path), reason))
@@ -140,9 +139,3 @@ def _explained(model: Model, image: NDArray[np.float32], target: int | None, tab
     if tables:
         table = model.describe(images, k)
     return _Explained(k, float(logits[k]), relevance, table)
-
-
-def _draw(path: Path, image: NDArray[np.float32], relevance: NDArray[np.float32], limit: float) -> None:
-    plain = np.rint(image * 255).astype(np.uint8)
-    with whole(path) as part:
-        Image.fromarray(panel([plain, overlay(image, relevance, limit)])).save(part, format="PNG")

@@ -28,6 +28,7 @@ class Row:
         image_novelty: distance to the nearest training picture; None if it failed or the run cannot tell.
         warning: reason not to rely on the answer; empty if there is none.
         scores: probability of each class, in the run's order.
+        explained: class whose relevance was made though the picture passes no gate; empty if none was.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Row:
     image_novelty: float | None = None
     warning: str = ""
     scores: Sequence[float] = ()
+    explained: str = ""
 
 
 class Journal:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from relmask.data.reading import read_image
 from relmask.errors import ImageError
+from relmask.inference.run import Run
 from relmask.inference.segmenter import Segmenter
 from relmask.jobs.journal import Row
 from relmask.jobs.results import MASKS
+from relmask.masks.thresholds import Calibration
 from relmask.models.bundle import Metadata
 from relmask.report import (
     Album,
@@ -65,6 +67,8 @@ class Seen:
         if self.row.area:
             parts = "1 part" if self.row.components == 1 else f"{self.row.components} parts"
             tags.append((f"{self.row.area} px in {parts}", ""))
+        if self.row.explained:
+            tags.append((f"below the gate, relevance of {self.row.explained}", ""))
         name = PurePosixPath(self.row.mask).relative_to(MASKS).with_suffix("").as_posix()
         return Picture(name, self.shot.views(full), tags)
 
@@ -82,13 +86,14 @@ class Page:
 
     Args:
         out: folder of the results.
-        run: folder of the run.
-        metadata: description of the run, with thresholds.
+        run: what segments.
+        metadata: description of the run, with the thresholds of the job.
     """
 
-    def __init__(self, out: Path, run: Path, metadata: Metadata) -> None:
+    def __init__(self, out: Path, run: Run, metadata: Metadata) -> None:
         self._out = out
-        self._run = run
+        self._run = run.path
+        self._own = run.metadata.calibration
         self._metadata = metadata
         self._album: Album[Seen | Done] = Album()
         gate = metadata.calibration.gate_score if metadata.calibration else None
@@ -127,8 +132,10 @@ class Page:
         if sample:
             sections.append(gallery("A random sample of the others", [seen.picture(full) for seen in sample]))
         sections += check_verdict(self._run)
-        if self._metadata.calibration:
-            sections.append(threshold_table(self._metadata.calibration))
+        if calibration := self._metadata.calibration:
+            if self._own and self._own is not calibration:
+                sections.append(_gates_of_the_job(calibration, self._own))
+            sections.append(threshold_table(calibration))
         sections.append(run_facts(self._metadata))
         about = f"relmask segment: {len(rows)} pictures by {self._run}"
         write_report(self._out / REPORT, f"Masks by {self._run.name}", sections, about=about)
@@ -185,6 +192,11 @@ def _scores(rows: Sequence[Row], gate: float) -> Section:
     }
     drawing = bars(scores, x_label="score", marks={"gate": gate})
     return charts("Scores", {"Probability of a defect": drawing})
+
+
+def _gates_of_the_job(calibration: Calibration, own: Calibration) -> Section:
+    said = f"Gates for a false-alarm rate of {calibration.false_alarms:.1%} were chosen for this job alone"
+    return text("Other gates than the run's", f"{said}; the run's own are for {own.false_alarms:.1%}.")
 
 
 def _share(count: int, total: int) -> str:

@@ -6,17 +6,20 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from relmask.arrays import FloatArray
 from relmask.errors import ImageError, UnwritableName
 from relmask.files import printable, write_csv, writing
 from relmask.formats import Annotation, write_mask, write_relevance
 from relmask.formats.png import segmented, write_classes
 from relmask.inference.segmenter import Segmentation
+from relmask.jobs.heatmaps import write_heatmap
 from relmask.jobs.inputs import Item
 from relmask.jobs.journal import Row
 from relmask.report import class_colours
 
 MASKS = "masks"
 RELEVANCE = "relevance"
+EXPLAINED = "explained"
 TABLE = "results.csv"
 COLUMNS = (
     "file",
@@ -29,20 +32,29 @@ COLUMNS = (
     "error",
     "image_novelty",
     "warning",
+    "explained",
 )
 
 
 class Results:
-    """Writes masks, relevance maps and the table of one job."""
+    """Writes masks, relevance maps, heatmaps and the table of one job.
 
-    def __init__(self, out: Path, classes: Sequence[str], relevance: bool) -> None:
+    Args:
+        out: folder of the results.
+        classes: of the run.
+        relevance: write relevance maps, too.
+        full_scale: value of a map that a heatmap draws in full colour.
+    """
+
+    def __init__(self, out: Path, classes: Sequence[str], relevance: bool, full_scale: float) -> None:
         self._out = out
         self._classes = classes
         self._relevance = relevance
+        self._full_scale = full_scale
         self._colours = class_colours(len(classes))
         write_classes(out / MASKS, classes)
 
-    def write(self, item: Item, result: Segmentation | ImageError) -> Row:
+    def write(self, item: Item, image: FloatArray | None, result: Segmentation | ImageError) -> Row:
         """Write the files of one picture, in place of what it had, and give its line of the table.
 
         A picture whose files cannot have the names that they need fails alone.
@@ -58,6 +70,9 @@ class Results:
             write_mask(self._out / mask, result.mask, self._colours)
             if self._relevance and result.relevance is not None:
                 write_relevance(self._out / _relevance_of(mask), result.relevance)
+            if result.explained and image is not None and result.relevance is not None:
+                heatmap = self._out / _heatmap_of(mask)
+                write_heatmap(heatmap, image, result.relevance, self._full_scale)
         except UnwritableName as error:
             return self._failed(item, reason_of(item, error))
         areas = np.bincount(result.mask.ravel(), minlength=len(self._classes) + 1)[1:]
@@ -73,6 +88,7 @@ class Results:
             image_novelty=result.image_novelty,
             warning=result.warning,
             scores=[result.scores[name] for name in self._classes],
+            explained=result.explained,
         )
 
     def _failed(self, item: Item, reason: str) -> Row:
@@ -110,18 +126,22 @@ def reason_of(item: Item, error: ImageError | UnwritableName) -> str:
 
 
 def remove(out: Path, mask: str) -> None:
-    """Delete a mask and the relevance map that belongs to it, where they exist.
+    """Delete a mask, and the relevance map and heatmap that belong to it, where they exist.
 
     Raises:
         OutError: they cannot be deleted.
     """
-    for path in (out / mask, out / _relevance_of(mask)):
+    for path in (out / mask, out / _relevance_of(mask), out / _heatmap_of(mask)):
         with writing(path):
             path.unlink(missing_ok=True)
 
 
 def _relevance_of(mask: str) -> PurePosixPath:
     return RELEVANCE / PurePosixPath(mask).relative_to(MASKS).with_suffix(".tiff")
+
+
+def _heatmap_of(mask: str) -> PurePosixPath:
+    return EXPLAINED / PurePosixPath(mask).relative_to(MASKS)
 
 
 def _cell(value: object) -> object:

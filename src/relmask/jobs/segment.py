@@ -22,6 +22,7 @@ from relmask.jobs.inputs import Item, find_items
 from relmask.jobs.journal import Journal, Row
 from relmask.jobs.report import REPORT, Page
 from relmask.jobs.results import (
+    EXPLAINED,
     MASKS,
     RELEVANCE,
     TABLE,
@@ -43,7 +44,15 @@ JOURNAL = ".segment.jsonl"
 CONTENTS = Contents(
     "masks",
     "segment.json",
-    (f"{MASKS}/**/*.png", f"{MASKS}/{CLASSES}", f"{RELEVANCE}/**/*.tiff", TABLE, REPORT, JOURNAL),
+    (
+        f"{MASKS}/**/*.png",
+        f"{MASKS}/{CLASSES}",
+        f"{RELEVANCE}/**/*.tiff",
+        f"{EXPLAINED}/**/*.png",
+        TABLE,
+        REPORT,
+        JOURNAL,
+    ),
 )
 
 
@@ -92,6 +101,8 @@ def segment_files(
     formats: Sequence[str] = ("png",),
     image_root: str = "",
     relevance: bool = False,
+    false_alarms: float | None = None,
+    explain_clean: bool = False,
     batch_size: int = 8,
     overwrite: bool = False,
     progress: Progress = silent,
@@ -99,8 +110,9 @@ def segment_files(
     """Write a mask for every picture, and results.csv.
 
     OUT gets `masks/<path below INPUT>.png`, `results.csv`, `report.html`, `segment.json` and, if asked for,
-    `relevance/<path below INPUT>.tiff` of the pictures with a defect (a clean one is not explained). Other
-    formats get a folder each, which is written when all masks are there.
+    `relevance/<path below INPUT>.tiff` of the pictures that are explained: those that pass a gate. With
+    `explain_clean` all are, and `explained/<path below INPUT>.png` shows one that passes none beside its
+    relevance. Other formats get a folder each, which is written when all masks are there.
     The same OUT with the same settings goes on with what is missing; a picture that failed or has changed
     since is done again. results.csv is also written on Ctrl-C.
 
@@ -111,35 +123,48 @@ def segment_files(
         formats: names from `relmask.formats.FORMATS`; PNG files are always written.
         image_root: path or URL below which Label Studio finds the pictures.
         relevance: write the relevance maps too.
+        false_alarms: share of clean images that may get a mask, in this job alone: gates are chosen anew from
+            the scores that the run keeps, and recorded in segment.json. None: the run's own gates.
+        explain_clean: explain the strongest class of a picture that passes no gate; its mask stays empty.
         batch_size: number of pictures that go through the network together.
         overwrite: delete the results of earlier jobs in OUT, whatever their settings, and start over.
         progress: called after every batch.
 
     Raises:
-        UsageError: no such format.
+        UsageError: no such format, or a share out of range.
+        RunError: the run has no thresholds, or keeps no scores to choose other gates from.
         DataError: an input does not exist, or there is no picture.
         OutError: OUT cannot be written, or holds results of other settings, or annotations that were changed.
     """
     others = [name for name in find_formats(formats) if name != "png"]
     begin = time.monotonic()
     out = Path(out)
-    items = find_items(inputs, skip=(out / MASKS, out / RELEVANCE, *(out / name for name in others)))
+    items = find_items(inputs, skip=[out / name for name in (MASKS, RELEVANCE, EXPLAINED, *others)])
+    segmenter = run.segmenter_with(false_alarms=false_alarms, explain_clean=explain_clean)
     settings = {
         "inputs": [printable(os.path.abspath(given)) for given in inputs],  # noqa: PTH100 - follows no link
         "run": bundle.fingerprint(run.path),
         "formats": ["png", *others],
         "relevance": relevance,
         **({"image_root": image_root} if image_root else {}),
+        **({"explain_clean": True} if explain_clean else {}),
     }
+    metadata = run.metadata
+    if false_alarms is not None:
+        gates = {name: of.gate for name, of in segmenter.calibration.classes.items()}
+        settings |= {"false_alarms": false_alarms, "gates": gates}
+        metadata = metadata.model_copy(update={"calibration": segmenter.calibration})
+    page = Page(out, run, metadata)
+    full_scale = run.model.full_scale if explain_clean else 1.0
     with prepared(out, CONTENTS, settings, overwrite=overwrite):
         require_replaceable(out, others, settings, overwrite)
-        rows, resumed = _segment_all(run, items, out, relevance, batch_size, progress)
+        results = Results(out, segmenter.classes, relevance, full_scale)
+        rows, resumed = _segment_all(segmenter, items, out, results, page, batch_size, progress)
         undrawn: tuple[tuple[str, str], ...] = ()
         if others:
-            results = Results(out, run.segmenter.classes, relevance)
             undrawn = export(
                 [results.annotation(row) for row in rows if row.mask],
-                run.segmenter.classes,
+                segmenter.classes,
                 others,
                 out,
                 settings=settings,
@@ -159,10 +184,15 @@ def segment_files(
 
 
 def _segment_all(
-    run: Run, items: Sequence[Item], out: Path, relevance: bool, batch_size: int, progress: Progress
+    segmenter: Segmenter,
+    items: Sequence[Item],
+    out: Path,
+    results: Results,
+    page: Page,
+    batch_size: int,
+    progress: Progress,
 ) -> tuple[list[Row], int]:
     """Masks, table and page of the pictures: the lines of the table, and how many were done before."""
-    results, page = Results(out, run.segmenter.classes, relevance), Page(out, run.path, run.metadata)
     with Journal(out / JOURNAL) as journal:
         todo = _todo(items, journal, out)
         resumed = done = len(items) - len(todo)
@@ -172,9 +202,9 @@ def _segment_all(
                 page.add_done(item.path, before)
         try:
             progress("segment", done, len(items))
-            for batch in _ahead(_batches(todo, run.segmenter.intensity, batch_size)):
-                for item, image, outcome in _segmented(run.segmenter, batch):
-                    row = results.write(item, outcome)
+            for batch in _ahead(_batches(todo, segmenter.intensity, batch_size)):
+                for item, image, outcome in _segmented(segmenter, batch):
+                    row = results.write(item, image, outcome)
                     journal.add(item.path, row)
                     if row.mask and image is not None and not isinstance(outcome, ImageError):
                         page.add(row, image, outcome.relevance, outcome.mask)
@@ -186,7 +216,7 @@ def _segment_all(
         rows = _rows(items, journal)
         results.write_table(rows)
     if todo or not (out / REPORT).exists():
-        page.write(rows, run.segmenter)
+        page.write(rows, segmenter)
     return rows, resumed
 
 

@@ -86,6 +86,11 @@ class Calibration(Record):
         """Numbers of the classes of large defects, and the novelty above which each grows, if it does."""
         return {k: of.anomalous for k, of in enumerate(self.classes.values()) if of.large}
 
+    def with_gate(self, name: str, gate: float) -> "Calibration":
+        """The same with another gate of a class."""
+        changed = self.classes[name].model_copy(update={"gate": gate})
+        return self.model_copy(update={"classes": {**self.classes, name: changed}})
+
     def candidates(self, logits: FloatingArray) -> Mask:
         """Which classes (N, K) may get a mask; an image without any is clean."""
         return logits > np.array([threshold.gate for threshold in self.classes.values()])

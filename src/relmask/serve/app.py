@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 
+import numpy as np
 from fastapi import FastAPI, File, Form, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
@@ -30,6 +31,8 @@ from relmask.serve.schemas import (
     Export,
     Failed,
     Health,
+    Judged,
+    Kept,
     Problem,
     RunInfo,
     Taken,
@@ -51,6 +54,7 @@ REFUSALS: dict[int | str, dict[str, object]] = {
     status: {"model": Problem, "description": description}
     for status, description in {
         401: "The token is missing or wrong.",
+        404: "The run keeps no scores, as runs of earlier versions, or they are damaged.",
         408: "The request did not arrive in time.",
         409: "Another program changed the run.",
         413: "Too many bytes, pixels or images.",
@@ -139,20 +143,36 @@ def create_app(run: Run, settings: Settings) -> FastAPI:
             ),
         ] = None,
         thresholds: Annotated[
-            str | None, Form(description="JSON object: class to its level and min_area, for these images.")
+            str | None,
+            Form(description="JSON object: class to its level, min_area and gate, for these images."),
         ] = None,
+        explain_clean: Annotated[
+            bool,
+            Form(description="true explains the strongest class of an image that passes no gate, too."),
+        ] = False,
     ) -> Response:
         """Segment images. An image that fails alone is refused; among others its entry has the error."""
         if len(images) > settings.limits.images:
             raise HTTPException(413, f"At most {settings.limits.images} images a request.")
         sent = [Sent(image.filename or f"image {k}", image.file) for k, image in enumerate(images, start=1)]
         found = await service.segment(
-            sent, partial(encode, Wanted(mask, relevance, side, preview)), _chosen(thresholds)
+            sent,
+            partial(encode, Wanted(mask, relevance, side, preview)),
+            _chosen(thresholds),
+            explain_clean,
         )
         if all(isinstance(entry, Failed) for entry in found):
             reasons = [f"{entry.name}: {entry.error}" for entry in found if isinstance(entry, Failed)]
             raise HTTPException(next(e.code for e in found if isinstance(e, Failed)), "\n".join(reasons))
         return Response(Answer(images=found).model_dump_json(), media_type="application/json")
+
+    @app.get("/scores", responses={401: REFUSALS[401], 404: REFUSALS[404]})
+    def scores() -> Kept:
+        """Labels and logits of the images that the run's gates were chosen from."""
+        try:
+            return _kept(service)
+        except RunError as error:
+            raise HTTPException(404, str(error)) from error
 
     @app.put("/thresholds", responses=_refusals(409))
     def save(chosen: dict[str, Chosen]) -> RunInfo:
@@ -234,6 +254,23 @@ def _chosen(thresholds: str | None) -> dict[str, Chosen] | None:
         raise HTTPException(422, f"thresholds: {error.errors()[0]['msg']}.") from error
 
 
+def _kept(service: Service) -> Kept:
+    kept, classes = service.scores, service.run.metadata.classes
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(kept.scores.groups))}
+    parts = zip(kept.scores.targets, kept.scores.groups, kept.sources, kept.scores.logits, strict=True)
+    return Kept(
+        images=[
+            Judged(
+                labels=[classes[k] for k in np.flatnonzero(targets)],
+                group=numbers[group],
+                source=source,
+                logits=logits.tolist(),
+            )
+            for targets, group, source, logits in parts
+        ]
+    )
+
+
 def _described(service: Service, settings: Settings) -> RunInfo:
     metadata, calibration = service.run.metadata, service.calibration
     colours = class_colours(len(metadata.classes))[1:]
@@ -252,6 +289,8 @@ def _described(service: Service, settings: Settings) -> RunInfo:
         full_scale=service.run.model.full_scale,
         saw_masks=metadata.saw_masks,
         by_hand=calibration.by_hand,
+        false_alarms=calibration.false_alarms,
+        windows=metadata.input.windows,
         formats=list(FORMATS),
         limits=Taken(
             bytes=limits.bytes,

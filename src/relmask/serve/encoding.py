@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ class Wanted:
 
     Attributes:
         mask: encoding of the mask.
-        relevance: are maps of the classes that passed their gates sent too?
+        relevance: are maps of the classes that were explained sent too?
         side: longest side of the maps; larger ones are made smaller. None keeps the picture's size.
         preview: longest side of a JPEG of the picture, for programs that cannot show the file; None for none.
     """
@@ -47,12 +47,14 @@ def encode(
         status=found.status,
         score=found.score,
         scores=dict(found.scores),
+        logits=dict(found.logits),
+        explained=found.explained,
         image_novelty=found.image_novelty,
         warning=found.warning,
         components=[Part(label=part.label, area=part.area, box=part.box) for part in found.components],
         png=_png(found.mask, len(classes)) if wanted.mask == "png" else None,
         rle=_runs(found.mask, classes) if wanted.mask == "rle" else None,
-        relevance=_relevance(found.maps, wanted.side) if wanted.relevance and found.maps else None,
+        relevance=_relevance(found, wanted.side) if wanted.relevance and found.maps else None,
         preview=_preview(picture, wanted.preview) if wanted.preview else None,
     )
 
@@ -73,13 +75,19 @@ def _runs(mask: ByteArray, classes: Sequence[str]) -> list[Runs]:
     return found
 
 
-def _relevance(maps: Mapping[str, FloatArray], side: int | None) -> Relevance:
-    height, width = _fitted(next(iter(maps.values())).shape, side)
-    encoded = {}
-    for name, values in maps.items():
+def _relevance(found: Segmentation, side: int | None) -> Relevance:
+    height, width = _fitted(found.mask.shape, side)
+
+    def encoded(values: FloatArray) -> str:
         resized = resize_map(torch.from_numpy(values)[None], height, width)[0].numpy()
-        encoded[name] = base64.b64encode(resized.astype("<f4", copy=False).tobytes()).decode("ascii")
-    return Relevance(height=height, width=width, classes=encoded)
+        return base64.b64encode(resized.astype("<f4", copy=False).tobytes()).decode("ascii")
+
+    return Relevance(
+        height=height,
+        width=width,
+        classes={name: encoded(values) for name, values in found.maps.items()},
+        novelty=None if found.novelty_map is None else encoded(found.novelty_map),
+    )
 
 
 def _preview(picture: FloatArray, side: int) -> str:

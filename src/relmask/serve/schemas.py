@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from relmask.masks.thresholds import ClassThresholds
+from relmask.models.kept_scores import Source
 from relmask.record import Record
 
 Base64 = Annotated[str, Field(description="Bytes as base64.")]
@@ -21,6 +22,10 @@ class Chosen(Record):
     )
     min_area: int = Field(
         default=0, ge=0, le=10**9, description="Area in pixels below which a part of the mask is dropped."
+    )
+    gate: float | None = Field(
+        default=None,
+        description="Logit above which an image may get a mask of the class; null keeps the run's gate.",
     )
 
 
@@ -41,12 +46,16 @@ class Runs(Record):
 
 
 class Relevance(Record):
-    """Map of each class that passed its gate: relevance, or the probabilities of a student."""
+    """Map of each class that was explained: relevance, or the probabilities of a student."""
 
     height: int
     width: int
     classes: Mapping[str, Base64] = Field(
         description="height x width float32 in the run's `unit`, little endian, row by row."
+    )
+    novelty: Base64 | None = Field(
+        description="Likewise, of an image that was `explained`: how unlike clean images each place is, in "
+        "standard deviations, which is where the classifier looks first; null where the run cannot tell."
     )
 
 
@@ -59,6 +68,10 @@ class Segmented(Record):
     status: Literal["defect", "clean"] = Field(description="defect where the mask holds a pixel.")
     score: float = Field(description="Probability of any defect.")
     scores: Mapping[str, float] = Field(description="Probability of each class.")
+    logits: Mapping[str, float] = Field(description="Logit of each class, which its gate is compared with.")
+    explained: str = Field(
+        description="Strongest class of an image that passes no gate, with explain_clean=true; else empty."
+    )
     image_novelty: float | None = Field(
         description="Distance to the nearest training image, 1 at its limit; null where unknown."
     )
@@ -69,7 +82,7 @@ class Segmented(Record):
     )
     rle: list[Runs] | None = Field(description="Mask of each class that is in it; with mask=rle.")
     relevance: Relevance | None = Field(
-        description="Maps, with relevance=true; null for an image that passes no gate."
+        description="Maps, with relevance=true; null for an image that passes no gate and is not `explained`."
     )
     preview: Base64 | None = Field(
         description="The image as JPEG, with its values as the model sees them; with preview."
@@ -117,6 +130,21 @@ class Class(Record):
     thresholds: ClassThresholds
 
 
+class Judged(Record):
+    """An image whose labels and logits the run keeps."""
+
+    labels: list[str] = Field(description="Classes in the image; none: it is clean.")
+    group: int = Field(description="Number of the object that the image shows.")
+    source: Source = Field(description="Where the logits come from.")
+    logits: list[float] = Field(description="Logit of each class, in the run's order.")
+
+
+class Kept(Record):
+    """The images that the run's gates were chosen from."""
+
+    images: list[Judged]
+
+
 class Taken(Record):
     """Limits of the service."""
 
@@ -138,6 +166,8 @@ class RunInfo(Record):
     full_scale: float = Field(description="Value of a map that a heatmap draws in full colour.")
     saw_masks: bool = Field(description="Did a true mask help, in training or to choose a threshold?")
     by_hand: bool = Field(description="Did a person move a threshold?")
+    false_alarms: float = Field(description="Share of clean images that the run's gates were chosen for.")
+    windows: bool = Field(description="Are large images cut into windows, each of which has to pass a gate?")
     formats: list[str] = Field(description="Formats that masks can be exported in.")
     limits: Taken
 

@@ -17,6 +17,7 @@ from relmask.inference.run import Run
 from relmask.inference.segmenter import Segmentation, Segmenter
 from relmask.masks.thresholds import Calibration
 from relmask.models.bundle import read_metadata, save_metadata
+from relmask.models.kept_scores import KeptScores, read_scores
 from relmask.serve.schemas import Chosen, Failed
 from relmask.serve.settings import Limits
 from relmask.serve.temporary import temporary_folder
@@ -79,11 +80,21 @@ class Service:
         """The thresholds in use."""
         return self._segmenter.calibration
 
+    @property
+    def scores(self) -> KeptScores:
+        """What the run's gates were chosen from.
+
+        Raises:
+            RunError: the run keeps no scores, or they are damaged.
+        """
+        return read_scores(self.run.path, self.run.metadata.classes)
+
     async def segment(
         self,
         pictures: Sequence[Sent],
         answer: Callable[[str, Sequence[str], FloatArray, Segmentation], T],
         chosen: Mapping[str, Chosen] | None = None,
+        explain_clean: bool = False,
     ) -> list[T | Failed]:
         """An answer for each picture, in their order.
 
@@ -93,12 +104,16 @@ class Service:
             pictures: pictures that were sent.
             answer: makes an answer of the picture's name, the classes, the picture and its segmentation.
             chosen: thresholds instead of the run's, for these pictures.
+            explain_clean: explain the strongest class of a picture that passes no gate.
 
         Raises:
             UsageError: thresholds of a class that the run does not know.
             OutError: temporary files cannot be written.
         """
         segmenter = self._with(chosen) if chosen else self._segmenter
+        if explain_clean:
+            calibration = segmenter.calibration
+            segmenter = Segmenter(segmenter.model, segmenter.classes, calibration, explain_clean=True)
         with temporary_folder() as folder:
             prepared = await _in_thread(partial(self._prepare, pictures, folder, segmenter, answer))
             works = [work for work in prepared if isinstance(work, Work)]
@@ -153,7 +168,9 @@ class Service:
                 f"The run knows no class {', '.join(unknown)}. It knows: {', '.join(before.classes)}."
             )
         classes = {
-            name: thresholds.model_copy(update=chosen[name].model_dump()) if name in chosen else thresholds
+            name: thresholds.model_copy(
+                update=chosen[name].model_dump(exclude_none=True) if name in chosen else {}
+            )
             for name, thresholds in before.calibration.classes.items()
         }
         if classes == before.calibration.classes:

@@ -1,11 +1,12 @@
 """The folder that a training writes to."""
 
 from relmask.models import bundle
+from relmask.models.kept_scores import SCORES
 from relmask.out import Contents
 
 CHECK = "check.json"
 CHECKPOINTS = "checkpoints"
-TABLES = ("split.csv", "history.csv")
+TABLES = ("split.csv", "history.csv", SCORES)
 REPORT = "report.html"
 
 RUN = Contents(

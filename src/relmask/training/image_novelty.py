@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from relmask.calibration.gates import threshold_for_false_alarms
 from relmask.data.labelled import Labelled
+from relmask.masks.gates import threshold_for_false_alarms
 from relmask.models.guided import GuidedClassifier
 from relmask.models.image_novelty import REMEMBERED, NearestImages, descriptors, nearest_of_others
 from relmask.sequences import batches, evenly

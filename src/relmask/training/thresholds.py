@@ -9,19 +9,15 @@ from torch import Tensor
 
 from relmask.calibration.explanations import Explanations
 from relmask.calibration.from_labels import choose_thresholds, level_from_labels
-from relmask.calibration.gates import Scores
 from relmask.data.labelled import Labelled
+from relmask.masks.gates import Scores
 from relmask.masks.thresholds import Calibration
+from relmask.models.kept_scores import KeptScores, Source
 from relmask.training.classifier import Fitter
 
 
-def thresholds_of(
-    fitter: Fitter,
-    logits: tuple[Tensor, Tensor],
-    classes: Sequence[str],
-    rate: float,
-) -> Calibration:
-    """Thresholds of a model that was just trained.
+def scores_of(fitter: Fitter, logits: tuple[Tensor, Tensor], rate: float) -> KeptScores:
+    """What the gates of a model that was just trained are chosen from.
 
     Where validation has fewer groups of clean images than the rate needs, the training images are judged,
     too, each by a head that never saw its group. Where there is no validation and no such head either, the
@@ -30,16 +26,45 @@ def thresholds_of(
     Args:
         fitter: has trained the model.
         logits: what its `logits` gives, (N, K) of training and of validation.
-        classes: names, in the order of the targets.
         rate: share of clean images that may get a mask.
     """
     training, validation = fitter.training, fitter.validation
     inner, outer = logits
     crossed = fitter.cross_fitted() if _groups_of_negatives(validation) * rate < 1 else None
+    parts: list[tuple[Source, Labelled, Tensor]] = [("validation", validation, outer)]
     if crossed is not None:
-        scores = _scores([validation, training], [outer, crossed])
-    else:
-        scores = _scores([validation], [outer]) if validation.samples else _scores([training], [inner])
+        parts.append(("cross-fitted", training, crossed))
+    elif not validation.samples:
+        parts = [("training", training, inner)]
+    return KeptScores(
+        Scores(
+            torch.cat([values for _, _, values in parts]).double().numpy(),
+            np.concatenate([part.targets.numpy() > 0 for _, part, _ in parts]),
+            [group for _, part, _ in parts for group in part.groups],
+        ),
+        [sample.name for _, part, _ in parts for sample in part.samples],
+        [source for source, part, _ in parts for _ in part.samples],
+    )
+
+
+def thresholds_of(
+    fitter: Fitter,
+    logits: tuple[Tensor, Tensor],
+    kept: KeptScores,
+    classes: Sequence[str],
+    rate: float,
+) -> Calibration:
+    """Thresholds of a model that was just trained.
+
+    Args:
+        fitter: has trained the model.
+        logits: what its `logits` gives, (N, K) of training and of validation.
+        kept: what gates are chosen from, see `scores_of`.
+        classes: names, in the order of the targets.
+        rate: share of clean images that may get a mask.
+    """
+    training, validation = fitter.training, fitter.validation
+    inner, outer = logits
     explanations = Explanations(
         fitter.model,
         (*validation.samples, *training.samples),
@@ -49,20 +74,12 @@ def thresholds_of(
         explained=fitter.plan.effort.explained,
     )
     return choose_thresholds(
-        scores,
+        kept.scores,
         partial(level_from_labels, explanations),
         classes,
         rate,
-        cross_fitted=crossed is not None,
+        cross_fitted="cross-fitted" in kept.sources,
         progress=fitter.progress,
-    )
-
-
-def _scores(parts: Sequence[Labelled], logits: Sequence[Tensor]) -> Scores:
-    return Scores(
-        torch.cat([*logits]).double().numpy(),
-        np.concatenate([part.targets.numpy() > 0 for part in parts]),
-        [group for part in parts for group in part.groups],
     )
 
 

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from torch import nn
 
 from relmask import __version__
-from relmask.calibration.from_labels import too_few_negatives
 from relmask.checks import check_samples
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import Labelled, readable
@@ -23,7 +22,9 @@ from relmask.errors import UsageError
 from relmask.files import write_json
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.run import Run, find_device
+from relmask.masks.gates import too_few_negatives
 from relmask.models import bundle
+from relmask.models.kept_scores import write_scores
 from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.arithmetic import Arithmetic, arithmetic_of
@@ -32,7 +33,7 @@ from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECK, CHECKPOINTS, RUN
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.report import judge, write_history, write_training_report
-from relmask.training.thresholds import thresholds_of
+from relmask.training.thresholds import scores_of, thresholds_of
 
 CALLER = 5
 """Level in the stack of who called `train`, past its decorators: where a warning of `_trained` points to."""
@@ -153,7 +154,8 @@ def _trained(
     history = fitter.fit(out / CHECKPOINTS)
     write_history(history, out / "history.csv")
     logits = fitter.logits()
-    calibration = thresholds_of(fitter, logits, index.classes, settings.false_alarms)
+    kept = scores_of(fitter, logits, settings.false_alarms)
+    calibration = thresholds_of(fitter, logits, kept, index.classes, settings.false_alarms)
     if said := too_few_negatives(calibration, index.clean):
         warnings.warn(said, stacklevel=CALLER)
         split = replace(split, warnings=(*split.warnings, said))
@@ -171,6 +173,7 @@ def _trained(
         settings=settings.model_dump(mode="json"),
         command=shlex.join(sys.argv),
     )
+    write_scores(out, kept, index.classes)
     bundle.save(out, fitter.network, metadata)
     run = Run(out, metadata, fitter.model)
     if chosen.effort.checked:

@@ -13,7 +13,6 @@ from relmask import __version__
 from relmask.arrays import ByteArray, FloatArray
 from relmask.calibration.from_labels import choose_thresholds, even_odds
 from relmask.calibration.from_masks import choose_from_masks
-from relmask.calibration.gates import Scores
 from relmask.calibration.scores import score
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import readable
@@ -23,6 +22,7 @@ from relmask.data.truth import has_truth, legible, read_truth, truth_fingerprint
 from relmask.errors import DataError
 from relmask.inference.run import Run, find_device
 from relmask.inference.segmentation import SegmentationModel
+from relmask.masks.gates import Scores
 from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
 from relmask.out import prepared

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from relmask.arrays import DoubleArray
 from relmask.calibration.explanations import Explanations
 from relmask.calibration.from_labels import choose_thresholds, level_from_labels
-from relmask.calibration.gates import Scores
 from relmask.calibration.scores import score
 from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.labelled import Labelled, readable
@@ -31,6 +30,7 @@ from relmask.files import whole, write_csv, write_json
 from relmask.inference.model import Model
 from relmask.inference.relevance import RelevanceModel
 from relmask.inference.run import Run, find_device, load
+from relmask.masks.gates import Scores
 from relmask.masks.thresholds import Calibration
 from relmask.models.unet import unet
 from relmask.models.zoo import classifier, find

@@ -73,6 +73,11 @@ export async function describeRun() {
   return (await ask("run")).json();
 }
 
+/** Labels and logits of the images that the run's gates were chosen from. */
+export async function describeScores() {
+  return (await ask("scores")).json();
+}
+
 /** Segment one picture; `fields` are those of POST /segment. */
 export async function segment(file, name, fields) {
   const form = new FormData();

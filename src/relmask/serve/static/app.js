@@ -2,17 +2,18 @@
 
 import { Connection } from "./connection.js";
 import { $ } from "./dom.js";
+import { Gates } from "./gates.js";
 import { Download } from "./download.js";
 import { chosen, onDrop } from "./drop.js";
 import { Items } from "./items.js";
 import { useKeys } from "./keyboard.js";
 import { List } from "./list.js";
-import { maskOf, measure, peak } from "./masking.js";
+import { lacksMaps, maskOf, measure, peak } from "./masking.js";
 import { Order } from "./order.js";
 import { showProgress } from "./progress.js";
 import { Saving } from "./saving.js";
 import { Thresholds } from "./thresholds.js";
-import { showVerdict } from "./verdict.js";
+import { canExplain, showVerdict } from "./verdict.js";
 import { Viewer } from "./viewer.js";
 import { counted, say, toast } from "./words.js";
 import { Work } from "./work.js";
@@ -26,18 +27,17 @@ const failed = (error) => connection.failed(error);
 const list = new List($("list"), { selected: show, chosen: () => { untouched = false; } });
 const order = new Order(items, { changed: reorder });
 const thresholds = new Thresholds({ moved: thresholdsMoved, settled: measureAll });
+const gates = new Gates(items, thresholds, { reset: thresholdsReset });
 const download = new Download(items, thresholds, { failed });
 const saving = new Saving(thresholds, {
   saved: useRun,
-  reset: () => {
-    draw();
-    measureAll();
-  },
+  reset: thresholdsReset,
   failed,
 });
 const work = new Work({
   changed: itemChanged,
   explained,
+  asked: (always) => thresholds.asked(always),
   savedKey: () => thresholds.savedKey,
   offline: () => connection.offline(),
   online: () => connection.online(),
@@ -51,6 +51,7 @@ function useRun(described) {
   viewer.use(run);
   download.use(run);
   saving.update(run);
+  gates.use(run);
   work.use(run);
 }
 
@@ -85,12 +86,14 @@ onDrop($("drop"), add);
 
 // --- answers come in ----------------------------------------------------------------------------------------
 
-function explained(item, maps, size, key) {
-  item.explained = size !== null;
+function explained(item, { maps, size, look, key, gates: madeWith }) {
   item.thresholdsOfResult = key;
-  if (size) items.keep(item, maps, size);
+  item.gates = madeWith;
+  if (size) items.keep(item, maps, size, look);
+  else items.drop(item);
   thresholds.seen(peak(item));
-  measure(item, maskOf(item, thresholds), run.classes);
+  thresholds.reach(item.result.logits);
+  measure(item, maskOf(item, thresholds), run.classes, thresholds);
 }
 
 function itemChanged(item) {
@@ -114,6 +117,7 @@ function refresh() {
     if (first && untouched && (!list.selected?.result || !shown.some(isPending))) list.select(first);
     showProgress(items);
     download.update();
+    gates.update();
   });
 }
 
@@ -127,6 +131,7 @@ function reorder() {
 
 let shownItem = null;
 let shownSource = null;
+let classChosenFor = null; // an answer that comes later must not take the sliders away from a person
 
 function show(item) {
   $("picture-title").textContent = item?.name ?? "";
@@ -139,9 +144,12 @@ function show(item) {
     } else if (item.result) {
       viewer.size = [item.result.width, item.result.height];
     }
-    if (item.explained && !item.maps && item.status === "done") work.again(item);
-    const label = item.found?.labels[0];
-    if (label && item.status === "done") thresholds.choose(label);
+    if (item.status === "done" && lacksMaps(item, thresholds)) work.again(item);
+    if (item.status === "done" && item !== classChosenFor) {
+      classChosenFor = item;
+      const label = item.found?.labels[0] ?? item.result.explained;
+      if (label) thresholds.choose(label);
+    }
   }
   draw();
 }
@@ -151,9 +159,12 @@ function draw() {
   const mask = item ? maskOf(item, thresholds) : null;
   const [name, map] = (item?.maps && mapOfClass(item)) || ["", null];
   viewer.drawMap(map, item?.size ?? [1, 1], name);
+  viewer.drawLook(item?.look ?? null, item?.size ?? [1, 1]);
+  $("look-toggle").hidden = !item?.look;
   viewer.drawMask(mask, item?.size ?? [1, 1]);
-  if (item) measure(item, mask, run?.classes ?? []);
-  showVerdict(item, run);
+  if (item) measure(item, mask, run?.classes ?? [], thresholds);
+  showVerdict(item, run, thresholds);
+  gates.update();
   updateDecision(item);
   if (item) list.update(item);
 }
@@ -165,12 +176,22 @@ function mapOfClass(item) {
 }
 
 $("class").addEventListener("change", draw);
-for (const id of ["show-mask", "show-map"]) $(id).addEventListener("change", showLayers);
+for (const id of ["show-mask", "show-map", "show-look"]) $(id).addEventListener("change", showLayers);
 $("opacity").addEventListener("input", showLayers);
 function showLayers() {
   viewer.opacity = $("opacity").value / 100;
-  viewer.shows = { mask: $("show-mask").checked, map: $("show-map").checked };
+  viewer.shows = { mask: $("show-mask").checked, map: $("show-map").checked, look: $("show-look").checked };
 }
+
+/** Show why an image that is called clean is so, though its scores are below their gates. */
+function explainAnyway() {
+  const item = list.selected;
+  if (!canExplain(item, thresholds)) return;
+  classChosenFor = null;
+  work.again(item, true);
+  say(`${item.name} is explained.`);
+}
+$("explain").addEventListener("click", explainAnyway);
 
 // --- decisions ----------------------------------------------------------------------------------------------
 
@@ -209,6 +230,8 @@ useKeys({
   k: withImages(() => list.move(-1)),
   m: withImages(() => $("show-mask").click()),
   v: withImages(() => $("show-map").click()),
+  f: withImages(() => $("show-look").click()),
+  e: withImages(explainAnyway),
 }, (event) => !$("view").hidden && viewer.key(event));
 
 // --- thresholds move ----------------------------------------------------------------------------------------
@@ -224,6 +247,11 @@ function thresholdsMoved() {
   });
 }
 
+function thresholdsReset() {
+  draw();
+  measureAll();
+}
+
 /** Bring the list up to date, a few milliseconds at a time. */
 let measuring = 0;
 async function measureAll() {
@@ -231,16 +259,17 @@ async function measureAll() {
   download.changed();
   saving.update(run);
   for (const item of items.all) {
-    if (!item.maps) continue;
-    measure(item, maskOf(item, thresholds), run.classes);
+    if (!item.result) continue;
+    measure(item, maskOf(item, thresholds), run.classes, thresholds);
     list.update(item);
     await new Promise((done) => setTimeout(done));
     if (turn !== measuring) return;
   }
   const item = list.selected;
-  if (item?.found) say(`${item.name}: ${item.found.labels.join(", ") || "clean"}, ${counted(item.found.parts, "part")}, ${item.found.area} pixels.`);
+  if (item?.status === "done" && lacksMaps(item, thresholds)) work.again(item);
+  else if (item?.found) say(`${item.name}: ${item.found.labels.join(", ") || "clean"}, ${counted(item.found.parts, "part")}, ${item.found.area} pixels.`);
 }
 
 showLayers();
-showVerdict(null, null);
+showVerdict(null, null, thresholds);
 connection.open();

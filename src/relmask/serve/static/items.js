@@ -45,6 +45,8 @@ export class Items {
       result: null, // what the server said, without maps
       maps: null, // class number -> Float32Array
       size: null, // [height, width] of the maps
+      look: null, // Float32Array of novelty, of an image that was explained below its gate
+      gates: "", // that the maps were made with
       thresholdsOfResult: "", // that the server's mask was made with
       found: null, // { labels, area, parts }, by the thresholds of the page
       decision: "", // accepted, rejected
@@ -76,11 +78,12 @@ export class Items {
   }
 
   /** Keep the maps of an item, and drop those of the ones not seen for longest. */
-  keep(item, maps, size) {
+  keep(item, maps, size, look = null) {
     this.drop(item);
     item.maps = maps;
     item.size = size;
-    const bytes = [...maps.values()].reduce((sum, map) => sum + map.byteLength, 0);
+    item.look = look;
+    const bytes = [...maps.values()].reduce((sum, map) => sum + map.byteLength, look?.byteLength ?? 0);
     this._recent.set(item, bytes);
     this._bytes += bytes;
     for (const old of this._recent.keys()) {
@@ -100,6 +103,6 @@ export class Items {
   drop(item) {
     this._bytes -= this._recent.get(item) ?? 0;
     this._recent.delete(item);
-    item.maps = null;
+    item.maps = item.look = null;
   }
 }

@@ -5,21 +5,33 @@ import { combine, components, peakOf, toRuns } from "./masks.js";
 
 /** The mask of an item under the thresholds, in the size of its maps; null where there are none. */
 export function maskOf(item, thresholds) {
-  if (!item.maps?.size) return null;
+  if (!item.maps?.size || lacksMaps(item, thresholds)) return null;
+  const passing = thresholds.passing(item.result.logits);
   const [height, width] = item.size;
   const scale = (item.result.width * item.result.height) / (width * height);
   const chosen = new Map();
-  for (const k of item.maps.keys()) {
+  for (const k of passing) {
     const of = thresholds.of(k);
     chosen.set(k, { ...of, min_area: of.min_area / scale });
   }
-  return combine(item.maps, width, height, chosen);
+  return combine(new Map(passing.map((k) => [k, item.maps.get(k)])), width, height, chosen);
+}
+
+/** Does an item pass gates without the maps that its mask is cut from? Windows pass gates each for itself. */
+export function lacksMaps(item, thresholds) {
+  const passing = item.result ? thresholds.passing(item.result.logits) : [];
+  const others = thresholds.windows && item.gates !== thresholds.gatesKey;
+  return passing.length > 0 && (others || passing.some((k) => !item.maps?.has(k)));
 }
 
 /** Note in the item which classes its mask holds, and how much of each. */
-export function measure(item, mask, classes) {
+export function measure(item, mask, classes, thresholds) {
+  if (!item.result) return;
   if (!mask) {
-    if (item.result && !item.explained) item.found = { labels: [], area: 0, parts: 0, exact: true };
+    const passing = thresholds.passing(item.result.logits).map((k) => classes[k].name);
+    if (!passing.length) item.found = { labels: [], area: 0, parts: 0, exact: true };
+    // What was found before holds where its maps were dropped alone; else the mask is made when the item is shown.
+    else if (item.maps || !item.found?.labels.length) item.found = { labels: passing, area: null, parts: null, exact: false };
     return;
   }
   const [height, width] = item.size;
@@ -54,9 +66,9 @@ export async function finished(items, thresholds, classes, told) {
 
 /** The final mask of an item at the size of its image, as runs of each class; large ones are asked for. */
 async function finalRuns(item, thresholds, classes) {
-  if (!item.explained) return [];
+  if (!thresholds.passing(item.result.logits).length) return [];
   if (item.thresholdsOfResult === thresholds.key) return item.result.rle;
-  if (item.maps && isExact(item)) {
+  if (item.maps && isExact(item) && !lacksMaps(item, thresholds)) {
     const [height, width] = item.size;
     const mask = maskOf(item, thresholds);
     const present = new Set(mask);

@@ -10,6 +10,7 @@ export class Viewer {
     this._picture = document.getElementById("picture");
     this._map = document.getElementById("map");
     this._mask = document.getElementById("mask");
+    this._look = document.getElementById("look");
     this._note = document.getElementById("map-note");
     this._meaning = ""; // of red and blue
     this._full = 1; // value of a map that is drawn in full colour
@@ -62,6 +63,21 @@ export class Viewer {
     this._map.getContext("2d").putImageData(pixels, 0, 0);
   }
 
+  /**
+   * Draw in yellow where the classifier looks first; null draws none. It weighs places by the exponential of their
+   * novelty, so they are drawn by their weight beside the one that weighs most.
+   */
+  drawLook(look, [height, width]) {
+    this._look.hidden = !look;
+    if (!look) return;
+    const pixels = resized(this._look, width, height);
+    const most = look.reduce((highest, value) => Math.max(highest, value), -Infinity);
+    for (let i = 0; i < look.length; i++) {
+      pixels.data.set([250, 190, 20, 255 * Math.exp(look[i] - most)], 4 * i);
+    }
+    this._look.getContext("2d").putImageData(pixels, 0, 0);
+  }
+
   /** Draw a mask in the colours of its classes, with a thin border; null draws none. */
   drawMask(mask, [height, width]) {
     this._mask.hidden = !mask;
@@ -94,10 +110,11 @@ export class Viewer {
   }
 
   set opacity(share) {
-    this._map.style.opacity = share;
+    this._map.style.opacity = this._look.style.opacity = share;
   }
 
-  set shows({ mask, map }) {
+  set shows({ mask, map, look }) {
+    this._look.classList.toggle("off", !look);
     this._mask.classList.toggle("off", !mask);
     this._map.classList.toggle("off", !map);
   }

@@ -9,8 +9,9 @@ const SHOWN_BY_BROWSERS = /\.(png|jpe?g|webp|gif|bmp|avif)$/i;
 
 export class Work {
   /**
-   * @param {object} on `changed(item)` after every step; `explained(item, maps, size, key)` with the answer, the
-   *   key being that of the thresholds it was made with; `savedKey()`; `offline()`, `online()`, `tokenNeeded()`.
+   * @param {object} on `changed(item)` after every step; `explained(item, found)` with the maps, their size, the
+   *   novelty, and the keys of the thresholds and gates that they were made with; `asked(always)` and `savedKey()`, see
+   *   Thresholds; `offline()`, `online()`, `tokenNeeded()`.
    */
   constructor(on) {
     this._on = on;
@@ -33,8 +34,9 @@ export class Work {
     this._next();
   }
 
-  /** Ask for the maps of an item again; it jumps the queue. */
-  again(item) {
+  /** Ask for the maps of an item again, of one below its gates if `anyway`; it jumps the queue. */
+  again(item, anyway = false) {
+    item.asks = { anyway };
     item.status = "waiting";
     this._waiting.unshift(item);
     this._next();
@@ -73,7 +75,8 @@ export class Work {
   async _segment(item) {
     const fields = { mask: "rle", relevance: true, side: SIDE };
     if (await needsPreview(item)) fields.preview = SIDE;
-    const key = this._on.savedKey();
+    const asked = this._on.asked(Boolean(item.asks));
+    Object.assign(fields, asked.fields, item.asks?.anyway ? { explain_clean: true } : {});
     const { relevance, preview, ...result } = await segment(item.file, item.name, fields);
     item.result = result;
     if (preview) item.preview = `data:image/jpeg;base64,${preview}`;
@@ -82,7 +85,10 @@ export class Work {
       if (relevance?.classes[name]) maps.set(k, floats(relevance.classes[name]));
     }
     const size = relevance ? [relevance.height, relevance.width] : null;
-    this._on.explained(item, maps, size, key === this._on.savedKey() ? key : "");
+    const look = relevance?.novelty ? floats(relevance.novelty) : null;
+    const key = asked.own && asked.key !== this._on.savedKey() ? "" : asked.key;
+    item.asks = null;
+    this._on.explained(item, { maps, size, look, key, gates: asked.gates });
     item.thumbnail ||= await thumbnail(item);
   }
 

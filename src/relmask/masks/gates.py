@@ -1,11 +1,14 @@
 """Which image may get a mask: gates and probabilities from the logits of images and their labels."""
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from relmask.arrays import DoubleArray, FloatingArray, Mask
+from relmask.masks.thresholds import Calibration
+from relmask.words import counted
 
 
 def threshold_for_false_alarms(
@@ -158,3 +161,53 @@ def probabilities(scores: Scores, gates: Gates) -> tuple[list[tuple[float, float
     ]
     highest = ((scores.logits - gates.clean_median) / gates.clean_spread).max(axis=1)
     return per_class, logistic_fit(highest, np.any(scores.targets, axis=1))
+
+
+def gated_anew(calibration: Calibration, scores: Scores, rate: float) -> Calibration:
+    """The same thresholds with gates for another share of false alarms, by the rule of a training.
+
+    With the scores and the rate that a run's gates were chosen from, these are the run's gates.
+
+    Args:
+        calibration: says where masks end.
+        scores: what its gates were chosen from, classes in its order.
+        rate: share of clean images that may get a mask, 0 <= rate < 1.
+    """
+    gates = choose_gates(scores, rate)
+    per_class, (slope, offset) = probabilities(scores, gates)
+    classes = {
+        name: thresholds.model_copy(
+            update={
+                "clean_median": float(gates.clean_median[k]),
+                "clean_spread": float(gates.clean_spread[k]),
+                "gate": float(gates.logits[k]),
+                "slope": per_class[k][0],
+                "offset": per_class[k][1],
+            }
+        )
+        for k, (name, thresholds) in enumerate(calibration.classes.items())
+    }
+    clean: Mask = ~np.any(scores.targets, axis=1)
+    negative = clean if clean.any() else np.ones_like(clean)
+    return calibration.model_copy(
+        update={
+            "classes": classes,
+            "false_alarms": rate,
+            "slope": slope,
+            "offset": offset,
+            "negatives": int(negative.sum()),
+            "groups": len({group for group, is_in in zip(scores.groups, negative, strict=True) if is_in}),
+        }
+    )
+
+
+def too_few_negatives(calibration: Calibration, clean: str | None) -> str | None:
+    """What a user must know who relies on the false-alarm rate; None where enough groups support it."""
+    rate, groups = calibration.false_alarms, calibration.groups
+    if not 0 < rate * groups < 1:
+        return None
+    lacked = "clean images" if clean else "images without a class"
+    return (
+        f"Only {counted(groups, 'group')} of {lacked}: too few to guarantee a false-alarm rate of {rate:.1%} "
+        f"({math.ceil(1 / rate)} needed). The thresholds were set to the highest score of any of them."
+    )

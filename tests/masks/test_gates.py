@@ -8,14 +8,17 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from relmask.calibration.gates import (
+from relmask.calibration.from_labels import choose_thresholds, even_odds
+from relmask.masks.gates import (
     Scores,
     choose_gates,
+    gated_anew,
     logistic_fit,
     probabilities,
     threshold_for_false_alarms,
 )
 from relmask.masks.thresholds import sigmoid
+from relmask.progress import silent
 
 Array = NDArray[np.float64]
 PEAKS = arrays(np.float64, st.integers(1, 99), elements=st.floats(-9, 9))
@@ -179,3 +182,34 @@ def test_scores_that_part_the_classes_become_probabilities_that_do() -> None:
         assert ((own_slope * logits[:, k] + own_offset > 0) == targets[:, k]).all()
     highest = ((logits - gates.clean_median) / gates.clean_spread).max(axis=1)
     assert ((slope * highest + offset > 0) == targets.any(axis=1)).all()
+
+
+@pytest.mark.parametrize("clean_class", [True, False])
+def test_gates_chosen_anew_at_another_rate_are_those_of_that_rate(clean_class: bool) -> None:
+    scores = noisy(clean_class)
+    found = choose_thresholds(scores, even_odds, CLASSES, 0.02, progress=silent)
+    other = choose_thresholds(scores, even_odds, CLASSES, 0.2, progress=silent)
+    assert gated_anew(found, scores, 0.02) == found
+    assert gated_anew(found, scores, 0.2) == other
+    assert other.classes["a"].gate < found.classes["a"].gate
+    assert gated_anew(other, scores, 0.02) == found
+
+
+def test_gates_chosen_anew_leave_where_masks_end() -> None:
+    scores = noisy(True)
+    found = choose_thresholds(scores, even_odds, CLASSES, 0.02, progress=silent)
+    moved = {name: of.model_copy(update={"level": 0.7, "min_area": 9}) for name, of in found.classes.items()}
+    anew = gated_anew(found.model_copy(update={"classes": moved, "by_hand": True}), scores, 0.2)
+    assert anew.by_hand
+    assert {(of.level, of.min_area) for of in anew.classes.values()} == {(0.7, 9)}
+
+
+CLASSES = ("a", "b")
+
+
+def noisy(clean_class: bool) -> Scores:
+    """300 pictures, two of a group; a third of them clean, or none."""
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0 if clean_class else 1, 3, 300)
+    targets = np.stack([kinds == 1, kinds == 2], 1)
+    return Scores(rng.normal(size=(300, 2)) + targets, targets, [row // 2 for row in range(300)])
