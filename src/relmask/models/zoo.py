@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from relmask.errors import UsageError
-from relmask.models import efficientnet_lite
+from relmask.models import dinov2, efficientnet_lite
+from relmask.models.dinov2 import DinoV2
 from relmask.models.efficientnet_lite import EfficientNetLite0
 from relmask.models.resnet import BasicBlock, Bottleneck, ResNet
 from relmask.models.trunk import Backbone, Trunk
@@ -26,14 +27,14 @@ class Entry:
         taps: blocks that features are read from.
         weights: finds pretrained weights that come with a package; None where a user has to bring a file.
         licence: of those weights.
-        rename: name here of a key of a file of weights.
+        translate: weights of a file under the names here.
     """
 
     build: Callable[..., Backbone]
     taps: tuple[int, ...]
     weights: Callable[[], Path] | None = None
     licence: str | None = None
-    rename: Callable[[str], str] = str
+    translate: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
 
 
 LITE0_WEIGHTS = partial(
@@ -42,7 +43,7 @@ LITE0_WEIGHTS = partial(
 
 ZOO: Mapping[str, Entry] = {
     "efficientnet-lite0": Entry(
-        EfficientNetLite0, (2, 4, 7, 10), LITE0_WEIGHTS, "Apache-2.0", efficientnet_lite.rename
+        EfficientNetLite0, (2, 4, 7, 10), LITE0_WEIGHTS, "Apache-2.0", efficientnet_lite.translate
     ),
     "vgg-narrow": Entry(partial(Vgg, NARROW, True, None), (3,)),
     "vgg11": Entry(partial(Vgg, VGG11, False, 4096), (2, 3, 4)),
@@ -52,6 +53,7 @@ ZOO: Mapping[str, Entry] = {
     "resnet18": Entry(partial(ResNet, BasicBlock, (2, 2, 2, 2)), (0, 1, 2)),
     "resnet34": Entry(partial(ResNet, BasicBlock, (3, 4, 6, 3)), (0, 1, 2)),
     "resnet50": Entry(partial(ResNet, Bottleneck, (3, 4, 6, 3)), (0, 1, 2)),
+    "dinov2-small": Entry(DinoV2, (8, 11), translate=dinov2.translate),
 }
 
 
@@ -118,5 +120,4 @@ def find(name: str) -> Entry:
 def _load(
     network: nn.Module, entry: Entry, path: Path, ignored: frozenset[str] | set[str] = frozenset()
 ) -> None:
-    state = {entry.rename(key): value for key, value in read_weights(path).items()}
-    load_weights(network, state, path, ignored)
+    load_weights(network, entry.translate(read_weights(path)), path, ignored)
