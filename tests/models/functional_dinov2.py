@@ -51,8 +51,10 @@ def in_metas_naming(weights: Weights) -> Weights:
     for name, value in weights.items():
         name = name.removeprefix("embeddings.").removeprefix("encoder.").replace("layer.", "blocks.")
         if ".query." in name:
-            rows = [weights[f"encoder.{name}".replace("blocks.", "layer.").replace("query", part)]
-                    for part in ("query", "key", "value")]
+            rows = [
+                weights[f"encoder.{name}".replace("blocks.", "layer.").replace("query", part)]
+                for part in ("query", "key", "value")
+            ]
             found[name.replace("attention.attention.query", "attn.qkv")] = torch.cat(rows)
         elif ".key." not in name and ".value." not in name:
             for theirs, metas in (

@@ -51,9 +51,7 @@ def test_own_names_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("naming", [as_they_are, in_metas_naming])
-def test_the_zoo_takes_files_in_both_namings(
-    tmp_path: Path, naming: Callable[[Weights], Weights]
-) -> None:
+def test_the_zoo_takes_files_in_both_namings(tmp_path: Path, naming: Callable[[Weights], Weights]) -> None:
     weights = {name: value.float() for name, value in random_weights(384, 12).items()}
     save_file(naming(weights), tmp_path / "weights.safetensors")
     network = trunk("dinov2-small", tmp_path / "weights.safetensors")

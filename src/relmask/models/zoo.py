@@ -15,6 +15,7 @@ from relmask.models.efficientnet_lite import EfficientNetLite0
 from relmask.models.resnet import BasicBlock, Bottleneck, ResNet
 from relmask.models.trunk import Backbone, Trunk
 from relmask.models.vgg import NARROW, VGG11, VGG16, Vgg
+from relmask.models.weight_cache import SOURCES, cached
 from relmask.models.weights import load_weights, packaged, read_weights
 
 
@@ -25,7 +26,8 @@ class Entry:
     Attributes:
         build: takes `classes` and `deepest`, see `Backbone`.
         taps: blocks that features are read from.
-        weights: finds pretrained weights that come with a package; None where a user has to bring a file.
+        weights: finds pretrained weights that come with a package, or were fetched; None where a user has to
+            bring a file.
         licence: of those weights.
         translate: weights of a file under the names here.
     """
@@ -53,7 +55,9 @@ ZOO: Mapping[str, Entry] = {
     "resnet18": Entry(partial(ResNet, BasicBlock, (2, 2, 2, 2)), (0, 1, 2)),
     "resnet34": Entry(partial(ResNet, BasicBlock, (3, 4, 6, 3)), (0, 1, 2)),
     "resnet50": Entry(partial(ResNet, Bottleneck, (3, 4, 6, 3)), (0, 1, 2)),
-    "dinov2-small": Entry(DinoV2, (8, 11), translate=dinov2.translate),
+    "dinov2-small": Entry(
+        DinoV2, (8, 11), partial(cached, "dinov2-small"), SOURCES["dinov2-small"].licence, dinov2.translate
+    ),
 }
 
 
