@@ -1,8 +1,8 @@
 """DINOv2 a second time: plain functions on a dictionary of weights in Hugging Face's naming.
 
-With `attnlrp`, the gradient times the input is AttnLRP's relevance (Achtibat et al. 2024): the deviation of a
-norm is a constant (section 3.3), an activation is a constant factor on its input, and each factor of a product
-of two activations has half the gradient.
+With `attnlrp`, the gradient times the input is AttnLRP's relevance (Achtibat et al. 2024): the deviation of
+a norm is a constant (section 3.3), an activation is a constant factor on its input, and each factor of a
+product of two activations has half the gradient.
 """
 
 from collections.abc import Callable

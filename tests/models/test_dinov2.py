@@ -61,7 +61,7 @@ def test_the_zoo_takes_files_in_both_namings(tmp_path: Path, naming: Callable[[W
 
 def test_another_size_of_the_network_is_refused_by_name(tmp_path: Path) -> None:
     save_file(random_weights(48, 1), tmp_path / "weights.safetensors")
-    with pytest.raises(RunError, match="missing blocks.1.scale1"):
+    with pytest.raises(RunError, match=r"missing blocks\.1\.scale1"):
         trunk("dinov2-small", tmp_path / "weights.safetensors")
 
 

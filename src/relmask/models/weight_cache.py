@@ -1,4 +1,4 @@
-"""Weights that come with no package, in the user's cache: where they lie, and which files are the right ones."""
+"""Weights that come with no package: where they are published, and where they lie in the user's cache."""
 
 import os
 import sys
