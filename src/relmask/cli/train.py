@@ -48,7 +48,7 @@ def train(
         typer.Option(
             metavar="FILE",
             readable=False,
-            help="File with the weights of the (last) backbone: safetensors or a state dict, named as published.",
+            help="File with weights of the (last) backbone: safetensors or a state dict, named as published.",
         ),
     ] = None,
     finetune: Annotated[bool, typer.Option("--finetune", help="Train the backbone as well.")] = False,
