@@ -1,5 +1,6 @@
 """Norms, and constants in sums: what AttnLRP says, derived another way."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -18,21 +19,19 @@ LAYERS = ((kind("convolution"), Epsilon(SMALL)), (kind("linear"), Epsilon(SMALL)
 EXACT = Composite("exact", (*LAYERS, (kind("norm"), FixedDeviation(SMALL)), (kind("shift"), Ratio())))
 
 
-def layer_norm_of(x: Tensor) -> tuple[int, ...]:
-    return tuple(range(2, x.ndim))
-
-
-NORMS: dict[str, tuple[nn.Module, Callable[[Tensor], Tensor]]] = {
-    "layer": (nn.LayerNorm((3, 4)), lambda x: x),
-    "layer, no weights": (nn.LayerNorm((4,), elementwise_affine=False), lambda x: x.flatten(0, 1)),
-    "group": (nn.GroupNorm(3, 6), lambda x: x.unflatten(1, (3, 2))),
-    "instance": (nn.InstanceNorm2d(6, affine=True), lambda x: x),
+NORMS: dict[str, nn.Module] = {
+    "layer": nn.LayerNorm((3, 4)),
+    "layer, no weights": nn.LayerNorm((4,), elementwise_affine=False),
+    "group": nn.GroupNorm(3, 6),
+    "instance": nn.InstanceNorm2d(6, affine=True),
 }
+AXES = {"layer": (2, 3), "layer, no weights": (3,), "group": (2, 3, 4), "instance": (2, 3)}
 
 
 def with_fixed_deviation(norm: nn.Module, name: str, x: Tensor) -> Callable[[Tensor], Tensor]:
     """The norm at x as the affine map that it is while its deviation is a constant."""
-    axes = {"layer": (2, 3), "layer, no weights": (3,), "group": (2, 3, 4), "instance": (2, 3)}[name]
+    axes = AXES[name]
+    weight, bias = dict(norm.named_parameters()).get("weight"), dict(norm.named_parameters()).get("bias")
 
     def grouped(value: Tensor) -> Tensor:
         return value.unflatten(1, (3, 2)) if name == "group" else value
@@ -42,10 +41,10 @@ def with_fixed_deviation(norm: nn.Module, name: str, x: Tensor) -> Callable[[Ten
     def mapped(value: Tensor) -> Tensor:
         value = grouped(value)
         normed = ((value - value.mean(axes, keepdim=True)) / deviation).reshape(x.shape)
-        if getattr(norm, "weight", None) is None:
+        if weight is None or bias is None:
             return normed
         shape = (3, 4) if name == "layer" else (6, 1, 1)
-        return normed * norm.weight.view(shape) + norm.bias.view(shape)
+        return normed * weight.view(shape) + bias.view(shape)
 
     return mapped
 
@@ -55,7 +54,7 @@ class Ended(nn.Module):
 
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
-        self.norm, self.head = norm, nn.Linear(6 * 3 * 4, 2)
+        self.norm, self.head = copy.deepcopy(norm), nn.Linear(6 * 3 * 4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.norm(x).flatten(1))
@@ -64,7 +63,7 @@ class Ended(nn.Module):
 
 @pytest.mark.parametrize("name", NORMS)
 def test_a_norm_is_the_affine_map_that_its_deviation_makes_it(name: str) -> None:
-    model = Ended(NORMS[name][0]).double()
+    model = Ended(NORMS[name]).double()
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     x = torch.randn(2, 6, 3, 4, dtype=torch.float64)
@@ -81,7 +80,7 @@ def test_a_norm_is_the_affine_map_that_its_deviation_makes_it(name: str) -> None
 
 @pytest.mark.parametrize("name", NORMS)
 def test_by_choice_a_norm_passes_everything(name: str) -> None:
-    model, x = Ended(NORMS[name][0]).double(), torch.randn(2, 6, 3, 4, dtype=torch.float64)
+    model, x = Ended(NORMS[name]).double(), torch.randn(2, 6, 3, 4, dtype=torch.float64)
     whole = Composite("whole", (*LAYERS, (kind("norm"), Identity())))
     expected = model.norm(x) * model.head.weight[1].view(6, 3, 4)
     torch.testing.assert_close(compile(model, x, whole)(x, 1)[1], expected, rtol=1e-6, atol=1e-8)
