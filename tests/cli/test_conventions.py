@@ -16,7 +16,6 @@ from typer.testing import CliRunner, Result
 from relmask.cli import COMMANDS, app, options
 from relmask.cli.description import Description
 from relmask.cli.explain import COMPOSITES
-from relmask.cli.train import Backbone
 from relmask.data import patches
 from relmask.evaluation import results
 from relmask.evaluation.comparison.compare import COMPARISON
@@ -40,6 +39,7 @@ SHARED = {
     "clean": options.Clean,
     "split": options.Split,
     "resplit": options.Resplit,
+    "backbone": options.Backbone,
     "device": options.Device,
     "seed": options.Seed,
     "workers": options.Workers,
@@ -260,5 +260,5 @@ def test_the_readme_has_command_lines_to_check() -> None:
 
 
 def test_choices_are_those_of_the_library() -> None:
-    assert set(get_args(Backbone)) == set(ZOO)
+    assert set(options.BACKBONES) == set(ZOO)
     assert set(COMPOSITES) == {*PRESETS, epsilon_gamma_box.__name__}

@@ -94,7 +94,6 @@ def zbox(low: float, high: float) -> Rule:
 CONVOLUTIONS = {f"conv{kind}{axes}d" for kind in ("", "_transpose") for axes in (1, 2, 3)}
 ELEMENTWISE = {
     *("relu", "relu_", "relu6", "clamp_", "leaky_relu", "elu", "gelu", "silu", "hardswish"),
-    *("layer_norm", "group_norm"),
 }
 AVERAGES = {
     *("mean", "interpolate", "avg_pool1d", "avg_pool2d", "avg_pool3d"),
@@ -121,10 +120,14 @@ class Oracle(TorchFunctionMode):
         image: the input.
         first: the rule of convolutions that meet the image itself.
         weigh: what a summand counts.
+        constants: do constants in sums take their share?
     """
 
-    def __init__(self, convolution: Rule, image: Tensor, first: Rule, weigh: Weigh) -> None:
+    def __init__(
+        self, convolution: Rule, image: Tensor, first: Rule, weigh: Weigh, constants: bool = False
+    ) -> None:
         super().__init__()
+        self.constants = constants
         self.convolution, self.image, self.first, self.weigh = convolution, image, first, weigh
         self.layers: dict[Tensor, Layer] = {}
         self.gates: set[Tensor] = set()
@@ -185,17 +188,43 @@ class Oracle(TorchFunctionMode):
         scale = weight / (var + eps).sqrt()
         if x not in self.layers:
             shape = (-1, *(1 for _ in x.shape[2:]))
-            return valued((x - mean.view(shape)) * scale.view(shape) + bias.view(shape), x)
+            shift = (bias - mean * scale).view(shape)
+            value = x * scale.view(shape) + shift
+            return (
+                shared(scaled(x) * scale.view(shape) + shift, value) if self.constants else valued(value, x)
+            )
         layer = self.layers[x]
         axis = int(layer.transposed)
         folded = layer.w * scale.view([-1 if i == axis else 1 for i in range(layer.w.ndim)])
         offset = bias - mean * scale if layer.b is None else bias + (layer.b - mean) * scale
         return (self.rule(layer.x) if x.ndim > 2 else epsilon)(layer.x, folded, offset, layer.call)
 
+    def on_layer_norm(
+        self, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> Tensor:
+        """Achtibat et al. 2024, section 3.3, as their code has it: a linear map, its deviation detached."""
+        axes, seen = tuple(range(-len(shape), 0)), scaled(x)
+        normed = (seen - seen.mean(axes, keepdim=True)) / deviation(x, axes, eps)
+        total = (normed if weight is None else normed * weight) + (0 if bias is None else bias)
+        return shared(total, F.layer_norm(x, shape, weight, bias, eps))
+
+    def on_group_norm(
+        self, x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, _: bool = True
+    ) -> Tensor:
+        """The same, for the channels of a group and all locations."""
+        seen, like = (value.unflatten(1, (groups, -1)) for value in (scaled(x), x.detach()))
+        axes = tuple(range(2, seen.ndim))
+        normed = ((seen - seen.mean(axes, keepdim=True)) / deviation(like, axes, eps)).flatten(1, 2)
+        shape = (-1, *(1 for _ in x.shape[2:]))
+        total = normed * weight.view(shape) + bias.view(shape)
+        return shared(total, F.group_norm(x, groups, weight, bias, eps))
+
     def on_add(self, a: Any, b: Any) -> Tensor:  # noqa: ANN401
-        if not (depends(a) and depends(b)):
+        both = depends(a) and depends(b)
+        if not (both or self.constants):
             return valued(a + b, a if depends(a) else b)
-        return shared(self.weigh(scaled(a)) + self.weigh(scaled(b)), a + b)
+        weights = [self.weigh(scaled(side) if depends(side) else torch.as_tensor(side)) for side in (a, b)]
+        return shared(weights[0] + weights[1], a + b)
 
     def on_mul(self, a: Any, b: Any) -> Tensor:  # noqa: ANN401
         passing = [side for side in (a, b) if depends(side) and side not in self.gates]
@@ -218,6 +247,11 @@ class Oracle(TorchFunctionMode):
         return halves(weights, v, torch.matmul)
 
 
+def deviation(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+    x = x.detach()
+    return ((x - x.mean(axes, keepdim=True)).square().mean(axes, keepdim=True) + eps).sqrt()
+
+
 def depends(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, Tensor) and value.requires_grad
 
@@ -229,6 +263,7 @@ def relevance_of(
     convolution: Rule,
     first: Rule | None = None,
     weigh: Weigh = torch.positive,
+    constants: bool = False,
 ) -> Tensor:
     """What a target's logit passes back.
 
@@ -239,8 +274,9 @@ def relevance_of(
         convolution: the rule of convolutions.
         first: of convolutions that meet the image itself.
         weigh: what a summand counts, itself by default.
+        constants: do constants in sums take their share?
     """
     leaf = images.clone().requires_grad_()
-    with Oracle(convolution, leaf, first or convolution, weigh):
+    with Oracle(convolution, leaf, first or convolution, weigh, constants):
         logits = model(leaf)[:, target]
     return torch.autograd.grad(logits, leaf, logits.detach())[0]

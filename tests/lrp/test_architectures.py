@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from relmask.lrp import AlphaBeta, Composite, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, ZPlus, compile, kind
-from relmask.lrp.composites import first_layer
+from relmask.lrp.composites import attnlrp, first_layer
 from relmask.lrp.graph import capture
 from relmask.lrp.program import Program
 from relmask.lrp.targets import starting_relevance
@@ -52,6 +52,14 @@ def test_relevance_equals_its_modified_gradient(name: str) -> None:
         torch.testing.assert_close(
             relevance(single, images.float(), 0).double(), wanted, rtol=1e-3, atol=1e-3 * largest
         )
+
+
+@each_network
+def test_constants_in_sums_share_as_in_a_modified_gradient(name: str) -> None:
+    model, images = network(name), example(name)
+    got = relevance(Program(capture(model, images, ()), attnlrp()), images, 0)
+    wanted = oracle.relevance_of(model, images, 0, oracle.epsilon, constants=True)
+    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-8 * float(wanted.abs().max()))
 
 
 @pytest.mark.parametrize("name", ["vgg", "mobilenet v3", "convnext", "signal", "volume", "u-net"])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from relmask.lrp import Contrast, compile, composites
 from relmask.models import zoo
+from relmask.models.dinov2 import DinoV2
 from relmask.models.vgg import VGG11, VGG16, Vgg
 
 BACKBONES: dict[str, Callable[[], nn.Module]] = {
@@ -54,6 +55,18 @@ def test_a_backbone_is_explained_like_one_image_alone(name: str) -> None:
         torch.testing.assert_close(alone, relevance[1:2], rtol=1e-3, atol=1e-4 * largest)
         assert explainer(torch.randn(1, 3, 71, 99))[1].shape == (1, 3, 71, 99)
     assert len(explainer.programs) == 1
+
+
+def test_a_transformer_is_explained_like_one_image_alone_whatever_its_size() -> None:
+    images, model = torch.randn(3, 3, 56, 84), DinoV2(4, width=48, heads=3, depth=3)
+    explainer = compile(lively(model, images, 0.1), images[:2], "attnlrp")
+    logits, relevance = explainer(images, Contrast(1))
+    torch.testing.assert_close(logits, model(images), rtol=1e-4, atol=1e-5)
+    assert relevance.isfinite().all()
+    alone = explainer(images[1:2], Contrast(1))[1]
+    largest = float(relevance[1:2].abs().max())
+    torch.testing.assert_close(alone, relevance[1:2], rtol=1e-3, atol=1e-4 * largest)
+    assert explainer(torch.randn(1, 3, 70, 42))[1].shape == (1, 3, 70, 42)
 
 
 @each_backbone

@@ -5,8 +5,10 @@ from relmask.lrp import (
     AlphaBeta,
     Composite,
     Epsilon,
+    FixedDeviation,
     Flat,
     Gamma,
+    Identity,
     Magnitude,
     Ratio,
     Rule,
@@ -23,6 +25,8 @@ STEM = Place("features.0", "aten.conv2d.default", "convolution", True)
 CONVOLUTION = Place("features.10", "aten.conv2d.default", "convolution", False)
 LINEAR = Place("head", "aten.linear.default", "linear", False)
 ADD = Place("features.10", "aten.add.Tensor", "add", False)
+SHIFT = Place("features.10", "aten.add.Tensor", "shift", False)
+NORM = Place("features.11", "aten.layer_norm.default", "norm", False)
 AVERAGE = Place("", "aten.avg_pool2d.default", "average", False)
 PLACES = (STEM, CONVOLUTION, LINEAR, ADD, AVERAGE)
 
@@ -57,6 +61,15 @@ def test_the_box_preset_takes_the_range_of_the_images() -> None:
     composite = epsilon_gamma_box(-2.0, 2.5)
     rules = (ZBox(-2.0, 2.5), Gamma(0.25), Epsilon(), Ratio(), Ratio())
     assert tuple(composite.rule(place) for place in PLACES) == rules
+
+
+def test_attnlrp_lets_constants_share_and_others_do_not() -> None:
+    assert tuple(named("attnlrp").rule(place) for place in (STEM, LINEAR, ADD, SHIFT)) == (
+        *(Epsilon(), Epsilon()),
+        *(Ratio(), Ratio()),
+    )
+    assert {named(name).rule(SHIFT) for name in PRESETS if name != "attnlrp"} == {Identity()}
+    assert {named(name).rule(NORM) for name in PRESETS} == {FixedDeviation()}
 
 
 def test_the_first_line_that_fits_wins() -> None:
@@ -105,7 +118,7 @@ def test_lines_that_are_none_are_refused(line: object) -> None:
 
 
 def test_a_kind_that_no_layer_has_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no kind 'conv' .* convolution, linear, add, average"):
+    with pytest.raises(UsageError, match=r"no kind 'conv' .* convolution, linear, norm, add, shift, average"):
         kind("conv")
 
 

@@ -94,10 +94,6 @@ ELEMENTWISE: dict[str, Function] = {
     "alpha dropout": lambda x: F.alpha_dropout(F.feature_alpha_dropout(x, training=False), training=False),
     "cast": lambda x: x.double().type_as(CONSTANT),
     "subtracted from a number": lambda x: 1 - x,
-    "layer norm": lambda x: F.layer_norm(x, x.shape[2:]),
-    "layer norm with weights": lambda x: F.layer_norm(x, (8,), MATRICES[0, :, 0], MATRICES[1, :, 0]),
-    "group norm": lambda x: F.group_norm(x, 2),
-    "instance norm": lambda x: F.instance_norm(x),
     "root mean square norm": lambda x: F.rms_norm(x, (8,)),
     "root mean square norm from its parts": lambda x: (
         x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)

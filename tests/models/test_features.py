@@ -1,8 +1,9 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from relmask.models.features import Features
+from relmask.models.features import Features, View
 from relmask.models.zoo import trunk
 
 
@@ -58,9 +59,42 @@ def test_taps_standardised_on_their_own_grids_are_those_of_the_joint_grid() -> N
     torch.testing.assert_close(model.join(averages), torch.cat(_resized(own), dim=1))
 
 
+def joined(size: tuple[int, int] = (64, 128)) -> Features:
+    """Two trunks, the first at half the size of the image; the second normalises in another way."""
+    second = trunk("efficientnet-lite0", pretrained=False, taps=(4,))
+    first = trunk("vgg-narrow", taps=(2,))
+    view = View(second, 16, 8, normalised=(first.mean, first.std))
+    return Features(first, 32, 8, size=size, beside=[view]).eval()
+
+
+def test_features_of_several_trunks_stand_side_by_side() -> None:
+    model, images = joined(), torch.rand(2, 3, 128, 128)
+    halved = functional.interpolate(images, size=(64, 64), mode="bilinear", antialias=True)
+    first = Features(model.trunk, 32, 8).eval()(halved)
+    assert model.grid(128) == (8, 8)
+    assert model.channels == first.shape[1] + 40
+    found = model(images)
+    torch.testing.assert_close(found[:, : first.shape[1]], first)
+    second = model.beside[0]
+    assert isinstance(second, View)
+    mean, std = (torch.tensor(triple).view(3, 1, 1) for triple in (model.trunk.mean, model.trunk.std))
+    own_mean, own_std = (torch.tensor(t).view(3, 1, 1) for t in (second.trunk.mean, second.trunk.std))
+    again = View(second.trunk, 16, 8).averages((images * std + mean - own_mean) / own_std)[0]
+    resized = functional.interpolate(again, size=(8, 8), mode="bilinear")
+    torch.testing.assert_close(found[:, first.shape[1] :], resized, rtol=1e-4, atol=1e-5)
+
+
+def test_a_trunk_of_the_image_s_own_size_gets_it_as_it_is() -> None:
+    same, images = joined((96, 96)), torch.rand(1, 3, 64, 64)
+    assert same.size is None
+    torch.testing.assert_close(
+        same.averages(images)[0], Features(same.trunk, 32, 8).eval().averages(images)[0]
+    )
+
+
 def _resized(taps: list[Tensor]) -> list[Tensor]:
     size = taps[0].shape[2:]
-    return [torch.nn.functional.interpolate(tap, size=size, mode="bilinear") for tap in taps]
+    return [functional.interpolate(tap, size=size, mode="bilinear") for tap in taps]
 
 
 def test_fitted_features_have_mean_0_and_variance_1() -> None:

@@ -1,3 +1,4 @@
+import itertools
 import json
 from pathlib import Path
 
@@ -74,6 +75,38 @@ def test_a_file_of_weights_makes_any_backbone_a_pretrained_one() -> None:
     assert not planned(Settings(backbone="vgg-narrow", weights=Path("w.pt"), finetune=True)).frozen
 
 
+def test_dinov2_sees_448_px_without_a_mirror() -> None:
+    found = planned(Settings(backbone="dinov2-small"))
+    assert found.frozen
+    assert found.architecture is not None
+    assert (found.input.size, found.architecture.margin, found.architecture.stride) == (448, 0, 14)
+    assert found.input.mean == (0.485, 0.456, 0.406)
+
+
+def test_two_backbones_see_the_same_picture_each_at_its_own_size() -> None:
+    found = planned(Settings(backbone="efficientnet-lite0 + dinov2-small", size=224))
+    architecture = found.architecture
+    assert architecture is not None
+    assert str(architecture) == "efficientnet-lite0 at 128 px + dinov2-small"
+    assert (found.input.size, architecture.stride, architecture.margin) == (224, 8, 32)
+    assert found.input.mean == pytest.approx((127 / 255,) * 3)
+    (second,) = architecture.beside
+    assert (second.backbone, second.size, second.margin) == ("dinov2-small", None, 0)
+
+
+@pytest.mark.parametrize("backbone", ["dinov2-small", "efficientnet-lite0+dinov2-small"])
+def test_a_size_without_whole_patches_is_refused_with_the_next_ones(backbone: str) -> None:
+    with pytest.raises(UsageError, match=r"patches of 14 px, .* --size 252 or 266"):
+        planned(Settings(backbone=backbone, size=256))
+
+
+def test_backbones_side_by_side_need_weights() -> None:
+    with pytest.raises(UsageError, match=r"vgg11 comes without any\. Name it last"):
+        planned(Settings(backbone="vgg11+dinov2-small", weights=Path("w.pt")))
+    joined = planned(Settings(backbone="efficientnet-lite0+vgg11", weights=Path("w.pt")))
+    assert joined.frozen
+
+
 def test_a_module_of_ones_own_needs_no_backbone() -> None:
     found = planned(Settings(backbone="no such one"), own=True)
     assert (found.architecture, found.frozen) == (None, False)
@@ -126,8 +159,16 @@ def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
         Settings.model_validate(wrong)
 
 
-@pytest.mark.parametrize("size", [32, 33, 64, 100])
-@pytest.mark.parametrize("name", sorted(set(ZOO) - {"vgg11", "vgg11-bn", "vgg16", "resnet18", "resnet50"}))
+OTHERS = sorted(set(ZOO) - {"vgg11", "vgg11-bn", "vgg16", "resnet18", "resnet50", "dinov2-small"})
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *itertools.product(OTHERS, [32, 33, 64, 100]),
+        *itertools.product(["dinov2-small", "efficientnet-lite0+dinov2-small"], [42, 98]),
+    ],
+)
 @torch.no_grad()
 def test_what_is_planned_can_be_built_and_run(name: str, size: int) -> None:
     for settings in (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 import relmask
@@ -20,6 +21,7 @@ from relmask.errors import DataError, OutError, RunError, UnsupportedModel, Usag
 from relmask.files import write_csv
 from relmask.inference.run import Run
 from relmask.models.bundle import FORMAT, Architecture
+from relmask.models.dinov2 import DinoV2
 from relmask.progress import Progress
 from relmask.synthetic.surfaces import CLASSES
 from relmask.training.train import train
@@ -300,6 +302,39 @@ def test_finetuning_and_training_from_scratch_change_the_backbone(
         for run in (tuned, scratch)
     }
     assert distance["tuned"] < distance["scratch"]
+
+
+def test_two_backbones_side_by_side_are_saved_with_the_run(small: Trainer, parts: Path) -> None:
+    run = small(backbone="efficientnet-lite0+vgg-narrow")
+    picture = parts / "images" / "0000a.jpg"
+    expected = run.segment(picture)
+    again = relmask.load(run.path)
+    assert str(again.metadata.architecture) == "efficientnet-lite0 + vgg-narrow"
+    found = again.segment(picture)
+    assert found.scores == expected.scores
+    assert np.array_equal(found.mask, expected.mask)
+    assert "efficientnet-lite0 + vgg-narrow" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_transformer_beside_a_convolutional_network_is_trained_and_explained(
+    small: Trainer, parts: Path, tmp_path: Path
+) -> None:
+    save_file(DinoV2().state_dict(), tmp_path / "dinov2.safetensors")
+    run = small(backbone="efficientnet-lite0+dinov2-small", weights=tmp_path / "dinov2.safetensors", size=56)
+    images, _ = run.model.cut(run.read(parts / "images" / "0000a.jpg"))
+    relevance = run.classifier.relevance(images, torch.tensor([0]))
+    assert relevance.shape == (1, 56, 56)
+    assert relevance.isfinite().all()
+    assert (relevance != 0).any()
+
+
+def test_absent_weights_are_told_before_anything_is_written(
+    small: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELMASK_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(RunError, match="`relmask weights dinov2-small`"):
+        small(backbone="dinov2-small", weights=None, size=56)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("pretrained", [True, False])

@@ -28,13 +28,14 @@ from relmask.cli.segment import segment
 from relmask.cli.serve import serve
 from relmask.cli.shell import Command, Shell, stop_on_sigterm
 from relmask.cli.train import train
+from relmask.cli.weights import weights
 
 COMMANDS = {
     "Start here": (demo, data),
     "Make masks": (train, segment, calibrate, distil),
     "Judge masks": (evaluate, compare, check, explain),
     "Use masks": (convert, serve),
-    "Prepare": (patches,),
+    "Prepare": (patches, weights),
 }
 """Every command, under the title of its group in the help."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from relmask.cli.options import (
+    Backbone,
     BatchSize,
     Clean,
     Data,
@@ -20,7 +21,6 @@ from relmask.cli.options import (
 )
 from relmask.cli.printing import show
 from relmask.cli.progress import shown
-from relmask.cli.train import Backbone
 
 if TYPE_CHECKING:
     from relmask.evaluation.comparison import Row
@@ -57,9 +57,7 @@ def compare(
             help="Time budget per method; slower methods train fewer epochs or process fewer pictures.",
         ),
     ] = 20.0,
-    backbone: Annotated[
-        Backbone, typer.Option(metavar="NAME", help="Backbone of relmask's classifier, as in train.")
-    ] = "efficientnet-lite0",
+    backbone: Backbone = "efficientnet-lite0",
     epochs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Number of epochs of the classifiers, as in train.")
     ] = None,

@@ -12,6 +12,7 @@ from relmask.cli.progress import shown
 COMPOSITES = (
     "relmask",
     "relmask_fine",
+    "attnlrp",
     "epsilon_plus",
     "epsilon_plus_flat",
     "epsilon_alpha2_beta1",

@@ -62,6 +62,26 @@ Seed = Annotated[
         metavar="N", min=0, help="Random seed for splits, batches, augmentation and random weights."
     ),
 ]
+BACKBONES = (
+    "efficientnet-lite0",
+    "dinov2-small",
+    "vgg-narrow",
+    "vgg11",
+    "vgg11-bn",
+    "vgg16",
+    "vgg16-bn",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+)
+Backbone = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"Backbone of the classifier: {', '.join(BACKBONES)}; or two side by side, joined by +.",
+        autocompletion=lambda: BACKBONES,
+    ),
+]
 Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Number of threads that read pictures.")]
 BatchSize = Annotated[
     int, typer.Option(metavar="N", min=1, help="Number of pictures that go through the network together.")

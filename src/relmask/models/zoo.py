@@ -6,14 +6,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from relmask.errors import UsageError
-from relmask.models import efficientnet_lite
+from relmask.models import dinov2, efficientnet_lite
+from relmask.models.dinov2 import DinoV2
 from relmask.models.efficientnet_lite import EfficientNetLite0
 from relmask.models.resnet import BasicBlock, Bottleneck, ResNet
 from relmask.models.trunk import Backbone, Trunk
 from relmask.models.vgg import NARROW, VGG11, VGG16, Vgg
+from relmask.models.weight_cache import SOURCES, cached
 from relmask.models.weights import load_weights, packaged, read_weights
 
 
@@ -24,16 +26,17 @@ class Entry:
     Attributes:
         build: takes `classes` and `deepest`, see `Backbone`.
         taps: blocks that features are read from.
-        weights: finds pretrained weights that come with a package; None where a user has to bring a file.
+        weights: finds pretrained weights that come with a package, or were fetched; None where a user has to
+            bring a file.
         licence: of those weights.
-        rename: name here of a key of a file of weights.
+        translate: weights of a file under the names here.
     """
 
     build: Callable[..., Backbone]
     taps: tuple[int, ...]
     weights: Callable[[], Path] | None = None
     licence: str | None = None
-    rename: Callable[[str], str] = str
+    translate: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
 
 
 LITE0_WEIGHTS = partial(
@@ -42,7 +45,7 @@ LITE0_WEIGHTS = partial(
 
 ZOO: Mapping[str, Entry] = {
     "efficientnet-lite0": Entry(
-        EfficientNetLite0, (2, 4, 7, 10), LITE0_WEIGHTS, "Apache-2.0", efficientnet_lite.rename
+        EfficientNetLite0, (2, 4, 7, 10), LITE0_WEIGHTS, "Apache-2.0", efficientnet_lite.translate
     ),
     "vgg-narrow": Entry(partial(Vgg, NARROW, True, None), (3,)),
     "vgg11": Entry(partial(Vgg, VGG11, False, 4096), (2, 3, 4)),
@@ -52,6 +55,9 @@ ZOO: Mapping[str, Entry] = {
     "resnet18": Entry(partial(ResNet, BasicBlock, (2, 2, 2, 2)), (0, 1, 2)),
     "resnet34": Entry(partial(ResNet, BasicBlock, (3, 4, 6, 3)), (0, 1, 2)),
     "resnet50": Entry(partial(ResNet, Bottleneck, (3, 4, 6, 3)), (0, 1, 2)),
+    "dinov2-small": Entry(
+        DinoV2, (8, 11), partial(cached, "dinov2-small"), SOURCES["dinov2-small"].licence, dinov2.translate
+    ),
 }
 
 
@@ -118,5 +124,4 @@ def find(name: str) -> Entry:
 def _load(
     network: nn.Module, entry: Entry, path: Path, ignored: frozenset[str] | set[str] = frozenset()
 ) -> None:
-    state = {entry.rename(key): value for key, value in read_weights(path).items()}
-    load_weights(network, state, path, ignored)
+    load_weights(network, entry.translate(read_weights(path)), path, ignored)

@@ -24,6 +24,7 @@ from relmask.formats.corrected import corrected
 from relmask.inference.run import Run, find_device
 from relmask.inference.segmentation import SegmentationModel
 from relmask.models import bundle
+from relmask.models.unet import encoder
 from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.arithmetic import Arithmetic, arithmetic_of
@@ -33,7 +34,7 @@ from relmask.training.loop import History
 from relmask.training.pixel_dataset import VOID, Maps, PixelDataset
 from relmask.training.pseudo_labels import PseudoLabels
 from relmask.training.report import write_history, write_training_report
-from relmask.training.segmentation import fit_segmenter, new_segmentation_model
+from relmask.training.segmentation import fit_segmenter, input_of, new_segmentation_model
 
 BACKBONE = "efficientnet-lite0"
 """Backbone of the student of a user's own module."""
@@ -131,16 +132,15 @@ def _distilled(
     """The student, trained and written into a folder that was prepared for it."""
     teacher, calibration = run.metadata, run.segmenter.calibration
     epochs, batch_size, seed = (settings[name] for name in ("epochs", "batch_size", "seed"))
-    backbone = teacher.architecture.backbone if teacher.architecture else BACKBONE
-    weights = teacher.settings.get("weights")
-    spec = teacher.input.unrefined()
+    backbone, weights = _encoder(teacher)
+    spec = _input(teacher, backbone)
     model = new_segmentation_model(
         backbone,
         len(teacher.classes),
         spec,
         arithmetic.device,
         seed,
-        Path(weights) if weights else None,
+        weights,
         frozen=True,  # the teacher's masks have errors: it must not learn them by heart
     )
     parts = [
@@ -185,6 +185,26 @@ def _distilled(
     calibrate(student, data, false_alarms=calibration.false_alarms, progress=progress)
     write_training_report(student, split, history, [], out / "report.html", progress)
     return student
+
+
+def _encoder(teacher: bundle.Metadata) -> tuple[str, Path | None]:
+    """Backbone of the student, with its file: one of the teacher's, if a U-Net can be built on it."""
+    architecture, file = teacher.architecture, teacher.settings.get("weights")
+    names = [] if architecture is None else [architecture.backbone]
+    if isinstance(architecture, bundle.Architecture):
+        names += [view.backbone for view in architecture.beside]
+    found = encoder(names)
+    mine = found is not None and found == names[-1]  # a file is the last backbone's
+    return found or BACKBONE, Path(file) if file and mine else None
+
+
+def _input(teacher: bundle.Metadata, backbone: str) -> bundle.Input:
+    """How pictures become the student's input: as the teacher's, normalised as its own backbone asks."""
+    spec, architecture = teacher.input.unrefined(), teacher.architecture
+    if architecture is None or architecture.backbone == backbone:
+        return spec
+    own = input_of(backbone, spec.size, spec.windows, spec.intensity)
+    return spec.model_copy(update={"mean": own.mean, "std": own.std})
 
 
 def agreed(dataset: PixelDataset, student: SegmentationModel, drawn: Index) -> PixelDataset:

@@ -1,6 +1,8 @@
 """What a training will do, decided before it begins."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +13,15 @@ from relmask.data.index import Index
 from relmask.data.patches import patch_size
 from relmask.data.reading import Intensity
 from relmask.errors import UsageError
-from relmask.models.bundle import Architecture, Input
+from relmask.models.bundle import Architecture, BackboneView, Input
+from relmask.models.trunk import Backbone
 from relmask.models.zoo import find
 from relmask.record import Record
 from relmask.training.effort import FULL, Effort
 from relmask.training.loop import Schedule
 
+JOINED = "+"
+"""Joins the names of backbones whose features stand side by side."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -29,13 +34,13 @@ GUIDE = 6 / 256
 class Settings(Record):
     """What a user may choose of a training; the same settings and data give the same run."""
 
-    backbone: str = "efficientnet-lite0"
+    backbone: str = Field(default="efficientnet-lite0", description="Name, or several joined by +.")
     epochs: int | None = Field(default=None, gt=0, description="None: 6 of 50 batches, 20 from scratch.")
     size: int | None = Field(
-        default=None, ge=32, description="Side of the input in pixels; None: 256, or a patch's."
+        default=None, ge=32, description="Side of the input in pixels; None: the backbone's, or a patch's."
     )
     weights: Path | None = Field(
-        default=None, description="File of weights; None: those of the package, if any."
+        default=None, description="File of weights of the (last) backbone; None: its own, if any."
     )
     finetune: bool = Field(default=False, description="Train the backbone, too.")
     clean: str | None = Field(
@@ -100,30 +105,27 @@ def plan(
             f"pictures as they are. Leave out --size {settings.size}, or cut patches of that size: "
             f"relmask patches DATA -o NEW_PATCHES --size {settings.size}"
         )
-    size = settings.size or patch or 256
-    entry = None if own else find(settings.backbone)
-    pretrained = entry is not None and (settings.weights is not None or entry.weights is not None)
+    names = () if own else tuple(name.strip() for name in settings.backbone.split(JOINED))
+    pretrained = _pretrained(names, settings)
     if settings.finetune and not pretrained:
         raise UsageError(
             f"--finetune opens pretrained weights, and {settings.backbone} has none: leave it out to train "
             "from scratch, or pass --weights FILE."
         )
     frozen = pretrained and not settings.finetune
-    mean, std = IMAGENET
+    with torch.device("meta"):  # draws no random numbers
+        built = {name: find(name).build(deepest=0) for name in names}
+    size = settings.size or patch or max([backbone.size for backbone in built.values()], default=256)
+    mean, std = (built[names[0]].mean, built[names[0]].std) if names else IMAGENET
     architecture = None
-    if entry is not None:
-        with torch.device("meta"):  # draws no random numbers
-            built = entry.build(deepest=0)
-        mean, std = built.mean, built.std
-        groups = (1 if index.clean else len(index.classes)) if frozen else 0
+    if names:
+        first, *beside = (_view(name, built, size, frozen) for name in names)
         architecture = Architecture(
-            backbone=settings.backbone,
-            taps=entry.taps,
-            margin=min(32, (size - 1) // 16 * 16) if frozen else 0,  # a mirror is smaller than the image
-            stride=max(built.strides[entry.taps[0]], 8 if frozen else 1),
+            **first.model_dump(),
             plain=not pretrained,
             hidden=64 if pretrained else 0,
-            novelty_groups=groups,
+            novelty_groups=(1 if index.clean else len(index.classes)) if frozen else 0,
+            beside=tuple(beside),
         )
     epochs = settings.epochs or (6 if frozen else 12 if pretrained else 20)
     schedule = Schedule(
@@ -139,10 +141,53 @@ def plan(
         windows=patch is not None,
         mean=mean,
         std=std,
-        standardised=patch is not None and entry is not None and not pretrained,
+        standardised=patch is not None and not own and not pretrained,
         sigma=SIGMA,
         guide=0 if patch else round(GUIDE * size),
         intensity=intensity,
     )
-    composite = "relmask" if entry is None or pretrained else "relmask_fine"
+    composite = "relmask" if own or pretrained else "relmask_fine"
     return Plan(architecture, frozen, spec, settings.composite or composite, schedule, effort)
+
+
+def _pretrained(names: Sequence[str], settings: Settings) -> bool:
+    """Do the backbones of these names have weights?
+
+    Raises:
+        UsageError: no such backbone, or several of which one has none.
+    """
+    bare = [name for name in names if find(name).weights is None]
+    if settings.weights is not None:
+        bare = [name for name in bare if name != names[-1]]
+    if bare and len(names) > 1:
+        raise UsageError(
+            f"Backbones that stand side by side need weights, and {bare[0]} comes without any. Name it last, "
+            "and pass its file: --weights FILE."
+        )
+    return bool(names) and not bare
+
+
+def _view(name: str, built: Mapping[str, Backbone], size: int, frozen: bool) -> BackboneView:
+    """How one of the backbones sees an input of a size.
+
+    Raises:
+        UsageError: the backbone cannot see that size.
+    """
+    backbone, taps = built[name], find(name).taps
+    share = Fraction(backbone.size, max(other.size for other in built.values()))
+    if backbone.multiple > 1 and size * share % backbone.multiple:
+        step = backbone.multiple / share
+        below = max(size // step, 1) * step
+        raise UsageError(
+            f"{name} sees patches of {backbone.multiple} px, and an input of {size} px is not made of whole "
+            f"ones: choose --size {below} or {below + step}; where DATA are patches, cut them at that size."
+        )
+    side = round(size * share)
+    return BackboneView(
+        backbone=name,
+        taps=taps,
+        # A mirror is smaller than the image.
+        margin=min(backbone.margin, (side - 1) // 16 * 16) if frozen else 0,
+        stride=max(backbone.strides[taps[0]], 8 if frozen else 1),
+        size=None if side == size else side,
+    )

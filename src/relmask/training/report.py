@@ -131,7 +131,7 @@ def run_facts(metadata: Metadata) -> Section:
             "Classes": ", ".join(metadata.classes),
             "Clean class": metadata.clean or "none: each class is judged against the pictures without it",
             "Split": drawn[metadata.split],
-            "Backbone": architecture.backbone if architecture else "a module of your own",
+            "Backbone": str(architecture or "a module of your own"),
             "Input": f"windows of {size} px" if metadata.input.windows else f"the picture at {size} px",
             "Saw true masks": _masks_seen(metadata),
             "Composite": metadata.composite or None,

@@ -71,12 +71,14 @@ def train(
         out: folder of the run.
         model: a module of your own, normalised images (N, 3, H, W) -> logits (N, K), K = number of defect
             classes; it is trained in place. None: `backbone` with relmask's guided pooling.
-        backbone: network that the features come from, a key of `relmask.models.zoo.ZOO`.
+        backbone: network that the features come from, a key of `relmask.models.zoo.ZOO`; or several, joined
+            by +, whose features stand side by side.
         epochs: epochs of 50 batches; None: 6 where the backbone stays as it is, 12 with `finetune`, 20 from
             scratch.
-        size: side of the model's input in pixels, at least 32; None: 256, or that of DATA's patches.
-        weights: file of the backbone's weights, safetensors or a state dict; None: those of its package. A
-            backbone without any is trained from scratch.
+        size: side of the model's input in pixels, at least 32; None: 256, 448 with dinov2-small, or that of
+            DATA's patches.
+        weights: file of weights of the backbone, of several the last one, safetensors or a state dict; None:
+            those of its package or of the cache. A backbone without any is trained from scratch.
         finetune: train the backbone, too, from its weights on.
         clean: name of the clean class; None: ok, good, free, normal or clean, whichever is there.
         resplit: draw new splits, by group or by picture, instead of those of DATA.

@@ -223,7 +223,13 @@ ATTRIBUTIONS = {
 
 
 def _deepest(model: GuidedClassifier, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Deepest features (N, C, h, w) that the head reads, and the logit's gradient at them."""
+    """Deepest features (N, C, h, w) that the head reads, and the logit's gradient at them.
+
+    Raises:
+        NotApplicable: several backbones have each their own.
+    """
+    if len(model.features.beside):
+        raise NotApplicable("It looks at the deepest features, and each of several backbones has its own.")
     kept: list[Tensor] = []
     hook = model.features.trunk.register_forward_hook(lambda _module, _inputs, taps: kept.append(taps[-1]))
     try:

@@ -32,11 +32,12 @@ from relmask.inference.relevance import RelevanceModel
 from relmask.inference.run import Run, find_device, load
 from relmask.masks.gates import Scores
 from relmask.masks.thresholds import Calibration
-from relmask.models.unet import unet
+from relmask.models.unet import encoder, unet
 from relmask.models.zoo import classifier, find
 from relmask.progress import Progress
-from relmask.training.distil import distil
+from relmask.training.distil import BACKBONE, distil
 from relmask.training.effort import FULL, Effort
+from relmask.training.plan import JOINED
 from relmask.training.train import train
 from relmask.training.unet import fit_unet
 
@@ -200,7 +201,7 @@ class Shared:
             fit_unet(
                 self.table,
                 out,
-                backbone=settings.backbone,
+                backbone=self._encoder,
                 size=size,
                 windows=settings.patches is not None,
                 epochs=epochs,
@@ -230,10 +231,15 @@ class Shared:
         run, seconds = self._made("student", distilled)
         return run, self.classifier.seconds + seconds
 
+    @property
+    def _encoder(self) -> str:
+        """Backbone of the U-Net: the first of the classifier's that one can be built on."""
+        return encoder(self.settings.backbone.split(JOINED)) or BACKBONE
+
     def _segmenter(self, frozen: bool = False) -> nn.Module:
         """A U-Net as it will be trained, to see how long a step takes."""
-        network = unet(self.settings.backbone, len(self.training.classes), pretrained=False)
-        if frozen and find(self.settings.backbone).weights is not None:
+        network = unet(self._encoder, len(self.training.classes), pretrained=False)
+        if frozen and find(self._encoder).weights is not None:
             network.encoder.requires_grad_(False)
         return network
 

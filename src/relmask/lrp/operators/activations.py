@@ -73,7 +73,7 @@ def _not_below_zero(node: Node) -> bool:
 @operator(aten.sigmoid.default, aten.hardsigmoid.default, recalls="nothing", positive=always, gates=True)
 @operator(aten.pow.Tensor_Scalar, recalls="nothing", keeps_sign=always)
 @operator(aten.rsqrt.default, aten.reciprocal.default, recalls="nothing", gates=True)
-@operator(aten.log.default, aten.neg.default, aten.rsub.Scalar, aten.threshold.default, recalls="nothing")
+@operator(aten.log.default, aten.neg.default, aten.threshold.default, recalls="nothing")
 @operator(aten.prelu.default, recalls="nothing", zeros="its output's")
 def unchanged(step: Step, x: Tensor, *arguments: Any, **options: Any) -> Passed:  # noqa: ANN401 - as in the graph
     """All relevance of f(x) to x."""

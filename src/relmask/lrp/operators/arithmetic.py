@@ -1,4 +1,8 @@
-"""Sums, products and quotients. With a constant on the other side relevance passes on unchanged."""
+"""Sums, products and quotients.
+
+With a constant on the other side relevance passes on unchanged, but for sums in which a composite lets
+constants take their share.
+"""
 
 from collections.abc import Sequence
 
@@ -17,18 +21,25 @@ def _no_negative_number(node: Node) -> bool:
 @operator(
     aten.add.Tensor, recalls="inputs", kind="add", alone=True, keeps_sign=_no_negative_number, zeros="no"
 )
-def add(step: Step, a: Tensor, b: Tensor, *, alpha: float = 1) -> Passed:
+def add(step: Step, a: Tensor, b: Tensor | float, *, alpha: float = 1) -> Passed:
     """Each summand takes its share, so `x + f(x)` conserves relevance."""
     return _shared(step, a, b * alpha)
 
 
 @operator(aten.sub.Tensor, recalls="inputs", kind="add", alone=True, zeros="no")
-def sub(step: Step, a: Tensor, b: Tensor, *, alpha: float = 1) -> Passed:
+def sub(step: Step, a: Tensor, b: Tensor | float, *, alpha: float = 1) -> Passed:
     """As the sum of a and -b."""
     return _shared(step, a, b * -alpha)
 
 
-def _shared(step: Step, a: Tensor, b: Tensor) -> Passed:
+@operator(aten.rsub.Scalar, recalls="inputs", kind="add", alone=True, zeros="no")
+def rsub(step: Step, x: Tensor, number: float, alpha: float = 1) -> Passed:
+    """As the sum of -x and a number."""
+    return _shared(step, x * -alpha, number)[:1]
+
+
+def _shared(step: Step, a: Tensor, b: Tensor | float) -> Passed:
+    b = b if isinstance(b, Tensor) else a.new_tensor(b)
     weights = step.sharing(a), step.sharing(b)
     share = step.relevance / stabilise(weights[0] + weights[1])
     return tuple(sum_to(weight * share, like) for weight, like in zip(weights, (a, b), strict=True))

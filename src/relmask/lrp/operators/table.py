@@ -10,7 +10,7 @@ from torch._ops import OpOverload
 from torch.fx import Node
 
 from relmask.errors import UsageError
-from relmask.lrp.rules import Sharing
+from relmask.lrp.rules import Norming, Sharing
 
 aten = torch.ops.aten
 
@@ -31,12 +31,14 @@ class Step:
         output: of the forward pass; an `Outline` unless the operator needs values.
         sharing: the composite's rule for sums and averages.
         carries: for each tensor input, whether relevance passes to it: not to constants, not to gates.
+        norming: the composite's rule for norms.
     """
 
     relevance: Any
     output: Any
     sharing: Sharing
     carries: tuple[bool, ...]
+    norming: Norming
 
 
 Recalls = Literal["all", "inputs", "output", "nothing"]
@@ -69,7 +71,7 @@ class Operator:
         passes: `(step, *arguments)`, arguments as ATen orders them, to a relevance or None per tensor input;
             what is left out at the end is None.
         recalls: what it needs the values of; of all else it gets outlines.
-        kind: "add" or "average" where a composite chooses how it shares.
+        kind: "add", "average" or "norm" where a composite chooses a rule.
         alone: a single input that relevance passes to gets all of it, and `passes` is not asked.
         carries: which inputs relevance passes to, given which depend on the image and which are gates.
         gates: the output is a gate: a weight in 0..1 that only scales what it multiplies.
