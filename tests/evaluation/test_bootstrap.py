@@ -25,6 +25,7 @@ def tally(groups: int, alike: int, seed: int = 0) -> Tally:
                 score=score,
                 scores={"crack": score},
                 maps={},
+                peaks={},
             )
     return found
 

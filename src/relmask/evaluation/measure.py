@@ -20,10 +20,16 @@ from relmask.evaluation.controls import Control
 from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
 from relmask.evaluation.ranking import ThresholdSearch
 from relmask.files import writing
+from relmask.inference.model import Model
 from relmask.inference.segmenter import Segmentation
 
 Image = NDArray[np.float32]
+
+DEFECT = ("defect",)
+"""Classes of what tells defect from background only."""
 Segment = Callable[[Sequence[Image]], Sequence[Segmentation]]
+Look = Callable[[Image, str], NDArray[np.floating] | None]
+"""The map (H, W) of a class in a picture, whether or not it passes its gate; None for an unknown class."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ def measure(
     classes: Sequence[str] | None,
     intensity: Intensity,
     batch_size: int = 8,
+    look: Look | None = None,
     on_image: Callable[[int], None] = lambda done: None,
 ) -> Measured:
     """Segment images and compare the masks with the true ones.
@@ -85,6 +92,8 @@ def measure(
             them: it can be missed, not found. None: the masks tell defect (1) from background only.
         intensity: value range by which images are read.
         batch_size: images in memory at once.
+        look: asked where the true class of a picture would have been, if it does not pass its gate; this is
+            not in the time that is measured. None: `peak_on_defect` is not measured.
         on_image: called with the number of images done.
 
     Raises:
@@ -110,6 +119,9 @@ def measure(
                 score=result.score,
                 scores=result.scores,
                 maps=result.maps,
+                peaks={}
+                if look is None or truth is None
+                else _peaks(image, result.maps, truth, names or DEFECT, look),
             )
             worse = badness(outcome)
             keep = partial(Case.of, outcome, image, result.relevance, result.mask, truth)
@@ -119,6 +131,18 @@ def measure(
         reasons = "\n".join(failed.values()) or "The part is empty: name another with --split."
         raise DataError(f"No image of {index.root} to evaluate on.\n{reasons}")
     return Measured(tally, cases, seconds / len(tally.outcomes), failed)
+
+
+def looks_of(model: Model, classes: Sequence[str]) -> Look:
+    """The maps that a model gives of its classes, gate or not."""
+
+    def look(image: Image, name: str) -> NDArray[np.floating] | None:
+        if name not in classes:
+            return None
+        images, places = model.cut(image)
+        return model.explain(image, images, places, classes.index(name))
+
+    return look
 
 
 def measure_control(
@@ -146,6 +170,26 @@ def measure_control(
 
         measured = measure(segment, kept, index, classes=None, intensity=intensity, batch_size=batch_size)
     return threshold, measured
+
+
+def _peaks(
+    image: Image,
+    maps: Mapping[str, NDArray[np.floating]],
+    truth: NDArray[np.uint8],
+    names: Sequence[str],
+    look: Look,
+) -> dict[str, bool]:
+    """Does the highest relevance of each class that the true mask (H, W) shows lie on it?"""
+    found = {}
+    for k in np.unique(truth[truth > 0]).tolist():
+        name = names[k - 1]
+        relevance = maps.get(name)
+        relevance = look(image, name) if relevance is None else relevance
+        # A map without anything positive points nowhere.
+        found[name] = bool(
+            relevance is not None and relevance.max() > 0 and truth.flat[relevance.argmax()] == k
+        )
+    return found
 
 
 def _thresholded(scores: NDArray[np.float32], threshold: float) -> Segmentation:
