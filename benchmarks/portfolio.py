@@ -2,7 +2,7 @@
 
     python benchmarks/portfolio.py ../shared/data -o runs/portfolio
     python benchmarks/portfolio.py ../shared/data -o runs/portfolio --set coffee --seed 0 --method relmask
-    python benchmarks/portfolio.py ../shared/data -o runs/changed --recalibrate runs/portfolio --method relmask
+    python benchmarks/portfolio.py ../shared/data -o runs/now --recalibrate runs/portfolio --method relmask
     python benchmarks/portfolio.py -o runs/portfolio --page
 
 Each method is trained, gets its thresholds from labels alone (the U-Net: from true masks) and is judged on
@@ -27,10 +27,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 import relmask
 from portfolio_page import update_page
 from portfolio_sets import SETS, TEXTURES, PortfolioSet
-from pydantic import Field
 from relmask.evaluation.comparison.attributions import NotApplicable
 from relmask.evaluation.comparison.methods import METHODS
 from relmask.evaluation.comparison.settings import Settings
@@ -233,7 +234,9 @@ def show(task: str, done: int, total: int, note: str = "") -> None:
     if done < total and now - _shown.get(task, 0.0) < 0.5:
         return
     _shown[task] = now
-    print(f"\r\033[K{task} {done}/{total} {note}", end="" if done < total else "\n", flush=True, file=sys.stderr)
+    print(
+        f"\r\033[K{task} {done}/{total} {note}", end="" if done < total else "\n", flush=True, file=sys.stderr
+    )
 
 
 _shown: dict[str, float] = {}

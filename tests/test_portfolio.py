@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import portfolio
-import pytest
+import portfolio_page
 from portfolio import RESULT, Judge, Result
+from portfolio_page import Figure
 from portfolio_sets import SETS, PortfolioSet, generated
 from relmask.synthetic.surfaces import write_surfaces
 from tests.effort import LITTLE
@@ -15,10 +19,17 @@ FIGURES = {
     *("auroc", "recall_at_gate", "iou", "mean_iou", "f1", "f1_tol2", "clean_empty", "peak_on_defect"),
     *("train_seconds", "seconds_per_image"),
 }
+FAST: dict[str, Any] = {
+    "size": 64,
+    "epochs": 1,
+    "false_alarms": 0.4,
+    "backbone": "vgg-narrow",
+    "batch_size": 4,
+}
 TINY = PortfolioSet(
     "parts of 64 px",
     generated("tiny", lambda folder: write_surfaces(folder, images=64, size=64)),
-    settings={"size": 64, "epochs": 1, "false_alarms": 0.3},
+    settings=FAST,
 )
 
 
@@ -57,7 +68,9 @@ def test_networks_are_judged_anew_without_training(
 ) -> None:
     out, results = measured
     before = json.loads((out / "tiny-0" / "work" / "classifier" / "relmask.json").read_text())
-    monkeypatch.setattr("relmask.evaluation.comparison.shared.train", lambda *a, **k: pytest.fail("it trains"))
+    monkeypatch.setattr(
+        "relmask.evaluation.comparison.shared.train", lambda *a, **k: pytest.fail("it trains")
+    )
     found = judge(tmp_path, out).result("relmask")
     assert [line["value"] for line in found.figures() if line["figure"] == "iou"] == [
         line["value"] for line in results["relmask"].figures() if line["figure"] == "iou"
@@ -96,7 +109,7 @@ def test_networks_of_thresholds_with_other_fields_are_read(
 
 
 def test_a_set_without_clean_pictures_has_no_one_class_detector(tmp_path: Path) -> None:
-    cells = PortfolioSet("", SETS["cells"].source, settings={"size": 64, "epochs": 1, "false_alarms": 0.3})
+    cells = PortfolioSet("", SETS["cells"].source, settings=FAST)
     found = Judge(tmp_path, "cells", cells, 0, Path("nowhere"), effort=LITTLE).result("one-class")
     assert not [*found.figures()]
     assert "clean pictures" in found.note
@@ -109,3 +122,51 @@ def test_the_real_sets_have_what_is_asked_of_them(name: str, shared_data: Path, 
     split = SETS[name].split(shared_data, tmp_path, 0)
     assert split.grouped == (name != "tile-random")
     assert split.index.part("test")
+
+
+def line(
+    name: str, value: float | None, seed: int = 0, method: str = "relmask", **other: object
+) -> list[Figure]:
+    """All figures of a method on a set, all with one value."""
+    return [
+        {
+            "set": name,
+            "seed": seed,
+            "method": method,
+            "figure": figure,
+            "value": value,
+            "low": None if value is None else value - 0.1,
+            "high": None if value is None else value + 0.1,
+            "commit": "1bd5f58",
+        }
+        | other
+        for figure in portfolio_page.COLUMNS
+    ]
+
+
+def test_the_page_shows_the_worst_set_first_by_the_mean_over_seeds() -> None:
+    lines = [*line("wbc", 0.2), *line("wbc", 0.6, seed=1), *line("coffee", 0.3), *line("meat", None)]
+    text = portfolio_page.as_page(lines)
+    shown = [
+        row.split(" | ")[:2] for row in text.split("## relmask")[1].split("##")[0].splitlines()[4:] if row
+    ]
+    assert shown == [["| meat", "0"], ["| coffee", "0"], ["| wbc", "0"], ["| wbc", "1"]]
+    assert "0.30 (0.20 to 0.40)" in text
+    assert "Not measured yet: tile, " in text
+
+
+def test_the_page_keeps_what_was_not_measured_again(tmp_path: Path) -> None:
+    kept, page = tmp_path / "kept.jsonl", tmp_path / "page.md"
+    portfolio_page.update_page([*line("wbc", 0.2), *line("wbc", 0.5, method="unet")], kept, page)
+    portfolio_page.update_page([*line("wbc", 0.4, commit="2222222")], kept, page)
+    found = portfolio_page.read_figures(kept)
+    assert {(one["method"], one["value"], one["commit"]) for one in found} == {
+        ("relmask", 0.4, "2222222"),
+        ("unet", 0.5, "1bd5f58"),
+    }
+    assert page.read_text(encoding="utf-8") == portfolio_page.as_page(found)
+
+
+def test_the_page_of_the_documentation_shows_the_figures_that_are_kept() -> None:
+    text = portfolio_page.PAGE.read_text(encoding="utf-8")
+    assert text == portfolio_page.as_page(portfolio_page.read_figures()), "run portfolio.py --page"

@@ -57,8 +57,8 @@ class ImageScores(Record):
     )
     peak_on_defect: Share | None = Field(
         default=None,
-        description="Share of the classes in defective images whose highest relevance lies on a true pixel of "
-        "the class, whether or not the class passes its gate (the pointing game, Zhang et al. 2018).",
+        description="Share of the classes in defective images whose highest relevance lies on a true pixel "
+        "of the class, whether or not the class passes its gate (the pointing game, Zhang et al. 2018).",
     )
     per_class: dict[str, Share | None] = Field(
         default={}, description="AUROC of each class against the rest."
