@@ -119,9 +119,7 @@ def measure(
                 score=result.score,
                 scores=result.scores,
                 maps=result.maps,
-                peaks={}
-                if look is None or truth is None
-                else _peaks(image, result.maps, truth, names or DEFECT, look),
+                peaks=_peaks(image, result, truth, names or DEFECT, look),
             )
             worse = badness(outcome)
             keep = partial(Case.of, outcome, image, result.relevance, result.mask, truth)
@@ -143,6 +141,29 @@ def looks_of(model: Model, classes: Sequence[str]) -> Look:
         return model.explain(image, images, places, classes.index(name))
 
     return look
+
+
+def peaks_on_truth(
+    truth: NDArray[np.uint8],
+    names: Sequence[str],
+    relevance_of: Callable[[str], NDArray[np.floating] | None],
+) -> dict[str, bool]:
+    """Does the highest relevance of each class that a true mask shows lie on a true pixel of the class?
+
+    A class without a map, or with nothing positive in it, points nowhere.
+
+    Args:
+        truth: (H, W): 0 or the class, 1-based in the order of `names`.
+        names: of the classes.
+        relevance_of: the map (H, W) of a class.
+    """
+    found = {}
+    for k in np.unique(truth[truth > 0]).tolist():
+        relevance = relevance_of(names[k - 1])
+        found[names[k - 1]] = bool(
+            relevance is not None and relevance.max() > 0 and truth.flat[relevance.argmax()] == k
+        )
+    return found
 
 
 def measure_control(
@@ -174,22 +195,17 @@ def measure_control(
 
 def _peaks(
     image: Image,
-    maps: Mapping[str, NDArray[np.floating]],
-    truth: NDArray[np.uint8],
+    result: Segmentation,
+    truth: NDArray[np.uint8] | None,
     names: Sequence[str],
-    look: Look,
+    look: Look | None,
 ) -> dict[str, bool]:
-    """Does the highest relevance of each class that the true mask (H, W) shows lie on it?"""
-    found = {}
-    for k in np.unique(truth[truth > 0]).tolist():
-        name = names[k - 1]
-        relevance = maps.get(name)
-        relevance = look(image, name) if relevance is None else relevance
-        # A map without anything positive points nowhere.
-        found[name] = bool(
-            relevance is not None and relevance.max() > 0 and truth.flat[relevance.argmax()] == k
-        )
-    return found
+    """See `peaks_on_truth`; nothing where that is not known."""
+    if look is None or truth is None:
+        return {}
+    return peaks_on_truth(
+        truth, names, lambda name: result.maps[name] if name in result.maps else look(image, name)
+    )
 
 
 def _thresholded(scores: NDArray[np.float32], threshold: float) -> Segmentation:
