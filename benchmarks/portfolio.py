@@ -153,7 +153,7 @@ class Judge:
         return result
 
     def _measured(self, method: str, now: str) -> Result:
-        known = {"set": self.name, "seed": self.seed, "method": method, "commit": now}
+        known: dict[str, Any] = {"set": self.name, "seed": self.seed, "method": method, "commit": now}
         shared = self.shared
         try:
             contender = METHODS[method].prepare(shared)
