@@ -125,7 +125,7 @@ def test_a_set_without_clean_pictures_has_no_one_class_detector(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "name", ("tile", "tile-grouped-1", "tile-grouped-2", "tile-random", "crackforest", "coffee", "wbc")
+    "name", ["tile", "tile-grouped-1", "tile-grouped-2", "tile-random", "crackforest", "coffee", "wbc"]
 )
 def test_the_real_sets_have_what_is_asked_of_them(name: str, shared_data: Path, tmp_path: Path) -> None:
     split = SETS[name].split(shared_data, tmp_path, 0)

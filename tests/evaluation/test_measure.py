@@ -188,3 +188,11 @@ def test_defective_images_without_a_mask_count_as_images_only(tmp_path: Path) ->
     assert scores.image.auroc == 0.5
     write_results(tmp_path / "out", scores, found)
     assert "have no true mask" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_tells_defect_from_background_only_has_a_page_too(index: Index, tmp_path: Path) -> None:
+    _, found = measure_control(CONTROLS[0], index.part("test"), index, intensity=Intensity())
+    write_results(tmp_path, metrics(found), found)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "any defect" in page
+    assert "What was taken for what" not in page

@@ -43,7 +43,7 @@ def sections(
         summary(metrics),
         per_class(metrics),
         figures(tally, gate),
-        confusion(tally.outcomes, tally.classes),
+        *([confusion(tally.outcomes, tally.classes)] if tally.classes else []),
         *pictures(measured.cases, tally.classes),
         *more,
     ]
