@@ -1,16 +1,10 @@
-"""The defaults on textures that nobody tuned for: photographs of brick, grass and gravel, and printed caps.
-
-    python benchmarks/textures.py -o runs/textures
+"""Sets of the portfolio that nobody tuned for: photographs of brick, grass and gravel, and printed caps.
 
 Crops of photographs that scikit-image ships get drawn defects: scratches of a few pixels, holes, and smears,
-which only take the grain away; drawn caps get chips, stains and scratches. Each set is trained on with the
-defaults and judged on its test split; labels alone choose. Every figure is printed as one JSON line.
+which only take the grain away; drawn caps get chips, stains and scratches.
 """
 
-import argparse
 import csv
-import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,14 +14,12 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data, draw, transform
 
-import relmask
-from relmask.data.index import read_index
-from relmask.evaluation.evaluate import evaluate_index
-
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Part = tuple[Array, Mask]
 
+PRINTS = "prints"
+"""Name of the set of printed caps; the others are called as their photographs."""
 TEXTURE = 224
 CAP = 480
 PHOTOGRAPHS: dict[str, Callable[[], NDArray[np.uint8]]] = {
@@ -119,8 +111,8 @@ def cap(label: str, rng: np.random.Generator) -> Part:
 def write_set(name: str, folder: Path) -> None:
     """80 clean pictures and 16 of each defect, the same ones each time."""
     rng = np.random.default_rng(7)
-    defects = ("chip", "stain", "scratch") if name == "cap" else ("scratch", "smear", "hole")
-    photograph = None if name == "cap" else PHOTOGRAPHS[name]() / 255.0
+    defects = ("chip", "stain", "scratch") if name == PRINTS else ("scratch", "smear", "hole")
+    photograph = None if name == PRINTS else PHOTOGRAPHS[name]() / 255.0
     rows: list[tuple[str, str, str, str]] = []
     for number, label in enumerate(["ok"] * 80 + [label for label in defects for _ in range(16)]):
         image, mask = cap(label, rng) if photograph is None else textured(crop(photograph, rng), label, rng)
@@ -132,36 +124,3 @@ def write_set(name: str, folder: Path) -> None:
         rows.append((names[0], label, str(number), names[1]))
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("image", "label", "group", "mask"), *rows])
-
-
-def main() -> None:
-    """Make, train and judge each set."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("-o", "--out", type=Path, default=Path("runs/textures"))
-    parser.add_argument("--set", choices=(*PHOTOGRAPHS, "cap"), action="append")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    for name in given.set or (*PHOTOGRAPHS, "cap"):
-        folder, out = given.out / name / "data", given.out / name / f"seed-{given.seed}"
-        if not (folder / "index.csv").exists():
-            write_set(name, folder)
-        start = time.perf_counter()
-        run = relmask.train(folder, out=out / "run", seed=given.seed)
-        seconds = round(time.perf_counter() - start)
-        found = evaluate_index(run, read_index(folder), "test", out / "evaluation")
-        figures = {
-            "iou": found.pixel.iou,
-            "mean_iou": found.mean_iou,
-            "image_auroc": found.image.auroc,
-            "clean_empty": found.clean.empty_share,
-            "train_seconds": seconds,
-            **{f"iou {label}": pixel.iou for label, pixel in found.per_class.items()},
-        }
-        for figure, value in figures.items():
-            print(json.dumps({"set": name, "seed": given.seed, "figure": figure, "value": value}), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -25,6 +25,7 @@ def tally(groups: int, alike: int, seed: int = 0) -> Tally:
                 score=score,
                 scores={"crack": score},
                 maps={},
+                peaks={"crack": group % 4 == 1} if truth.any() else {},
             )
     return found
 
@@ -44,6 +45,16 @@ def test_intervals_hold_the_figure_and_narrow_with_more_groups() -> None:
     assert high - low < 0.5 * (higher - lower)
     assert intervals(many).per_class["crack"] == (low, high)
     assert intervals(many).empty_share == (1.0, 1.0)
+
+
+def test_the_shares_of_found_and_of_pointed_at_defects_have_intervals() -> None:
+    found = tally(160, 1)
+    ci, image = intervals(found), found.image()
+    assert image.recall_at_gate == 0.0
+    assert ci.recall_at_gate == (0.0, 0.0)
+    assert image.peak_on_defect == 0.5
+    assert ci.peak_on_defect is not None
+    assert 0.3 < ci.peak_on_defect[0] < 0.5 < ci.peak_on_defect[1] < 0.7
 
 
 def test_one_group_has_no_interval() -> None:

@@ -14,7 +14,7 @@ from relmask.data.truth import read_truth
 from relmask.errors import DataError
 from relmask.evaluation.cases import badness
 from relmask.evaluation.controls import CONTROLS, Control
-from relmask.evaluation.measure import Measured, measure, measure_control
+from relmask.evaluation.measure import Look, Measured, measure, measure_control, peaks_on_truth
 from relmask.evaluation.metrics import Metrics, ThresholdScores
 from relmask.evaluation.results import write_results
 from relmask.inference.segmenter import Segmentation
@@ -54,9 +54,11 @@ def blind(truth: NDArray[np.uint8]) -> Segmentation:
     return Segmentation(np.zeros_like(truth), None, dict.fromkeys(CLASSES, 0.1), 0.1, "clean", ())
 
 
-def measured(index: Index, answer: Callable[[NDArray[np.uint8]], Segmentation]) -> Measured:
+def measured(
+    index: Index, answer: Callable[[NDArray[np.uint8]], Segmentation], look: Look | None = None
+) -> Measured:
     segment = in_order(index, answer)
-    return measure(segment, index.part("test"), index, classes=CLASSES, intensity=Intensity())
+    return measure(segment, index.part("test"), index, classes=CLASSES, intensity=Intensity(), look=look)
 
 
 def metrics(found: Measured) -> Metrics:
@@ -73,6 +75,29 @@ def test_perfect_masks_score_one_whatever_the_order_of_classes(index: Index) -> 
     )
     assert scores.mean_iou == scores.image.auroc == scores.image.accuracy == scores.clean.empty_share == 1.0
     assert scores.ci95.iou == (1.0, 1.0)
+
+
+def test_where_the_relevance_peaks_is_asked_only_of_classes_below_their_gates(index: Index) -> None:
+    asked: list[str] = []
+
+    def look(image: NDArray[np.float32], name: str) -> NDArray[np.float32] | None:
+        asked.append(name)
+        return None if name == "patch" else np.zeros(image.shape[:2], np.float32)
+
+    found = metrics(measured(index, perfect, look)).image
+    assert (found.recall_at_gate, found.peak_on_defect, asked) == (1.0, 1.0, [])
+    missed = metrics(measured(index, blind, look)).image
+    assert (missed.recall_at_gate, missed.peak_on_defect) == (0.0, 0.0)
+    assert set(asked) == set(CLASSES)
+    assert metrics(measured(index, blind)).image.peak_on_defect is None
+
+
+def test_a_peak_lies_on_the_defect_where_its_own_class_is() -> None:
+    truth = np.zeros((6, 6), np.uint8)
+    truth[1, 1], truth[4, 4] = 1, 2
+    maps = {name: np.zeros((6, 6), np.float32) for name in ("pit", "crack")}
+    maps["pit"][1, 1] = maps["crack"][1, 1] = 1
+    assert peaks_on_truth(truth, CLASSES, maps.get) == {"pit": True, "crack": False}
 
 
 def test_masks_that_are_all_empty_score_zero_but_spare_the_clean(index: Index) -> None:
@@ -163,3 +188,11 @@ def test_defective_images_without_a_mask_count_as_images_only(tmp_path: Path) ->
     assert scores.image.auroc == 0.5
     write_results(tmp_path / "out", scores, found)
     assert "have no true mask" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_tells_defect_from_background_only_has_a_page_too(index: Index, tmp_path: Path) -> None:
+    _, found = measure_control(CONTROLS[0], index.part("test"), index, intensity=Intensity())
+    write_results(tmp_path, metrics(found), found)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "any defect" in page
+    assert "What was taken for what" not in page

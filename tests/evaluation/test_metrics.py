@@ -35,6 +35,7 @@ def tally(pairs: list[tuple[Masks, Masks]], scores: list[float] | None = None) -
             score=scores[number] if scores else float(mask.any()),
             scores={"crack": float((mask == 1).mean()), "pit": float((mask == 2).mean())},
             maps={name: (mask == k).astype(np.float32) for k, name in enumerate(CLASSES, start=1)},
+            peaks={},
         )
     return found
 
@@ -82,6 +83,7 @@ def test_each_class_is_ranked_by_its_own_relevance() -> None:
         score=1.0,
         scores={"crack": 0.6, "pit": 0.9},
         maps={"crack": truth.astype(np.float32)},
+        peaks={},
     )
     assert found.per_class()["crack"].ap == pytest.approx(1)
 

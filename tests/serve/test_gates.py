@@ -1,3 +1,4 @@
+import base64
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from relmask.inference.run import Run
 from relmask.masks.gates import Scores
 from relmask.models.bundle import read_metadata
 from relmask.models.kept_scores import KeptScores, write_scores
-from tests.serve.conftest import CLASSES, RED, only, picture, sent
+from tests.serve.conftest import CLASSES, RED, only, picture, sent, serving
 
 TRACE = {1: (slice(5, 6), slice(4, 7))}
 """Three green pixels: the gate is above 4."""

@@ -76,6 +76,10 @@ def lines(metrics: "Metrics") -> Iterator[str]:
     yield f"pictures: AUROC {_figure(metrics.image.auroc)}, accuracy {_figure(metrics.image.accuracy)}"
     if metrics.clean.images:
         yield f"empty masks on {_figure(metrics.clean.empty_share)} of {metrics.clean.images} clean pictures"
+    if metrics.image.recall_at_gate is not None:
+        yield f"defective pictures: {_figure(metrics.image.recall_at_gate)} above a gate, " + (
+            f"highest relevance on the defect in {_figure(metrics.image.peak_on_defect)}"
+        )
     rows = {"any defect": metrics.pixel, **metrics.per_class}
     width = max(map(len, rows))
     yield f"{'pixels':{width}}    IoU     F1  F1 2px"

@@ -29,15 +29,20 @@ def intervals(tally: Tally, *, resamples: int = 1000, seed: int = 0) -> Interval
     counts = tally.counts().astype(np.float64)
     defective = np.array([bool(outcome.labels) for outcome in tally.outcomes])
     scores = np.array([outcome.score for outcome in tally.outcomes])
+    empty = counts[:, 0, 1] == 0
+    passed = np.array([outcome.passed for outcome in tally.outcomes])
+    peaks = np.array([[sum(o.peaks.values()), len(o.peaks)] for o in tally.outcomes]).reshape(-1, 2)
     groups = [outcome.group for outcome in tally.outcomes]
-    rows = [np.zeros((0, 6 + len(tally.classes)))]
+    rows = [np.zeros((0, 8 + len(tally.classes)))]
     for weights in _weights(groups, resamples, seed):
         sums = np.tensordot(weights, counts, 1)  # (resamples, 1 + classes, 5)
         ious = iou(sums)
         whole = (ious[:, 0], f1(sums)[:, 0], f1_tolerant(sums)[:, 0], mean_defined(ious[:, 1:]))
         images = (
             weighted_auroc(scores, defective, weights),
-            _share_of(counts[:, 0, 1] == 0, ~defective, weights),
+            _share(empty & ~defective, ~defective, weights),
+            _share(passed & defective, defective, weights),
+            _share(peaks[:, 0], peaks[:, 1], weights),
         )
         rows.append(np.column_stack([*whole, *images, *ious[:, 1:].T]))
     found = [interval(column) for column in np.concatenate(rows).T]
@@ -48,7 +53,9 @@ def intervals(tally: Tally, *, resamples: int = 1000, seed: int = 0) -> Interval
         mean_iou=found[3],
         auroc=found[4],
         empty_share=found[5],
-        per_class=dict(zip(tally.classes, found[6:], strict=True)),
+        recall_at_gate=found[6],
+        peak_on_defect=found[7],
+        per_class=dict(zip(tally.classes, found[8:], strict=True)),
     )
 
 
@@ -61,9 +68,10 @@ def interval(values: FloatArray) -> Interval:
     return float(low), float(high)
 
 
-def _share_of(hit: NDArray[np.bool_], among: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+def _share(hits: NDArray[np.generic], among: NDArray[np.generic], weights: FloatArray) -> FloatArray:
+    """Weighted sum of hits (N,) over that of what could be hit (N,); NaN where there is none."""
     total = weights @ among.astype(float)
-    share: FloatArray = np.where(total > 0, weights @ (hit & among) / np.where(total > 0, total, 1), np.nan)
+    share: FloatArray = weights @ hits.astype(float) / np.where(total > 0, total, np.nan)
     return share
 
 

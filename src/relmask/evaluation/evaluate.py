@@ -9,7 +9,7 @@ from relmask.data.splits import SplitLine, placed, read_split
 from relmask.data.truth import truth_fingerprint, warn_of_missing_masks
 from relmask.evaluation import pages
 from relmask.evaluation.controls import CONTROLS, Control
-from relmask.evaluation.measure import measure, measure_control
+from relmask.evaluation.measure import looks_of, measure, measure_control
 from relmask.evaluation.metrics import Metrics, PixelScores, ThresholdScores
 from relmask.evaluation.results import CONTENTS, write_results
 from relmask.formats.corrected import corrected
@@ -111,6 +111,7 @@ def evaluate_index(
             index,
             classes=segmenter.classes,
             intensity=segmenter.intensity,
+            look=looks_of(segmenter.model, segmenter.classes),
             on_image=lambda done: progress("evaluating", done, len(samples)),
         )
         metrics = measured.metrics(

@@ -20,10 +20,16 @@ from relmask.evaluation.controls import Control
 from relmask.evaluation.metrics import Metrics, Tally, ThresholdScores
 from relmask.evaluation.ranking import ThresholdSearch
 from relmask.files import writing
+from relmask.inference.model import Model
 from relmask.inference.segmenter import Segmentation
 
 Image = NDArray[np.float32]
+
+DEFECT = ("defect",)
+"""Classes of what tells defect from background only."""
 Segment = Callable[[Sequence[Image]], Sequence[Segmentation]]
+Look = Callable[[Image, str], NDArray[np.floating] | None]
+"""The map (H, W) of a class in a picture, whether or not it passes its gate; None for an unknown class."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ def measure(
     classes: Sequence[str] | None,
     intensity: Intensity,
     batch_size: int = 8,
+    look: Look | None = None,
     on_image: Callable[[int], None] = lambda done: None,
 ) -> Measured:
     """Segment images and compare the masks with the true ones.
@@ -85,6 +92,8 @@ def measure(
             them: it can be missed, not found. None: the masks tell defect (1) from background only.
         intensity: value range by which images are read.
         batch_size: images in memory at once.
+        look: asked where the true class of a picture would have been, if it does not pass its gate; this is
+            not in the time that is measured. None: `peak_on_defect` is not measured.
         on_image: called with the number of images done.
 
     Raises:
@@ -110,6 +119,7 @@ def measure(
                 score=result.score,
                 scores=result.scores,
                 maps=result.maps,
+                peaks=_peaks(image, result, truth, names or DEFECT, look),
             )
             worse = badness(outcome)
             keep = partial(Case.of, outcome, image, result.relevance, result.mask, truth)
@@ -119,6 +129,41 @@ def measure(
         reasons = "\n".join(failed.values()) or "The part is empty: name another with --split."
         raise DataError(f"No image of {index.root} to evaluate on.\n{reasons}")
     return Measured(tally, cases, seconds / len(tally.outcomes), failed)
+
+
+def looks_of(model: Model, classes: Sequence[str]) -> Look:
+    """The maps that a model gives of its classes, gate or not."""
+
+    def look(image: Image, name: str) -> NDArray[np.floating] | None:
+        if name not in classes:
+            return None
+        images, places = model.cut(image)
+        return model.explain(image, images, places, classes.index(name))
+
+    return look
+
+
+def peaks_on_truth(
+    truth: NDArray[np.uint8],
+    names: Sequence[str],
+    relevance_of: Callable[[str], NDArray[np.floating] | None],
+) -> dict[str, bool]:
+    """Does the highest relevance of each class that a true mask shows lie on a true pixel of the class?
+
+    A class without a map, or with nothing positive in it, points nowhere.
+
+    Args:
+        truth: (H, W): 0 or the class, 1-based in the order of `names`.
+        names: of the classes.
+        relevance_of: the map (H, W) of a class.
+    """
+    found = {}
+    for k in np.unique(truth[truth > 0]).tolist():
+        relevance = relevance_of(names[k - 1])
+        found[names[k - 1]] = bool(
+            relevance is not None and relevance.max() > 0 and truth.flat[relevance.argmax()] == k
+        )
+    return found
 
 
 def measure_control(
@@ -146,6 +191,21 @@ def measure_control(
 
         measured = measure(segment, kept, index, classes=None, intensity=intensity, batch_size=batch_size)
     return threshold, measured
+
+
+def _peaks(
+    image: Image,
+    result: Segmentation,
+    truth: NDArray[np.uint8] | None,
+    names: Sequence[str],
+    look: Look | None,
+) -> dict[str, bool]:
+    """See `peaks_on_truth`; nothing where that is not known."""
+    if look is None or truth is None:
+        return {}
+    return peaks_on_truth(
+        truth, names, lambda name: result.maps[name] if name in result.maps else look(image, name)
+    )
 
 
 def _thresholded(scores: NDArray[np.float32], threshold: float) -> Segmentation:

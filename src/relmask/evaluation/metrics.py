@@ -52,6 +52,14 @@ class ImageScores(Record):
 
     auroc: Share | None = Field(description="Defective against clean, by the score.")
     accuracy: Share | None = Field(description="Called defect or clean as it is.")
+    recall_at_gate: Share | None = Field(
+        default=None, description="Share of the defective images that a class passes its gate in."
+    )
+    peak_on_defect: Share | None = Field(
+        default=None,
+        description="Share of the classes in defective images whose highest relevance lies on a true pixel "
+        "of the class, whether or not the class passes its gate (the pointing game, Zhang et al. 2018).",
+    )
     per_class: dict[str, Share | None] = Field(
         default={}, description="AUROC of each class against the rest."
     )
@@ -73,6 +81,8 @@ class Intervals(Record):
     mean_iou: Interval
     auroc: Interval
     empty_share: Interval
+    recall_at_gate: Interval = None
+    peak_on_defect: Interval = None
     per_class: dict[str, Interval] = Field(description="IoU of each class.")
 
 
@@ -115,6 +125,8 @@ class ImageOutcome:
     called: bool  # said to be defective
     score: float  # probability of any defect
     scores: Mapping[str, float]
+    passed: bool  # does a class pass its gate?
+    peaks: Mapping[str, bool]  # does the highest relevance of each true class lie on it?
     masked: bool  # is it known where its defects are?
     overlaps: IntArray  # (1 + classes, 5): any defect, then each class; columns as in Overlap
 
@@ -163,6 +175,7 @@ class Tally:
         score: float,
         scores: Mapping[str, float],
         maps: Mapping[str, FloatArray],
+        peaks: Mapping[str, bool],
     ) -> ImageOutcome:
         """Count one image.
 
@@ -173,11 +186,12 @@ class Tally:
             mask: (H, W), predicted: 0 or the class, 1-based in the order of `classes`.
             truth: (H, W), true; None if a defective image has no true mask: then it counts in the figures of
                 images, not in those of pixels.
-            relevance: (H, W) of the strongest class, None where it was not computed.
+            relevance: (H, W) of the strongest class, None where no class passes its gate.
             called: was the image called defective?
             score: probability of any defect.
             scores: probability of each class.
             maps: relevance (H, W) of every class that was explained.
+            peaks: does the highest relevance of a true class lie on it? For each class where that is known.
         """
         counts = np.zeros((1 + len(self.classes), 5), np.int64)
         if truth is not None:
@@ -187,7 +201,18 @@ class Tally:
             self.ranking.add(relevance, truth > 0)
             for k, (label, ranking) in enumerate(self.class_rankings.items(), start=1):
                 ranking.add(maps.get(label), truth == k)
-        outcome = ImageOutcome(name, group, labels, called, score, dict(scores), truth is not None, counts)
+        outcome = ImageOutcome(
+            name=name,
+            group=group,
+            labels=labels,
+            called=called,
+            score=score,
+            scores=dict(scores),
+            passed=relevance is not None,
+            peaks=dict(peaks),
+            masked=truth is not None,
+            overlaps=counts,
+        )
         self.outcomes.append(outcome)
         return outcome
 
@@ -217,9 +242,13 @@ class Tally:
         """Figures of whole images."""
         defective = np.array([bool(outcome.labels) for outcome in self.outcomes])
         right = [outcome.called == bool(outcome.labels) for outcome in self.outcomes]
+        passed = [outcome.passed for outcome in self.outcomes if outcome.labels]
+        peaks = [hit for outcome in self.outcomes for hit in outcome.peaks.values()]
         return ImageScores(
             auroc=auroc(np.array([outcome.score for outcome in self.outcomes]), defective),
             accuracy=float(np.mean(right)) if right else None,
+            recall_at_gate=float(np.mean(passed)) if passed else None,
+            peak_on_defect=float(np.mean(peaks)) if peaks else None,
             per_class={
                 name: auroc(
                     np.array([outcome.scores[name] for outcome in self.outcomes]),

@@ -44,7 +44,7 @@ def sections(
         summary(metrics),
         per_class(metrics),
         figures(tally, gate),
-        confusion(tally.outcomes, tally.classes),
+        *([confusion(tally.outcomes, tally.classes)] if tally.classes else []),
         *pictures(measured.cases, tally.classes),
         *more,
     ]
@@ -84,6 +84,8 @@ def summary(metrics: Metrics) -> Section:
             "IoU": (pixel.iou, _interval(ci.iou)),
             "Clean, no mask": (metrics.clean.empty_share, _interval(ci.empty_share)),
             "Picture AUROC": (metrics.image.auroc, _interval(ci.auroc)),
+            "Defective, above a gate": (metrics.image.recall_at_gate, _interval(ci.recall_at_gate)),
+            "Relevance peaks on defect": (metrics.image.peak_on_defect, _interval(ci.peak_on_defect)),
             "Seconds a picture": (metrics.seconds_per_image, ""),
         },
         note=f"{metrics.groups} groups, {metrics.clean.images} clean pictures. "

@@ -20,8 +20,9 @@ from relmask.evaluation.comparison.attributions import (
 from relmask.evaluation.comparison.baselines import ControlModel, NeighbourModel, UntrainedHead
 from relmask.evaluation.comparison.published import PerImage, forest, one_threshold, seibold
 from relmask.evaluation.comparison.schema import Saw
-from relmask.evaluation.comparison.shared import DEFECT, EPOCHS, Shared, Trained
+from relmask.evaluation.comparison.shared import EPOCHS, Shared, Trained
 from relmask.evaluation.controls import CONTROLS, Control, untrained
+from relmask.evaluation.measure import DEFECT
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.model import Model
 from relmask.inference.relevance import RelevanceModel
@@ -121,7 +122,7 @@ def one_class(shared: Shared) -> Contender:
     training, _ = shared.parts
     clean = [sample for sample in training.samples if not sample.labels]
     if not clean:
-        raise UsageError("A one-class detector needs clean pictures, and there are none to learn from.")
+        raise NotApplicable("A one-class detector needs clean pictures, and there are none to learn from.")
     model = NeighbourModel(shared.classifier.run.metadata.input, shared.device)
     pictures = ImageCache(clean, model.spec.size, model.spec.intensity, memory=0)
     model.learn(pictures.batch, len(clean), shared.settings.seed)

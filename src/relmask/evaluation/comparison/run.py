@@ -18,9 +18,9 @@ from relmask.evaluation.comparison.methods import Contender, Method
 from relmask.evaluation.comparison.oracle import oracle_thresholds
 from relmask.evaluation.comparison.predictions import RawPrediction, RawPredictions
 from relmask.evaluation.comparison.schema import ROWS, Row
-from relmask.evaluation.comparison.shared import DEFECT, Shared
+from relmask.evaluation.comparison.shared import Shared
 from relmask.evaluation.evaluate import threshold_scores
-from relmask.evaluation.measure import measure
+from relmask.evaluation.measure import DEFECT, measure
 from relmask.evaluation.ranking import Ranking
 from relmask.files import whole, write_json, write_text
 from relmask.inference.segmenter import Segmentation, Segmenter

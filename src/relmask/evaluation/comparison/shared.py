@@ -26,6 +26,7 @@ from relmask.data.truth import has_truth, legible, mask_cell
 from relmask.errors import DataError
 from relmask.evaluation.comparison.predictions import in_proportion
 from relmask.evaluation.comparison.settings import Settings
+from relmask.evaluation.measure import DEFECT
 from relmask.files import whole, write_csv, write_json
 from relmask.inference.model import Model
 from relmask.inference.relevance import RelevanceModel
@@ -41,8 +42,6 @@ from relmask.training.plan import JOINED
 from relmask.training.train import train
 from relmask.training.unet import fit_unet
 
-DEFECT = ("defect",)
-"""Classes of a method that tells defect from background only."""
 EPOCHS = 20
 """Of a classifier from scratch, and of a U-Net, where time allows."""
 
