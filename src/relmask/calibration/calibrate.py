@@ -1,17 +1,14 @@
 """New thresholds for a run, without training it again."""
 
 import warnings
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from relmask.calibration.explanations import Explanations
 from relmask.calibration.from_labels import (
-    LevelOf,
     choose_thresholds,
     even_odds,
-    level_from_labels,
+    otsu,
 )
 from relmask.calibration.from_masks import choose_from_masks
 from relmask.calibration.scores import score
@@ -98,18 +95,17 @@ def require_known(run: Run, index: Index) -> None:
 
 def _from_labels(run: Run, part: Labelled, rate: float, progress: Progress) -> tuple[KeptScores, Calibration]:
     logits, targets = score(run.model, part.samples, progress), part.targets.numpy() > 0
-    level_of: LevelOf = even_odds
+    level_of = even_odds
     if (model := run.model.relevance_model) is not None:
+        level_of = otsu
         if _trained_on(run, part):
             cache = ImageCache(part.samples, model.spec.size, model.spec.intensity, memory=0)
             images = (cache.batch([index]) for index in range(len(cache)))
             shift = model.as_if_unseen(images, [str(g) for g in part.groups], part.targets.amax(1) == 0)
             logits += shift.double().numpy()
-        explanations = Explanations(model, part.samples, logits, targets, len(part.samples))
-        level_of = partial(level_from_labels, explanations)
     scores = Scores(logits, targets, part.groups)
     kept = KeptScores(scores, [sample.name for sample in part.samples], _sources(run, part))
-    return kept, choose_thresholds(scores, level_of, run.metadata.classes, rate, progress=progress)
+    return kept, choose_thresholds(scores, level_of, run.metadata.classes, rate)
 
 
 def _sources(run: Run, part: Labelled) -> list[Source]:
@@ -128,8 +124,7 @@ def _from_masks(
     warn_of_missing_masks(part.samples)
     levels = {}
     for name, own in found.classes.items():
-        tried = own.level * FACTORS
-        levels[name] = tried[tried < 1] if own.level_of == "peak" else tried
+        levels[name] = own.level * FACTORS
     return choose_from_masks(run.model, [found], levels, known, index, progress)
 
 

@@ -2,19 +2,17 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relmask.arrays import ByteArray, DoubleArray, FloatArray
 from relmask.calibration.from_labels import choose_thresholds
-from relmask.calibration.levels import FALLBACK, otsu_level
 from relmask.errors import UsageError
 from relmask.masks.binarise import combine
 from relmask.masks.gates import Scores
+from relmask.masks.support import otsu_of_roots
 from relmask.masks.thresholds import Calibration
-from relmask.progress import silent
 
 DEFECT = "defect"
 """Name of the class where heatmaps are not told apart by class."""
@@ -110,14 +108,11 @@ def calibrate_heatmaps(
         raise UsageError("All images have the defect: add clean ones, or the gate cannot be chosen.")
     known = Scores(_scores(maps, scores, classes), targets, groups or list(range(len(maps))))
 
-    def level_of(k: int, gate: float) -> dict[str, Any]:
+    def level_of(k: int, gate: float) -> float:
         chosen = np.flatnonzero(targets[:, k] & (known.logits[:, k] > gate))
-        shown = [maps[index][k] for index in chosen]
-        if not any((values > 0).any() for values in shown):
-            return {"level": FALLBACK, "level_of": "peak"}
-        return {"level": otsu_level(shown), "level_of": "absolute"}
+        return otsu_of_roots([maps[index][k] for index in chosen])
 
-    calibration = choose_thresholds(known, level_of, classes, false_alarms, progress=silent)
+    calibration = choose_thresholds(known, level_of, classes, false_alarms)
     return HeatmapThresholds(classes, calibration)
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from relmask.checks.inpainting import inpaint, moved_copies
 from relmask.checks.subjects import Judged
 from relmask.checks.verdict import Deletion, Finding
 from relmask.inference.model import Model
-from relmask.masks.inpainting import inpaint, moved_copies
 
 COPIES = 8
 """Moved copies that a mask has to beat."""

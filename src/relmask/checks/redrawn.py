@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from relmask.arrays import FloatArray, FloatingArray
 from relmask.inference.explained import ExplainedClassifier, composite_of
 from relmask.inference.model import Model
+from relmask.inference.relevance import smooth
 from relmask.inference.run import Run
 from relmask.inference.segmentation import SegmentationModel
 from relmask.inference.substituted import SubstitutedRelevance
 from relmask.lrp import Explanation
 from relmask.lrp.randomise import Cascade
-from relmask.masks.refinement import smooth
 
 HEAD = "head"
 """Name of the module that is the head, in the networks of relmask."""
@@ -75,8 +75,8 @@ def head_layers(layers: tuple[str, ...]) -> int:
 class RedrawnRelevance:
     """A classifier whose relevance is that of redrawn weights; its features and novelty stay.
 
-    Refinement, growth and propagation, which know no labels, add to the relevance of a model that forgot the
-    labels whatever they would have added anyway.
+    The rule of masks knows no labels: of the relevance of a model that forgot them it makes what it would
+    have made anyway.
     """
 
     def __init__(self, model: ExplainedClassifier) -> None:
@@ -100,7 +100,8 @@ class RedrawnRelevance:
         normalised = self._model.normalise(channels.to(self._model.device))
         whole = self._cascade.explain(normalised, target)
         through = self._cascade.explain_through(normalised, target, len(self.layers), seed)
-        sigma = self._model.spec.sigma
+        settings = self._model.spec.masks
+        sigma = settings.smoothing if settings else 0.0
         relevance, passed = (
             smooth(_signed(explanation, target)[0].cpu().numpy(), sigma) for explanation in (whole, through)
         )

@@ -12,7 +12,7 @@ from relmask.arrays import FloatArray, FloatingArray, Mask
 from relmask.checks.redrawn import WayBack, head_layers, redrawn_of
 from relmask.inference.model import Model
 from relmask.inference.run import Run
-from relmask.masks.binarise import binarise
+from relmask.masks.support import otsu_of_roots
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,7 @@ class Drawn:
     Attributes:
         mask: (S, S), as it is delivered.
         map: (S, S), what the mask was cut from.
-        plain: (S, S), what the same level cuts from relevance that was neither grown nor propagated; None
-            where there is no relevance.
+        plain: (S, S), what Otsu's threshold cuts from relevance alone; None where there is no relevance.
     """
 
     mask: Mask
@@ -80,7 +79,7 @@ class Subject(Protocol):
 class RunMasks:
     """The masks of a run, and those that the same steps draw from redrawn weights.
 
-    All steps between relevance and a mask are taken: mirrors, smoothing, edges, growth, propagation.
+    All steps between relevance and a mask are taken.
     """
 
     def __init__(self, run: Run) -> None:
@@ -100,31 +99,28 @@ class RunMasks:
 
     def drawn(self, image: FloatArray, k: int) -> Drawn:
         """As `segment` draws it."""
-        name, calibration = self._segmenter.classes[k], self._segmenter.calibration
         found = self._segmenter.segment_images([image])[0]
         mask, plain = found.mask == k + 1, None
-        relevance = found.maps.get(name, np.zeros(mask.shape, np.float32))
         if self._model.relevance_model is not None:
-            plain = mask
-            if k in calibration.large and mask.any():
-                uncompleted = self._map(self._model, image, k, complete=False)
-                plain = binarise(uncompleted, calibration.classes[name])
-        return Drawn(mask, relevance, plain)
+            relevance = self._relevance(self._model, image, k)[k]
+            plain = relevance > otsu_of_roots([relevance])
+        cut = found.maps.get(self._segmenter.classes[k], np.zeros(mask.shape, np.float32))
+        return Drawn(mask, cut, plain)
 
     def redrawn(self, image: FloatArray, k: int, count: int, seed: int) -> FloatingArray:
         """The map (S, S) of class k by a model whose `count` last layers were redrawn."""
-        return self._map(self._redrawn.model(count, seed), image, k)
+        model = self._redrawn.model(count, seed)
+        return model.support(self._relevance(model, image, k), image)[k]
 
     def way_back(self, image: FloatArray, k: int, seed: int) -> WayBack | None:
         """How relevance of class k reaches the image."""
         return self._redrawn.way_back(image, k, seed)
 
-    def _map(self, model: Model, image: FloatArray, k: int, *, complete: bool = True) -> FloatingArray:
+    def _relevance(self, model: Model, image: FloatArray, k: int) -> dict[int, FloatArray]:
         images, places = model.cut(image)
         passing = np.zeros((len(images), len(self._segmenter.classes)), bool)
         passing[:, k] = True
-        large = self._segmenter.calibration.large if complete else {}
-        return model.maps(image, images, places, passing, large)[k]
+        return model.maps(image, images, places, passing)
 
 
 class DrawnMasks:

@@ -39,7 +39,7 @@ class Area(Record):
     picture: str
     label: str
     mask: int = Field(description="Pixels of the mask.")
-    added: int = Field(description="Pixels of it that plain relevance does not cover at the same level.")
+    added: int = Field(description="Pixels of it that Otsu's threshold of plain relevance does not cover.")
     independent: float = Field(
         description="Added pixels that are masked with each random head, too, less what chance alone meets."
     )

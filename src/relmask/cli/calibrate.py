@@ -46,7 +46,5 @@ def calibrate(
     trained = relmask.load(run, device=device, batch_size=batch_size)
     with shown(quiet) as progress, locked(run):
         found = calibrate(trained, data, false_alarms=false_alarms, masks=masks, progress=progress)
-    lines = (
-        f"{name}: gate {t.gate:.3g}, level {t.level:.3g} ({t.level_of})" for name, t in found.classes.items()
-    )
+    lines = (f"{name}: gate {t.gate:.3g}, level {t.level:.3g}" for name, t in found.classes.items())
     show(found, as_json, lines)

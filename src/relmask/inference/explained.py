@@ -142,13 +142,6 @@ class ExplainedClassifier(RelevanceModel):
         return relevance.sum(1)
 
     @torch.inference_mode()
-    def features(self, images: Tensor) -> Tensor | None:
-        """Features (N, C, h, w) of whole pictures; None where the network is not guided, or sees windows."""
-        if self.spec.windows or self._guided is None:
-            return None
-        return self._batched(self._guided.features, images)
-
-    @torch.inference_mode()
     def novelty_map(self, images: Tensor, targets: Tensor) -> FloatArray | None:
         """Novelty (N, S, S) of the locations of images (N, 3, S, S) in [0, 1], for one class each.
 

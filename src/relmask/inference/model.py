@@ -1,6 +1,5 @@
 """What a run holds: anything that scores pictures and says where each class is."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
@@ -13,7 +12,6 @@ from relmask.models.bundle import Input
 if TYPE_CHECKING:
     from relmask.inference.relevance import RelevanceModel
 
-NOTHING: Mapping[int, float | None] = {}
 MIRRORS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 """Axes along which images (N, C, H, W) are mirrored; a map is the mean over them."""
 
@@ -33,13 +31,19 @@ class Model(Protocol):
         spec: how pictures become its input.
         device: where the network runs.
         batch_size: images, or windows, that go through it together.
-        unit: unit of its maps, in words.
     """
 
     spec: Input
     device: torch.device
     batch_size: int
-    unit: str
+
+    @property
+    def unit(self) -> str:
+        """Unit of the maps that masks are cut from, in words."""
+
+    @property
+    def cut_scale(self) -> float:
+        """Value of such a map that is drawn in full colour."""
 
     @property
     def network(self) -> nn.Module:
@@ -47,7 +51,7 @@ class Model(Protocol):
 
     @property
     def full_scale(self) -> float:
-        """Value of a map that a heatmap draws in full colour."""
+        """Value of relevance, or a probability, that a heatmap draws in full colour."""
 
     @property
     def relevance_model(self) -> "RelevanceModel | None":
@@ -79,25 +83,22 @@ class Model(Protocol):
         k: int,
         passing: Mask | None = None,
     ) -> FloatArray:
-        """The map (H, W) of class k in a picture that was cut into `images` at `places`, unrefined."""
+        """The map (H, W) of class k in a picture that was cut into `images` at `places`, as it is."""
 
     def maps(
-        self,
-        picture: FloatArray,
-        images: Tensor,
-        places: list[Window],
-        passing: Mask,
-        large: Mapping[int, float | None] = NOTHING,
+        self, picture: FloatArray, images: Tensor, places: list[Window], passing: Mask
     ) -> dict[int, FloatArray]:
-        """Maps (H, W) that masks are cut from, of each class that some of the images pass.
+        """Relevance, or probability, (H, W) of each class that some of the images pass.
 
         Args:
             picture: (H, W, 3) in [0, 1].
             images: what `cut` gave, N of them.
             places: likewise.
             passing: (N, K), which images to look at for which class.
-            large: classes whose maps are completed, and the novelty above which each grows, if any.
         """
+
+    def support(self, maps: dict[int, FloatArray], picture: FloatArray) -> dict[int, FloatArray]:
+        """What masks are cut from, (H, W) of each class, given its `maps` in a picture (H, W, 3)."""
 
     def warm_up(self) -> None:
         """Do now what the first picture would wait for."""

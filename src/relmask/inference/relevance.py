@@ -1,29 +1,27 @@
 """Models whose maps are relevance: what any explanation of a classifier has in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from relmask.arrays import FloatArray, Mask
 from relmask.data.resizing import resize_map
 from relmask.data.tiles import Blend, Window
 from relmask.errors import UsageError
-from relmask.inference.model import NOTHING, Model, Prediction
+from relmask.inference.model import Model, Prediction
 from relmask.inference.preparation import Preparation
-from relmask.masks.growth import core, grown
-from relmask.masks.inpainting import inpaint_all
-from relmask.masks.propagation import propagate
-from relmask.masks.refinement import guided, smooth
+from relmask.masks.support import support
 from relmask.models.bundle import Input
 
 
 class RelevanceModel(Preparation, ABC):
     """A classifier and an explanation of it; see `Model`.
 
-    Subclasses say what the logits are and where the relevance lies. Refinement, growth and windows are here.
+    Subclasses say what the logits are and where the relevance lies. Windows and support are here.
 
     Args:
         network: what the scores come from.
@@ -31,8 +29,6 @@ class RelevanceModel(Preparation, ABC):
         device: where it runs.
         batch_size: images, or windows, at once.
     """
-
-    unit = "logits a pixel"
 
     def __init__(self, network: nn.Module, spec: Input, device: torch.device, batch_size: int = 8) -> None:
         super().__init__(spec, device)
@@ -43,6 +39,16 @@ class RelevanceModel(Preparation, ABC):
     def network(self) -> nn.Module:
         """What the scores come from."""
         return self._network
+
+    @property
+    def unit(self) -> str:
+        """Of support, where it is what masks are cut from, else of relevance."""
+        return "logits a pixel" if self.spec.masks is None else "Otsu's threshold"
+
+    @property
+    def cut_scale(self) -> float:
+        """Three times Otsu's threshold; see `full_scale` where relevance itself is cut."""
+        return self.full_scale if self.spec.masks is None else 3.0
 
     @property
     def full_scale(self) -> float:
@@ -70,10 +76,6 @@ class RelevanceModel(Preparation, ABC):
         """What relevance starts from: the logits."""
         return self.logits(images)
 
-    def features(self, images: Tensor) -> Tensor | None:
-        """Features (N, C, h, w) that tell alike locations of whole pictures; None where there are none."""
-        return None
-
     def novelty_map(self, images: Tensor, targets: Tensor) -> FloatArray | None:
         """Novelty (N, S, S) of the locations of whole pictures; None where nothing is known of it."""
         return None
@@ -99,73 +101,19 @@ class RelevanceModel(Preparation, ABC):
         """Refused: there are no rules."""
         raise UsageError("This model is not explained by rules layer by layer, so there is no table of them.")
 
-    def refined(self, images: Tensor, targets: Tensor) -> list[FloatArray]:
-        """Relevance (S, S) of one class each, smoothed and with the picture's edges (`masks.refinement`)."""
-        grey, maps = images.mean(1).numpy(), self.relevance(images, targets).numpy()
-        return [
-            guided(smooth(values, self.spec.sigma), level, self.spec.guide)
-            for values, level in zip(maps, grey, strict=True)
-        ]
-
-    def grown(
-        self,
-        images: Tensor,
-        targets: Tensor,
-        maps: Sequence[FloatArray],
-        anomalous: float,
-        clean: Tensor | None = None,
-    ) -> list[FloatArray]:
-        """Refined relevance, raised where the image stays anomalous once its core is inpainted.
-
-        With as many clean images, only where it is more anomalous than those, inpainted at the same
-        locations: seams of the inpainting are no defect. See `relmask.masks.growth`.
-        """
-        before = self.novelty_map(images, targets)
-        if before is None:
-            return list(maps)
-        cores = [core(values) for values in maps]
-        after = self.novelty_map(inpaint_all(images, cores), targets)
-        assert after is not None
-        if clean is not None:
-            seams = self.novelty_map(inpaint_all(clean, cores), targets)
-            assert seams is not None
-            after = np.where(after > seams, after, 0)
-        return [grown(*parts, anomalous) for parts in zip(maps, before, after, strict=True)]
-
-    def completed(
-        self, images: Tensor, targets: Tensor, maps: Sequence[FloatArray], anomalous: float | None
-    ) -> list[FloatArray]:
-        """Refined relevance of large defects: `grown` unless `anomalous` is None, then propagated."""
-        whole = maps if anomalous is None else self.grown(images, targets, maps, anomalous)
-        features = self.features(images)
-        if features is None:
-            return list(whole)
-        return [propagate(*pair) for pair in zip(whole, features.numpy(), strict=True)]
-
     def maps(
-        self,
-        picture: FloatArray,
-        images: Tensor,
-        places: list[Window],
-        passing: Mask,
-        large: Mapping[int, float | None] = NOTHING,
+        self, picture: FloatArray, images: Tensor, places: list[Window], passing: Mask
     ) -> dict[int, FloatArray]:
-        """Relevance (H, W) that masks are cut from, of each class that some of the images pass."""
-        classes = np.flatnonzero(passing.any(axis=0)).tolist()
-        if places:
-            return {
-                k: smooth(self.explain(picture, images, places, k, passing[:, k]), self.spec.sigma)
-                for k in classes
-            }
-        height, width = picture.shape[:2]
-        found = {}
-        for k in classes:
-            targets = torch.tensor([k])
-            maps = self.refined(images, targets)
-            if k in large:
-                maps = self.completed(images, targets, maps, large[k])
-            found[k] = resize_map(torch.from_numpy(maps[0])[None], height, width)[0].numpy()
-        return found
+        """Relevance (H, W), smoothed, of each class that some of the images pass."""
+        return {
+            k: self.explain(picture, images, places, k, passing[:, k], smoothed=True)
+            for k in np.flatnonzero(passing.any(axis=0)).tolist()
+        }
+
+    def support(self, maps: dict[int, FloatArray], picture: FloatArray) -> dict[int, FloatArray]:
+        """See `relmask.masks.support`; relevance itself where the run has no settings of masks."""
+        settings = self.spec.masks
+        return maps if settings is None else {k: support(maps[k], picture, settings) for k in maps}
 
     def explain(
         self,
@@ -174,8 +122,10 @@ class RelevanceModel(Preparation, ABC):
         places: list[Window],
         k: int,
         passing: Mask | None = None,
+        *,
+        smoothed: bool = False,
     ) -> FloatArray:
-        """Relevance (H, W) of class k in a picture that was cut into `images` at `places`, unrefined.
+        """Relevance (H, W) of class k in a picture that was cut into `images` at `places`.
 
         Args:
             picture: (H, W, 3).
@@ -183,15 +133,23 @@ class RelevanceModel(Preparation, ABC):
             places: likewise.
             k: the class.
             passing: which images to explain; the others have no relevance. None: all.
+            smoothed: smooth it as the run's masks want it, at the scale of the model's input.
         """
         height, width = picture.shape[:2]
         maps = torch.zeros(len(images), *images.shape[2:])
         chosen = torch.arange(len(images)) if passing is None else torch.from_numpy(np.flatnonzero(passing))
         if len(chosen):
             maps[chosen] = self.relevance(images[chosen], torch.full((len(chosen),), k))
+        sigma = self.spec.masks.smoothing if smoothed and self.spec.masks else 0.0
         if not places:
-            return resize_map(maps, height, width)[0].numpy()
+            return resize_map(torch.from_numpy(smooth(maps.numpy(), sigma)), height, width)[0].numpy()
         blend = Blend((height, width), taper=0.25)
         for values, place in zip(maps, places, strict=True):
             blend.add(place, values.numpy())
-        return blend.result()
+        return smooth(blend.result(), sigma)
+
+
+def smooth(maps: FloatArray, sigma: float) -> FloatArray:
+    """Maps (..., H, W) smoothed with a Gaussian of `sigma` pixels; their sum is kept but for the border."""
+    smoothed: FloatArray = gaussian_filter(maps, sigma, mode="nearest", axes=(-2, -1)) if sigma else maps
+    return smoothed

@@ -1,7 +1,5 @@
 """A network that segments: its maps are probabilities and need no explanation."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,7 +8,7 @@ from relmask.arrays import FloatArray, Mask
 from relmask.data.resizing import resize_map
 from relmask.data.tiles import Blend, Window
 from relmask.errors import UsageError
-from relmask.inference.model import MIRRORS, NOTHING, Model, Prediction
+from relmask.inference.model import MIRRORS, Model, Prediction
 from relmask.inference.preparation import Preparation
 from relmask.models.bundle import Input
 from relmask.models.unet import image_logits
@@ -27,7 +25,7 @@ class SegmentationModel(Preparation):
     """
 
     relevance_model = None
-    full_scale = 1.0
+    full_scale = cut_scale = 1.0
     unit = "probability"
 
     def __init__(self, network: nn.Module, spec: Input, device: torch.device, batch_size: int = 8) -> None:
@@ -73,13 +71,12 @@ class SegmentationModel(Preparation):
         height, width = picture.shape[:2]
         return self.maps(picture, images, places, every).get(k, np.zeros((height, width), np.float32))
 
+    def support(self, maps: dict[int, FloatArray], picture: FloatArray) -> dict[int, FloatArray]:
+        """The probabilities themselves."""
+        return maps
+
     def maps(
-        self,
-        picture: FloatArray,
-        images: Tensor,
-        places: list[Window],
-        passing: Mask,
-        large: Mapping[int, float | None] = NOTHING,
+        self, picture: FloatArray, images: Tensor, places: list[Window], passing: Mask
     ) -> dict[int, FloatArray]:
         """Probability (H, W) of each class that some of the images pass; one look at an image tells all."""
         classes = np.flatnonzero(passing.any(axis=0))

@@ -108,12 +108,12 @@ class Segmenter:
     def _segment(
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: DoubleArray
     ) -> Segmentation:
-        passing, large = self.calibration.passing(rows, across(places)), self.calibration.large
+        passing = self.calibration.passing(rows, across(places))
         if self.explain_clean and not passing.any():
             return self._explained(picture, inputs, places, rows)
-        maps = self.model.maps(picture, inputs, places, passing, large)
+        maps = self.model.maps(picture, inputs, places, passing)
         height, width = picture.shape[:2]
-        return self.decide(rows.max(axis=0), maps, (height, width))
+        return self.decide(rows.max(axis=0), maps, self.model.support(maps, picture), (height, width))
 
     def _explained(
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: DoubleArray
@@ -123,15 +123,15 @@ class Segmenter:
         k = int(self.calibration.standardised(logits).argmax())
         just_below = self.calibration.with_gate(self.classes[k], float(np.nextafter(logits[k], -np.inf)))
         passing = just_below.passing(rows, across(places))
-        values = self.model.maps(picture, inputs, places, passing, self.calibration.large)[k]
+        maps = {k: self.model.maps(picture, inputs, places, passing)[k]}
         novelty = None
         if (model := self.model.relevance_model) is not None:
             novelty = model.novelty_map(inputs, torch.full((len(inputs),), k))
-        height, width = values.shape
+        height, width = picture.shape[:2]
         return replace(
-            self.decide(logits, {}, (height, width)),
-            relevance=values,
-            maps={self.classes[k]: values},
+            self.decide(logits, {}, {}, (height, width)),
+            relevance=maps[k],
+            maps={self.classes[k]: self.model.support(maps, picture)[k]},
             explained=self.classes[k],
             novelty_map=None
             if novelty is None
@@ -139,16 +139,21 @@ class Segmenter:
         )
 
     def decide(
-        self, logits: DoubleArray, maps: Mapping[int, FloatArray], shape: tuple[int, int]
+        self,
+        logits: DoubleArray,
+        maps: Mapping[int, FloatArray],
+        support: Mapping[int, FloatArray],
+        shape: tuple[int, int],
     ) -> Segmentation:
         """What the thresholds make of the maps of a picture.
 
         Args:
             logits: (K,).
-            maps: refined relevance (H, W) of each class that passes its gate.
+            maps: relevance (H, W) of each class that passes its gate.
+            support: what their masks are cut from, (H, W) each.
             shape: (H, W).
         """
-        mask = combine(maps, {k: self._thresholds[k] for k in maps}, shape)
+        mask = combine(support, {k: self._thresholds[k] for k in support}, shape)
         strongest = max(maps, key=lambda k: self.calibration.standardised(logits)[k]) if maps else None
         return Segmentation(
             mask=mask,
@@ -159,7 +164,7 @@ class Segmenter:
             score=float(self.calibration.defect_probability(logits[None])[0]),
             status="defect" if mask.any() else "clean",
             components=find_components(mask, self.classes),
-            maps={self.classes[k]: relevance for k, relevance in maps.items()},
+            maps={self.classes[k]: values for k, values in support.items()},
             logits={name: float(logits[k]) for k, name in enumerate(self.classes)},
         )
 

@@ -1,4 +1,4 @@
-"""From relevance to a mask: a threshold a class, and who wins where classes overlap."""
+"""From maps to a mask: a level a class, and who wins where classes overlap."""
 
 from collections.abc import Mapping
 
@@ -9,21 +9,18 @@ from relmask.arrays import ByteArray, FloatArray, Mask
 from relmask.masks.thresholds import ClassThresholds
 
 
-def binarise(relevance: FloatArray, thresholds: ClassThresholds) -> Mask:
-    """Mask (H, W) of one class: all relevance above its threshold.
+def binarise(values: FloatArray, thresholds: ClassThresholds) -> Mask:
+    """Mask (H, W) of one class: all of its map above its level.
 
     Args:
-        relevance: (H, W) in logits a pixel.
+        values: the map (H, W), see `Model.support`.
         thresholds: of the class.
 
     Returns:
-        The mask, empty without positive relevance; components (8-connected) under `min_area` are left out.
+        The mask; components (8-connected) under `min_area` are left out.
     """
-    peak = float(relevance.max(initial=0.0))
-    if peak <= 0:
-        return np.zeros(relevance.shape, dtype=bool)
-    # float64, so that a level close to the peak is not rounded onto it
-    mask: Mask = relevance > np.float64(thresholds.threshold_at(peak))
+    # float64, so that a level close to a value is not rounded onto it
+    mask: Mask = values > np.float64(thresholds.level)
     return _without_small(mask, thresholds.min_area) if thresholds.min_area > 1 else mask
 
 
@@ -38,10 +35,10 @@ def _without_small(mask: Mask, min_area: int) -> Mask:
 def combine(
     maps: Mapping[int, FloatArray], thresholds: Mapping[int, ClassThresholds], shape: tuple[int, int]
 ) -> ByteArray:
-    """One mask of several classes; where they overlap, the higher relevance over its threshold wins.
+    """One mask of several classes; where they overlap, the higher value over its level wins.
 
     Args:
-        maps: relevance (H, W) of each class, by its position in the order of classes, from 0.
+        maps: map (H, W) of each class, by its position in the order of classes, from 0.
         thresholds: likewise.
         shape: (H, W).
 
@@ -50,11 +47,9 @@ def combine(
     """
     mask = np.zeros(shape, dtype=np.uint8)
     strongest = np.zeros(shape, dtype=np.float32)
-    for k, relevance in maps.items():
-        inside = binarise(relevance, thresholds[k])
-        if not inside.any():
-            continue
-        strength = relevance / thresholds[k].threshold_at(float(relevance.max()))
+    for k, values in maps.items():
+        inside = binarise(values, thresholds[k])
+        strength = values / np.float32(thresholds[k].level)
         wins = inside & (strength > strongest)
         mask[wins] = k + 1
         strongest[wins] = strength[wins]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,16 +17,9 @@ class ClassThresholds(Record):
     clean_median: float = Field(description="Median logit of the images without the class.")
     clean_spread: float = Field(gt=0, description="Their 95 % quantile less their median, in logits.")
     gate: float = Field(description="Logit above which an image may get a mask of the class.")
-    level: float = Field(gt=0, description="Relevance above which pixels belong to the mask, see `level_of`.")
-    level_of: Literal["peak", "absolute"] = Field(
-        description="Unit of `level`: a share of the image's peak, or relevance itself."
-    )
-    large: bool = Field(
-        default=False, description="Defects so large that relevance has to be completed for a mask."
-    )
-    anomalous: float | None = Field(
-        default=None,
-        description="Novelty above which a large defect grows over its neighbourhood; None: it does not.",
+    level: float = Field(
+        gt=0,
+        description="Value of a map above which pixels belong to the mask: 1 is Otsu's threshold of support.",
     )
     slope: float = Field(description="Slope of the probability, sigmoid(slope * logit + offset).")
     offset: float = Field(description="Offset of the probability.")
@@ -41,10 +33,6 @@ class ClassThresholds(Record):
     def probability(self, logit: float) -> float:
         """Chance that the class is in an image, where both answers are as likely beforehand."""
         return sigmoid(self.slope * logit + self.offset)
-
-    def threshold_at(self, peak: float) -> float:
-        """Relevance above which pixels belong to the mask, in an image with this peak."""
-        return self.level * peak if self.level_of == "peak" else self.level
 
 
 class Calibration(Record):
@@ -80,11 +68,6 @@ class Calibration(Record):
         """Chance of a defect above which an image may get a mask; None where that differs by class."""
         gates = self.standardised(np.array([[threshold.gate for threshold in self.classes.values()]]))
         return float(self.defect_probability(gates)[0]) if np.allclose(gates, gates[0, 0]) else None
-
-    @property
-    def large(self) -> dict[int, float | None]:
-        """Numbers of the classes of large defects, and the novelty above which each grows, if it does."""
-        return {k: of.anomalous for k, of in enumerate(self.classes.values()) if of.large}
 
     def with_gate(self, name: str, gate: float) -> "Calibration":
         """The same with another gate of a class."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from relmask.data.reading import Intensity
 from relmask.errors import RunError
 from relmask.files import write_bytes, write_text
+from relmask.masks.settings import MaskSettings
 from relmask.masks.thresholds import Calibration
 from relmask.models.features import Features, View
 from relmask.models.guided import GuidedClassifier, GuidedScores
@@ -24,7 +25,7 @@ from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk
 from relmask.record import Record
 
-FORMAT = 2
+FORMAT = 3
 METADATA = "relmask.json"
 WEIGHTS = "model.safetensors"
 NEAREST = "novelty_score.nearest"
@@ -83,17 +84,15 @@ class Input(Record):
         default=False,
         description="Is each image normalised by its own mean and spread, instead of `mean` and `std`?",
     )
-    sigma: float = Field(ge=0, description="Smoothing of the relevance, in pixels of the picture.")
-    guide: int = Field(
-        default=0,
-        ge=0,
-        description="Radius in which relevance follows the edges of a resized picture, in input pixels.",
+    masks: MaskSettings | None = Field(
+        default=None,
+        description="How relevance becomes masks; None: maps are cut as the model gives them.",
     )
     intensity: Intensity
 
     def unrefined(self) -> "Input":
-        """The same, with maps left as the model gives them."""
-        return self.model_copy(update={"sigma": 0.0, "guide": 0})
+        """The same, with maps cut as the model gives them."""
+        return self.model_copy(update={"masks": None})
 
 
 class Metadata(Record):

@@ -286,7 +286,7 @@ def _described(service: Service, settings: Settings) -> RunInfo:
         ],
         clean=metadata.clean,
         unit=service.run.model.unit,
-        full_scale=service.run.model.full_scale,
+        full_scale=service.run.model.cut_scale,
         saw_masks=metadata.saw_masks,
         by_hand=calibration.by_hand,
         false_alarms=calibration.false_alarms,

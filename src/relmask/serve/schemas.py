@@ -17,8 +17,7 @@ class Chosen(Record):
 
     level: float = Field(
         gt=0,
-        description="Value of the map above which a pixel belongs to the mask: a share of the image's "
-        "highest value where the class's `level_of` is peak, else in the run's `unit`.",
+        description="Value of the map above which a pixel belongs to the mask, in the run's `unit`.",
     )
     min_area: int = Field(
         default=0, ge=0, le=10**9, description="Area in pixels below which a part of the mask is dropped."

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from relmask.calibration.explanations import EXPLAINED
-
 
 @dataclass(frozen=True)
 class Effort:
@@ -11,12 +9,10 @@ class Effort:
 
     Attributes:
         steps: batches in an epoch, whatever the number of pictures.
-        explained: images of a class, at most, that are explained to choose the level of its masks.
         checked: masks that a fresh run is checked by, see `relmask.check`; 0 for no check.
     """
 
     steps: int = 50
-    explained: int = EXPLAINED
     checked: int = 4
 
 

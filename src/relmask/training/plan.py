@@ -13,6 +13,7 @@ from relmask.data.index import Index
 from relmask.data.patches import patch_size
 from relmask.data.reading import Intensity
 from relmask.errors import UsageError
+from relmask.masks.settings import MaskSettings
 from relmask.models.bundle import Architecture, BackboneView, Input
 from relmask.models.trunk import Backbone
 from relmask.models.zoo import find
@@ -23,12 +24,6 @@ from relmask.training.loop import Schedule
 JOINED = "+"
 """Joins the names of backbones whose features stand side by side."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-SIGMA = 1.0
-"""Smoothing of the relevance in pixels: fills what the rules leave speckled, moves borders by less."""
-GUIDE = 6 / 256
-"""Radius in which relevance follows the edges of a whole picture, as a share of its side."""
 
 
 class Settings(Record):
@@ -142,8 +137,7 @@ def plan(
         mean=mean,
         std=std,
         standardised=patch is not None and not own and not pretrained,
-        sigma=SIGMA,
-        guide=0 if patch else round(GUIDE * size),
+        masks=MaskSettings(),
         intensity=intensity,
     )
     composite = "relmask" if own or pretrained else "relmask_fine"

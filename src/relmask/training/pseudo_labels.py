@@ -17,20 +17,17 @@ from relmask.training.pixel_dataset import VOID
 Relevance = dict[int, FloatArray]
 """Relevance (H, W) by number of the class."""
 
-UNSURE, CERTAIN = 0.5, 2.0
-"""Multiples of the threshold between which relevance says neither defect nor background.
-
-Where the threshold is a share of the peak, all above it is defect: of a large one little has more relevance.
-"""
+UNSURE = 0.5
+"""Multiple of the level from which a pixel outside of the mask is no certain background."""
 
 
 class PseudoLabels:
     """A run's masks of pictures, as labels of their pixels: 0 = background, k = k-th class, `VOID` = unsure.
 
     The image-level label is taken at its word: the masks show its classes alone, whether or not the picture
-    passes their gates, and a clean picture is all background. Pixels whose relevance is near the threshold,
-    where the border of the defect may be, are void (see `CERTAIN`); so is all of a picture where a class of
-    its label has no relevance.
+    passes their gates, and a clean picture is all background. Pixels whose support is a little below the
+    level, where the border of the defect may be, are void; so is all of a picture where a class of its label
+    has no relevance.
 
     Patches that were cut out of one picture are explained together: where they overlap, their relevance is
     averaged as in a whole picture, and a class that one of them lacks by its label is not in it by another's.
@@ -73,8 +70,8 @@ class PseudoLabels:
         images, places = self._run.model.cut(picture)
         passing = np.zeros((len(images), len(self._run.metadata.classes)), bool)
         passing[:, named] = True
-        large = self._run.segmenter.calibration.large
-        return self._run.model.maps(picture, images, places, passing, large)
+        model = self._run.model
+        return model.support(model.maps(picture, images, places, passing), picture)
 
     def _joined(self, name: str) -> tuple[Relevance, ByteArray]:
         """Relevance of each class in the picture that these patches were cut out of, and its mask."""
@@ -89,7 +86,10 @@ class PseudoLabels:
             [[label in sample.labels for label in run.metadata.classes] for sample, _ in patches]
         )
         shape = max(place.top for place in places) + size, max(place.left for place in places) + size
-        maps = run.model.maps(np.zeros((*shape, 3), np.float32), images, places, passing)
+        whole = np.zeros((*shape, 3), np.float32)
+        for place, (_, picture) in zip(places, patches, strict=True):
+            whole[place.inside(size)] = picture
+        maps = run.model.support(run.model.maps(whole, images, places, passing), whole)
         for place, shown in zip(places, passing, strict=True):
             for k in maps:
                 if not shown[k]:
@@ -102,11 +102,8 @@ class PseudoLabels:
         thresholds = {k: classes[self._run.metadata.classes[k]] for k in maps}
         shown = combine(maps, thresholds, next(iter(maps.values())).shape[:2])
         unsure = np.zeros(shown.shape, bool)
-        for k, relevance in maps.items():
-            # The class is in the picture: relevance that stays below the level is no background at its peak.
-            peak = float(relevance.max(initial=0.0))
-            threshold = min(thresholds[k].threshold_at(peak), peak)
-            certain = CERTAIN * threshold if thresholds[k].level_of == "absolute" else threshold
-            border = (shown == 0) | (shown == k + 1) & (relevance < certain)
-            unsure |= (relevance > UNSURE * threshold) & border
+        for k, values in maps.items():
+            # The class is in the picture: support that stays below the level is no background at its peak.
+            level = min(thresholds[k].level, float(values.max(initial=0.0)))
+            unsure |= (values > UNSURE * level) & (shown == 0)
         return np.where(unsure, np.uint8(VOID), shown)

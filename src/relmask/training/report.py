@@ -153,10 +153,10 @@ def threshold_table(calibration: Calibration) -> Section:
     """Thresholds of every class, and the pictures that they were chosen from."""
     by_class = table(
         "Thresholds",
-        ("class", "gate (logit)", "level", "of"),
-        [(name, f"{t.gate:.3g}", f"{t.level:.3g}", t.level_of) for name, t in calibration.classes.items()],
-        note="A picture above the gate of a class is explained; its mask is where relevance exceeds the "
-        "level, a share of the picture's peak or absolute.",
+        ("class", "gate (logit)", "level"),
+        [(name, f"{t.gate:.3g}", f"{t.level:.3g}") for name, t in calibration.classes.items()],
+        note="A picture above the gate of a class is explained; its mask is where support exceeds the "
+        "level, in units of Otsu's threshold.",
     )
     return by_class + facts(
         "",

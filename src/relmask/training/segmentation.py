@@ -40,7 +40,6 @@ def input_of(backbone: str, size: int, windows: bool, intensity: Intensity) -> I
         mean=built.mean,
         std=built.std,
         standardised=windows and entry.weights is None,
-        sigma=0.0,
         intensity=intensity,
     )
 

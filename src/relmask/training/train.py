@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from relmask import __version__
+from relmask.calibration.from_labels import choose_thresholds, otsu
 from relmask.checks import check_samples
 from relmask.data.index import Index, Sample, read_index
 from relmask.data.labelled import Labelled, readable
@@ -33,7 +34,7 @@ from relmask.training.effort import FULL, Effort
 from relmask.training.folder import CHECK, CHECKPOINTS, RUN
 from relmask.training.plan import Plan, Settings, plan
 from relmask.training.report import judge, write_history, write_training_report
-from relmask.training.thresholds import scores_of, thresholds_of
+from relmask.training.scores import scores_of
 
 CALLER = 5
 """Level in the stack of who called `train`, past its decorators: where a warning of `_trained` points to."""
@@ -157,7 +158,13 @@ def _trained(
     write_history(history, out / "history.csv")
     logits = fitter.logits()
     kept = scores_of(fitter, logits, settings.false_alarms)
-    calibration = thresholds_of(fitter, logits, kept, index.classes, settings.false_alarms)
+    calibration = choose_thresholds(
+        kept.scores,
+        otsu,
+        index.classes,
+        settings.false_alarms,
+        cross_fitted="cross-fitted" in kept.sources,
+    )
     if said := too_few_negatives(calibration, index.clean):
         warnings.warn(said, stacklevel=CALLER)
         split = replace(split, warnings=(*split.warnings, said))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,44 +13,38 @@ from relmask.masks.thresholds import Calibration, ClassThresholds
 OPEN = -1e9
 """A gate that every logit passes."""
 
-Kind = tuple[bool, Literal["absolute", "peak"]]
-KINDS: tuple[Kind, ...] = ((True, "absolute"), (True, "peak"), (False, "absolute"), (False, "peak"))
-"""Is the calibrated gate kept, and what is the level measured by?"""
-
 
 class Search:
     """RawPredictions at pictures with their true masks, and finds gate and level with the highest IoU.
 
-    The gate is the calibrated one or none; the level any relevance, or any share of a picture's peak.
+    The gate is the calibrated one or none, the level any value of the maps.
     """
 
     def __init__(self) -> None:
-        self._rankings = {kind: Ranking() for kind in KINDS}
+        self._rankings = {gated: Ranking() for gated in (True, False)}
 
     def add(self, relevance: NDArray[np.float32] | None, passes: bool, truth: NDArray[np.bool_]) -> None:
         """Count a picture: its map (H, W) if it has one, whether it passes the gate, where the defect is."""
-        for (gated, of), ranking in self._rankings.items():
+        for gated, ranking in self._rankings.items():
             shown = relevance if passes or not gated else None
-            if shown is not None and of == "peak":
-                shown = shown / max(float(shown.max()), 1e-30)
             if shown is not None or truth.any():
                 ranking.add(shown, truth)
 
     @property
     def ranking(self) -> Ranking:
         """Of all maps, whether or not their pictures pass the gate."""
-        return self._rankings[False, "absolute"]
+        return self._rankings[False]
 
     def best(self, threshold: ClassThresholds) -> ClassThresholds:
         """The best thresholds, in place of these; these where no mask meets a defect."""
-        found = {kind: ranking.best_iou() for kind, ranking in self._rankings.items()}
-        gated, of = max(found, key=lambda kind: found[kind][1])
-        level, iou = found[gated, of]
+        found = {gated: ranking.best_iou() for gated, ranking in self._rankings.items()}
+        gated = max(found, key=lambda gated: found[gated][1])
+        level, iou = found[gated]
         if not iou:
             return threshold
         below = float(np.nextafter(np.float32(max(level, 1e-30)), np.float32(0)))
         gate = threshold.gate if gated else OPEN
-        return threshold.model_copy(update={"gate": gate, "level": below, "level_of": of})
+        return threshold.model_copy(update={"gate": gate, "level": below})
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class RawPrediction:
 
     Attributes:
         logits: (K,).
-        maps: smoothed relevance (H, W) of the classes that pass their gate, and of the strongest.
+        maps: what masks are cut from, (H, W), of the classes that pass their gate, and of the strongest.
         shape: (H, W).
         seconds: for the logits, and for the maps.
     """
@@ -52,7 +52,7 @@ def predict(model: Model, calibration: Calibration, picture: FloatArray) -> RawP
     scored = time.perf_counter()
     passing = calibration.passing(rows, across(places))
     passing[np.unravel_index(calibration.standardised(rows).argmax(), rows.shape)] = True
-    maps = model.maps(picture, images, places, passing, calibration.large)
+    maps = model.support(model.maps(picture, images, places, passing), picture)
     height, width = picture.shape[:2]
     seconds = (scored - began, time.perf_counter() - scored)
     return RawPrediction(rows.max(axis=0), maps, (height, width), seconds)

@@ -16,13 +16,13 @@ from skimage.filters import threshold_isodata
 from torch import Tensor, nn
 
 from relmask import lrp
-from relmask.calibration.levels import otsu_level
 from relmask.evaluation.comparison.shared import Contrasted, Trained
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.segmenter import Segmentation, Segmenter
 from relmask.inference.substituted import SubstitutedRelevance
 from relmask.lrp import AlphaBeta, Composite, Epsilon, Gamma, ZBox, kind, module
 from relmask.masks.components import find_components
+from relmask.masks.support import otsu_of_roots
 from relmask.masks.thresholds import Calibration
 
 FloatArray = NDArray[np.float32]
@@ -43,6 +43,7 @@ class PublishedModel(SubstitutedRelevance):
 
     def __init__(self, classifier: ExplainedClassifier, composite: Composite, start: Start) -> None:
         super().__init__(classifier)
+        self.spec = self.spec.unrefined()
         self.rules = composite
         self.start = start
         assert isinstance(classifier.network, Contrasted)
@@ -103,7 +104,7 @@ def one_threshold(trained: Trained, classifier: ExplainedClassifier) -> Calibrat
     maps = []
     for k in range(len(base.classes)):
         maps += explanations.maps(explanations.positives(k, 0.0), k, 0.0)
-    same = {"gate": 0.0, "level": otsu_level(maps), "level_of": "absolute"}
+    same = {"gate": 0.0, "level": otsu_of_roots(maps)}
     classes = {name: chosen.model_copy(update=same) for name, chosen in base.classes.items()}
     return base.model_copy(update={"classes": classes})
 
@@ -115,7 +116,11 @@ class PerImage(Segmenter):
     """
 
     def decide(
-        self, logits: NDArray[np.float64], maps: Mapping[int, FloatArray], shape: tuple[int, int]
+        self,
+        logits: NDArray[np.float64],
+        maps: Mapping[int, FloatArray],
+        support: Mapping[int, FloatArray],
+        shape: tuple[int, int],
     ) -> Segmentation:
         """Mask of the strongest class of `maps`."""
         strongest = max(maps, key=lambda k: logits[k])
@@ -125,7 +130,7 @@ class PerImage(Segmenter):
         if high > low:
             scaled = (relevance - low) / (high - low)
             mask[scaled > threshold_isodata(scaled)] = strongest + 1
-        found = super().decide(logits, {}, shape)  # the scores; of masks it knows calibrated ones only
+        found = super().decide(logits, {}, {}, shape)  # the scores; of masks it knows calibrated ones only
         return replace(
             found,
             mask=mask,

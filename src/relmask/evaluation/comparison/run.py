@@ -110,7 +110,7 @@ class MethodRun:
                     prediction.passing(calibration) if contender.segmenter is Segmenter else prediction.maps
                 )
                 seconds += prediction.seconds[0] + (prediction.seconds[1] if maps else 0.0)
-                found.append(segmenter.decide(prediction.logits, maps, prediction.shape))
+                found.append(segmenter.decide(prediction.logits, maps, maps, prediction.shape))
                 if threshold == "labels" and sample.name in shown:
                     self._show(shown[sample.name], image, found[-1].mask)
             return found

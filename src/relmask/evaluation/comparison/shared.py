@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from relmask.arrays import DoubleArray
-from relmask.calibration.explanations import Explanations
-from relmask.calibration.from_labels import choose_thresholds, level_from_labels
+from relmask.calibration.from_labels import choose_thresholds
 from relmask.calibration.scores import score
 from relmask.data.index import Index, Sample, label_text, read_index
 from relmask.data.labelled import Labelled, readable
@@ -24,6 +23,7 @@ from relmask.data.patches import CLEAN, cut_patches
 from relmask.data.splits import Split
 from relmask.data.truth import has_truth, legible, mask_cell
 from relmask.errors import DataError
+from relmask.evaluation.comparison.explanations import Explanations
 from relmask.evaluation.comparison.predictions import in_proportion
 from relmask.evaluation.comparison.settings import Settings
 from relmask.evaluation.measure import DEFECT
@@ -73,7 +73,7 @@ class Trained:
         """The classifier's gates, with masks as another explanation of it wants them, from labels alone."""
         base, explanations = self.calibration, self.explanations(model)
         classes = {
-            name: chosen.model_copy(update=level_from_labels(explanations, k, chosen.gate))
+            name: chosen.model_copy(update={"level": explanations.level(k, chosen.gate)})
             for k, (name, chosen) in enumerate(base.classes.items())
         }
         return base.model_copy(update={"classes": classes})
@@ -374,10 +374,9 @@ class Shared:
         explanations = Explanations(model, part.samples, logits, targets, len(part.samples))
         return choose_thresholds(
             Scores(logits, targets, part.groups),
-            partial(level_from_labels, explanations),
+            explanations.level,
             DEFECT,
             self.settings.false_alarms,
-            progress=self.progress,
         )
 
 

@@ -1,10 +1,5 @@
 // From maps to a mask, exactly as relmask.masks.binarise does it: a threshold a class.
-// Maps are Float32Array in reading order; thresholds have level, level_of and min_area.
-
-/** Value above which pixels belong to the mask, in a map with this peak. */
-export function thresholdAt(thresholds, peak) {
-  return thresholds.level_of === "peak" ? thresholds.level * peak : thresholds.level;
-}
+// Maps are Float32Array in reading order; thresholds have level and min_area.
 
 export function peakOf(map) {
   let peak = 0;
@@ -15,10 +10,7 @@ export function peakOf(map) {
 /** Mask of one class: Uint8Array, 1 = inside. */
 export function binarise(map, width, height, thresholds) {
   const mask = new Uint8Array(map.length);
-  const peak = peakOf(map);
-  if (peak <= 0) return mask;
-  const threshold = thresholdAt(thresholds, peak);
-  for (let i = 0; i < map.length; i++) if (map[i] > threshold) mask[i] = 1;
+  for (let i = 0; i < map.length; i++) if (map[i] > thresholds.level) mask[i] = 1;
   if (thresholds.min_area > 1) {
     for (const part of components(mask, width, height)) {
       if (part.area < thresholds.min_area) for (const i of part.pixels) mask[i] = 0;
@@ -36,7 +28,7 @@ export function combine(maps, width, height, thresholds) {
   const strongest = new Float32Array(width * height);
   for (const [k, map] of maps) {
     const inside = binarise(map, width, height, thresholds.get(k));
-    const divisor = Math.fround(thresholdAt(thresholds.get(k), peakOf(map)));
+    const divisor = Math.fround(thresholds.get(k).level);
     for (let i = 0; i < map.length; i++) {
       if (!inside[i]) continue;
       const strength = Math.fround(map[i] / divisor);

@@ -8,6 +8,7 @@ const FIELDS = [
   { key: "min_area", label: "Minimum area", into: "sliders" },
 ];
 const AREA = ["px", "Parts of the mask with fewer pixels are dropped."];
+const MAPS = { probability: ["probability", ""], "Otsu's threshold": ["support", "× Otsu"], "logits a pixel": ["relevance", "logits/px"] }; // unit -> what, in short
 const LARGEST_AREA = 1e9; // that the server takes
 const STEPS = 1000;
 
@@ -197,18 +198,14 @@ export class Thresholds {
   /** Unit of a threshold, and what it decides. */
   _meaning(key, now) {
     if (key === "min_area") return AREA;
-    if (key === "level") return this._meaningOfLevel(now.level_of);
+    if (key === "level") return this._meaningOfLevel();
     const chance = gateChance(now);
     const score = chance === null ? "" : `, a score of ${percent(chance)}`;
     return ["logits", `Only an image above the gate${score} gets a mask of the class.`];
   }
 
-  _meaningOfLevel(levelOf) {
-    const value = this._unit === "probability" ? "probability" : "relevance";
-    if (levelOf === "peak") {
-      return ["share", `The mask holds the pixels whose ${value} is above this share of the image's highest.`];
-    }
-    const unit = value === "probability" ? "" : "logits/px";
+  _meaningOfLevel() {
+    const [value, unit] = MAPS[this._unit] ?? ["map", ""];
     return [unit, `The mask holds the pixels whose ${value} is above the level.`];
   }
 
@@ -226,7 +223,7 @@ export class Thresholds {
     if (key === "gate") return this._gateEnds(this._choice.value);
     const saved = this._saved.get(this._choice.value);
     if (key === "min_area") return [0, Math.max(2000, 2 * saved.min_area)];
-    if (saved.level_of === "peak" || this._unit === "probability") return [0.005, 1];
+    if (this._unit === "probability") return [0.005, 1];
     return [saved.level / 20, Math.max(this._top, 5 * saved.level)];
   }
 

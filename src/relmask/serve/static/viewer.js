@@ -28,7 +28,7 @@ export class Viewer {
     this._full = full_scale;
     const chances = unit === "probability";
     document.getElementById("map-name").textContent = chances ? "Probability" : "Relevance";
-    this._meaning = chances ? "the redder a pixel, the more probably it shows the class." : "red pixels speak for the class, blue ones against it.";
+    this._meaning = chances ? "the redder a pixel, the more probably it shows the class." : "the redder a pixel, the more its relevance and that of pixels alike speak for the class.";
   }
 
   /** Show a picture: `source` is a file or an address, `size` its width and height. */

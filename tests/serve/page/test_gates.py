@@ -14,7 +14,8 @@ from relmask.models.bundle import read_metadata
 from relmask.models.kept_scores import KeptScores, Source, write_scores
 from tests.browser import chromium, drop, opened
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, seeing_colours, serving
-from tests.serve.test_page import CONTRASTS, done, masks_of, option
+from tests.serve.page.conftest import done, masks_of, option
+from tests.serve.page.test_access import CONTRASTS
 
 TRACE = {1: (slice(5, 6), slice(4, 7))}
 """Three green pixels: the gate is above 4."""

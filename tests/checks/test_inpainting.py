@@ -1,7 +1,6 @@
 import numpy as np
-from skimage import data
-
 from relmask.masks.inpainting import MARGIN, inpaint, moved_copies
+from skimage import data
 
 
 def plate(rng: np.random.Generator) -> np.ndarray:

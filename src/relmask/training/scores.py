@@ -1,17 +1,11 @@
-"""Thresholds of a model that was just trained, from its own labelled pictures."""
-
-from collections.abc import Sequence
-from functools import partial
+"""Scores that the gates of a model are chosen from, once it is trained."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from relmask.calibration.explanations import Explanations
-from relmask.calibration.from_labels import choose_thresholds, level_from_labels
 from relmask.data.labelled import Labelled
 from relmask.masks.gates import Scores
-from relmask.masks.thresholds import Calibration
 from relmask.models.kept_scores import KeptScores, Source
 from relmask.training.classifier import Fitter
 
@@ -44,42 +38,6 @@ def scores_of(fitter: Fitter, logits: tuple[Tensor, Tensor], rate: float) -> Kep
         ),
         [sample.name for _, part, _ in parts for sample in part.samples],
         [source for source, part, _ in parts for _ in part.samples],
-    )
-
-
-def thresholds_of(
-    fitter: Fitter,
-    logits: tuple[Tensor, Tensor],
-    kept: KeptScores,
-    classes: Sequence[str],
-    rate: float,
-) -> Calibration:
-    """Thresholds of a model that was just trained.
-
-    Args:
-        fitter: has trained the model.
-        logits: what its `logits` gives, (N, K) of training and of validation.
-        kept: what gates are chosen from, see `scores_of`.
-        classes: names, in the order of the targets.
-        rate: share of clean images that may get a mask.
-    """
-    training, validation = fitter.training, fitter.validation
-    inner, outer = logits
-    explanations = Explanations(
-        fitter.model,
-        (*validation.samples, *training.samples),
-        torch.cat([outer, inner]).double().numpy(),
-        torch.cat([validation.targets, training.targets]).numpy() > 0,
-        unseen=len(validation.samples),
-        explained=fitter.plan.effort.explained,
-    )
-    return choose_thresholds(
-        kept.scores,
-        partial(level_from_labels, explanations),
-        classes,
-        rate,
-        cross_fitted="cross-fitted" in kept.sources,
-        progress=fitter.progress,
     )
 
 
