@@ -72,4 +72,5 @@ def choose_thresholds(
         negatives=int(negative.sum()),
         groups=len({group for group, is_in in zip(scores.groups, negative, strict=True) if is_in}),
         cross_fitted=cross_fitted,
+        never_clean=not clean.any(),
     )

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 from skimage.filters import apply_hysteresis_threshold
 
-from relmask.arrays import FloatingArray, Mask
+from relmask.arrays import DoubleArray, FloatingArray, Mask
 from relmask.record import Record
 
 
@@ -46,6 +46,10 @@ class Calibration(Record):
     by_hand: bool = Field(default=False, description="Did a person move a threshold after looking at masks?")
     negatives: int = Field(description="Clean images, or images without the class, that were used.")
     groups: int = Field(description="Groups that they belong to.")
+    never_clean: bool = Field(
+        default=False,
+        description="Had the data no clean class? Each image shows a class then, and its strongest passes.",
+    )
     cross_fitted: bool = Field(
         description="Were training images used, each judged by a head that never saw it?"
     )
@@ -76,23 +80,33 @@ class Calibration(Record):
 
     def candidates(self, logits: FloatingArray) -> Mask:
         """Which classes (N, K) may get a mask; an image without any is clean."""
-        return logits > np.array([threshold.gate for threshold in self.classes.values()])
+        return np.stack([row > self._gates(row) for row in logits])
 
     def passing(self, logits: FloatingArray, across: int) -> Mask:
         """Which windows (N, K) of one image may hold a mask of which class.
 
         A window above the gate passes, and so does every window that even odds connect to such a one (Canny
-        1986): a crack goes on where its evidence is weaker. Without any above the gate none passes.
+        1986): a crack goes on where its evidence is weaker. Without any above the gate none passes, unless
+        the run knows no clean images.
 
         Args:
             logits: (N, K) of the windows, row by row.
             across: how many lie side by side.
         """
         grids = logits.T.reshape(len(self.classes), -1, across)
-        pairs = zip(grids, self.classes.values(), strict=True)
+        opened = zip(grids, self.classes.values(), self._gates(logits.max(axis=0)), strict=True)
         return np.stack(
-            [apply_hysteresis_threshold(grid, of.beside, of.gate).ravel() for grid, of in pairs], axis=1
+            [apply_hysteresis_threshold(grid, min(of.beside, gate), gate).ravel() for grid, of, gate in opened],
+            axis=1,
         )
+
+    def _gates(self, logits: FloatingArray) -> DoubleArray:
+        """Gate (K,) of each class in an image with these logits (K,)."""
+        gates = np.array([threshold.gate for threshold in self.classes.values()])
+        if self.never_clean:
+            k = int(self.standardised(logits).argmax())
+            gates[k] = min(gates[k], np.nextafter(np.float64(logits[k]), -np.inf))
+        return gates
 
 
 def sigmoid(value: float) -> float:

@@ -291,6 +291,7 @@ def _described(service: Service, settings: Settings) -> RunInfo:
         by_hand=calibration.by_hand,
         false_alarms=calibration.false_alarms,
         windows=metadata.input.windows,
+        never_clean=calibration.never_clean,
         formats=list(FORMATS),
         limits=Taken(
             bytes=limits.bytes,

@@ -163,6 +163,7 @@ class RunInfo(Record):
     clean: str | None = Field(description="Name of the class without defects.")
     unit: str = Field(description="Unit of maps and of absolute levels: probability for a student.")
     full_scale: float = Field(description="Value of a map that a heatmap draws in full colour.")
+    never_clean: bool = Field(description="Does every image show a class, so that the strongest passes?")
     saw_masks: bool = Field(description="Did a true mask help, in training or to choose a threshold?")
     by_hand: bool = Field(description="Did a person move a threshold?")
     false_alarms: float = Field(description="Share of clean images that the run's gates were chosen for.")

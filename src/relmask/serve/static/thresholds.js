@@ -24,13 +24,15 @@ export class Thresholds {
     this._top = 0; // highest value of a map that was seen
     this._logits = new Map(); // class -> lowest and highest logit that was seen
     this._unit = ""; // of maps
+    this._neverClean = false; // does every image show a class?
     this.windows = false; // does the run cut images into windows?
     this._inputs = Object.fromEntries(FIELDS.map((field) => [field.key, this._slider(field)]));
     this._choice.addEventListener("change", () => this._fill());
   }
 
   /** Take the classes of a run, and stand at its thresholds. */
-  use({ classes, unit, windows }) {
+  use({ classes, unit, windows, never_clean }) {
+    this._neverClean = never_clean;
     this.windows = windows;
     const selected = this._choice.value;
     this._unit = unit;
@@ -71,7 +73,14 @@ export class Thresholds {
 
   /** Numbers of the classes whose gates these logits, class -> logit, pass. */
   passing(logits) {
-    return [...this._now].flatMap(([name, { gate }], k) => (logits[name] > gate ? [k] : []));
+    const strongest = this._neverClean ? this._strongest(logits) : null;
+    return [...this._now].flatMap(([name, { gate }], k) => (logits[name] > gate || name === strongest ? [k] : []));
+  }
+
+  /** Class with the highest logit on the scale of what images without the class reach. */
+  _strongest(logits) {
+    const height = ([name, { clean_median, clean_spread }]) => (logits[name] - clean_median) / clean_spread;
+    return [...this._now].reduce((best, entry) => (height(entry) > height(best) ? entry : best))[0];
   }
 
   /**
