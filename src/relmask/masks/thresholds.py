@@ -80,7 +80,7 @@ class Calibration(Record):
 
     def candidates(self, logits: FloatingArray) -> Mask:
         """Which classes (N, K) may get a mask; an image without any is clean."""
-        return np.stack([row > self._gates(row) for row in logits])
+        return np.array([row > self._gates(row) for row in logits], bool).reshape(logits.shape)
 
     def passing(self, logits: FloatingArray, across: int) -> Mask:
         """Which windows (N, K) of one image may hold a mask of which class.
@@ -96,7 +96,10 @@ class Calibration(Record):
         grids = logits.T.reshape(len(self.classes), -1, across)
         opened = zip(grids, self.classes.values(), self._gates(logits.max(axis=0)), strict=True)
         return np.stack(
-            [apply_hysteresis_threshold(grid, min(of.beside, gate), gate).ravel() for grid, of, gate in opened],
+            [
+                apply_hysteresis_threshold(grid, min(of.beside, gate), gate).ravel()
+                for grid, of, gate in opened
+            ],
             axis=1,
         )
 
