@@ -43,10 +43,12 @@ def support(relevance: FloatArray, picture: FloatArray, settings: MaskSettings) 
     if peak <= FAINT:
         return np.zeros_like(positive)
     share = positive / peak
-    alike = predicted((share ** (1 - settings.own)).astype(np.float32), picture, settings)
-    found = share**settings.own * alike
-    found = gaussian_filter(found, settings.smoothing, mode="nearest")
-    threshold = float(threshold_otsu(found))
+    found = share**settings.own
+    if settings.own < 1:
+        found *= predicted((share ** (1 - settings.own)).astype(np.float32), picture, settings)
+        found = gaussian_filter(found, settings.smoothing, mode="nearest")
+    found **= settings.power
+    threshold = float(threshold_otsu(found[found > 0]))
     return (found / threshold).astype(np.float32) if threshold > FAINT else np.zeros_like(positive)
 
 
