@@ -96,7 +96,10 @@ class Calibration(Record):
         grids = logits.T.reshape(len(self.classes), -1, across)
         opened = zip(grids, self.classes.values(), self._gates(logits.max(axis=0)), strict=True)
         return np.stack(
-            [apply_hysteresis_threshold(grid, min(of.beside, gate), gate).ravel() for grid, of, gate in opened],
+            [
+                apply_hysteresis_threshold(grid, min(of.beside, gate), gate).ravel()
+                for grid, of, gate in opened
+            ],
             axis=1,
         )
 
