@@ -5,11 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from relmask.calibration.from_labels import (
-    choose_thresholds,
-    even_odds,
-    otsu,
-)
+from relmask.calibration.from_labels import choose_thresholds, even_odds, otsu
 from relmask.calibration.from_masks import choose_from_masks
 from relmask.calibration.scores import score
 from relmask.data.image_cache import ImageCache
@@ -23,6 +19,7 @@ from relmask.inference.run import Run
 from relmask.masks.gates import Scores, too_few_negatives
 from relmask.masks.thresholds import Calibration
 from relmask.models import bundle
+from relmask.models.bundle import Metadata
 from relmask.models.kept_scores import KeptScores, Source, write_scores
 from relmask.progress import Progress, silent
 
@@ -69,7 +66,8 @@ def calibrate(
     found, scores = metadata.calibration, None
     if found is None or false_alarms is not None or masks is None:
         rate = found.false_alarms if found else 0.01
-        scores, found = _from_labels(run, part, rate if false_alarms is None else false_alarms, progress)
+        rate = rate if false_alarms is None else false_alarms
+        scores, found = _from_labels(run, part, rate, _clean_known(metadata, index), progress)
         if said := too_few_negatives(found, metadata.clean):
             warnings.warn(said, stacklevel=2)
     if masks is not None:
@@ -93,7 +91,9 @@ def require_known(run: Run, index: Index) -> None:
         )
 
 
-def _from_labels(run: Run, part: Labelled, rate: float, progress: Progress) -> tuple[KeptScores, Calibration]:
+def _from_labels(
+    run: Run, part: Labelled, rate: float, clean_known: bool, progress: Progress
+) -> tuple[KeptScores, Calibration]:
     logits, targets = score(run.model, part.samples, progress), part.targets.numpy() > 0
     level_of = even_odds
     if (model := run.model.relevance_model) is not None:
@@ -105,7 +105,14 @@ def _from_labels(run: Run, part: Labelled, rate: float, progress: Progress) -> t
             logits += shift.double().numpy()
     scores = Scores(logits, targets, part.groups)
     kept = KeptScores(scores, [sample.name for sample in part.samples], _sources(run, part))
-    return kept, choose_thresholds(scores, level_of, run.metadata.classes, rate)
+    return kept, choose_thresholds(scores, level_of, run.metadata.classes, rate, clean_known=clean_known)
+
+
+def _clean_known(metadata: Metadata, index: Index) -> bool:
+    """Are there clean images, in the data that the run was trained on or in those of now?"""
+    found = metadata.calibration
+    before = metadata.clean is not None or (found is not None and not found.never_clean)
+    return before or any(not sample.labels for sample in index.samples)
 
 
 def _sources(run: Run, part: Labelled) -> list[Source]:
@@ -122,9 +129,7 @@ def _from_masks(
         advice = "\n".join([*missing_masks(part.samples), "Leave out --masks."])
         raise DataError(f"No picture of {index.root} that may be used has a mask. {advice}")
     warn_of_missing_masks(part.samples)
-    levels = {}
-    for name, own in found.classes.items():
-        levels[name] = own.level * FACTORS
+    levels = {name: own.level * FACTORS for name, own in found.classes.items()}
     return choose_from_masks(run.model, [found], levels, known, index, progress)
 
 

@@ -2,12 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from relmask.arrays import Mask
-from relmask.masks.gates import Scores, choose_gates, probabilities
+from relmask.masks.gates import Scores, gated_anew
 from relmask.masks.thresholds import Calibration, ClassThresholds
-from relmask.progress import Progress, silent
 
 OTSU = 1.0
 """Level of masks that are cut from support: Otsu's threshold, which support is measured in."""
@@ -35,7 +31,7 @@ def choose_thresholds(
     rate: float,
     *,
     cross_fitted: bool = False,
-    progress: Progress = silent,
+    clean_known: bool = False,
 ) -> Calibration:
     """Gates from scores, levels from whatever says where masks end.
 
@@ -45,32 +41,24 @@ def choose_thresholds(
         classes: names, in the order of the logits.
         rate: share of clean images that may get a mask.
         cross_fitted: are training images among the scores, each judged by a head that never saw it?
-        progress: called after every class.
+        clean_known: do the data have clean images, even where none is among the scores?
     """
-    gates = choose_gates(scores, rate)
-    per_class, (slope, offset) = probabilities(scores, gates)
-    chosen: dict[str, ClassThresholds] = {}
-    for k, name in enumerate(classes):
-        gate = float(gates.logits[k])
-        chosen[name] = ClassThresholds(
-            clean_median=float(gates.clean_median[k]),
-            clean_spread=float(gates.clean_spread[k]),
-            gate=gate,
-            level=level_of(k, gate),
-            slope=per_class[k][0],
-            offset=per_class[k][1],
-        )
-        progress("calibrating", k + 1, len(classes))
-    clean: Mask = ~np.any(scores.targets, axis=1)
-    negative = clean if clean.any() else np.ones_like(clean)
-    return Calibration(
-        classes=chosen,
+    # Takes the gates of the scores; its level is replaced, too
+    blank = ClassThresholds(clean_median=0, clean_spread=1, gate=0, level=1, slope=1, offset=0)
+    ungated = Calibration(
+        classes=dict.fromkeys(classes, blank),
         false_alarms=rate,
-        slope=slope,
-        offset=offset,
+        slope=1,
+        offset=0,
         saw_masks=False,
-        negatives=int(negative.sum()),
-        groups=len({group for group, is_in in zip(scores.groups, negative, strict=True) if is_in}),
+        negatives=0,
+        groups=0,
+        never_clean=not (clean_known or scores.clean.any()),
         cross_fitted=cross_fitted,
-        never_clean=not clean.any(),
     )
+    gated = gated_anew(ungated, scores, rate)
+    chosen = {
+        name: own.model_copy(update={"level": level_of(k, own.gate)})
+        for k, (name, own) in enumerate(gated.classes.items())
+    }
+    return gated.model_copy(update={"classes": chosen})

@@ -105,6 +105,17 @@ class Scores:
     targets: Mask
     groups: Sequence[Hashable]
 
+    @property
+    def clean(self) -> Mask:
+        """Which images (N,) show no class."""
+        clean: Mask = ~np.any(self.targets, axis=1)
+        return clean
+
+    @property
+    def negative(self) -> Mask:
+        """Which images (N,) gates are chosen from: the clean ones; where there are none, all."""
+        return self.clean if self.clean.any() else np.ones_like(self.clean)
+
 
 @dataclass(frozen=True)
 class Gates:
@@ -132,8 +143,7 @@ def choose_gates(scores: Scores, rate: float) -> Gates:
     Logits of different classes have different scales, so each is measured by what the images without the
     class reach. Where no image is clean, each class has its own images without it, and its own share.
     """
-    negatives = ~scores.targets
-    clean: Mask = np.all(negatives, axis=1)
+    negatives, clean = ~scores.targets, scores.clean
     count = scores.logits.shape[1]
     median, spread = np.zeros(count), np.ones(count)
     for k in range(count):
@@ -187,8 +197,7 @@ def gated_anew(calibration: Calibration, scores: Scores, rate: float) -> Calibra
         )
         for k, (name, thresholds) in enumerate(calibration.classes.items())
     }
-    clean: Mask = ~np.any(scores.targets, axis=1)
-    negative = clean if clean.any() else np.ones_like(clean)
+    negative = scores.negative
     return calibration.model_copy(
         update={
             "classes": classes,

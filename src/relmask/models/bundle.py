@@ -206,13 +206,15 @@ def read_metadata(run: Path) -> Metadata:
         raise RunError(f"{run} is not a run: there is no {METADATA}.{hint}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and isinstance(found := content.get("format"), int) and found > FORMAT:
-            raise RunError(f"{run} has format {found}, this relmask reads up to {FORMAT}: update relmask.")
-        if isinstance(content, dict) and found == 1:
-            raise RunError(
-                f"{run} was trained by an earlier relmask, with networks and thresholds of another kind. "
-                f"Train it again into another folder: relmask train {content.get('data', 'DATA')} -o NEW_RUN"
-            )
+        if isinstance(content, dict) and isinstance(found := content.get("format"), int):
+            if found > FORMAT:
+                raise RunError(f"{run} has format {found}, this relmask reads {FORMAT}: update relmask.")
+            if found < FORMAT:
+                raise RunError(
+                    f"{run} was trained by an earlier relmask (format {found}, this one reads {FORMAT}), "
+                    "with networks or masks of another kind. Train it again into another folder: "
+                    f"relmask train {content.get('data', 'DATA')} -o NEW_RUN"
+                )
         return Metadata.model_validate(content)
     except (ValueError, OSError) as error:
         raise RunError(f"{path} cannot be read; is it damaged, or was it edited?\n{error}") from error

@@ -164,6 +164,7 @@ def _trained(
         index.classes,
         settings.false_alarms,
         cross_fitted="cross-fitted" in kept.sources,
+        clean_known=any(not sample.labels for sample in index.samples),
     )
     if said := too_few_negatives(calibration, index.clean):
         warnings.warn(said, stacklevel=CALLER)

@@ -177,7 +177,8 @@ def tune(
     """
     targets = np.array([[name in sample.labels for name in index.classes] for sample in samples])
     scores = Scores(score(model, samples, progress), targets, [sample.group for sample in samples])
-    gated = choose_thresholds(scores, even_odds, index.classes, 0.01, progress=progress)
+    clean_known = any(not sample.labels for sample in index.samples)
+    gated = choose_thresholds(scores, even_odds, index.classes, 0.01, clean_known=clean_known)
     open_ = {name: of.model_copy(update={"gate": NOTHING}) for name, of in gated.classes.items()}
     tried = (gated.model_copy(update={"classes": open_}), gated)
     levels = dict.fromkeys(index.classes, PROBABILITIES)

@@ -66,8 +66,7 @@ LABELS = (
 )
 BEST = (
     "Chosen on the very test masks that the method is judged by: an upper bound, not a result. The gate "
-    "is the calibrated one or none; the level is absolute or a share of the picture's peak: one level for "
-    "the figures of any defect, one for each class for theirs."
+    "is the calibrated one or none; one level for the figures of any defect, one for each class for theirs."
 )
 PICTURES = "Thresholds as in the first table. A method that stopped for time lacks pictures."
 
