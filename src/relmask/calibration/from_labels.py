@@ -30,6 +30,7 @@ def choose_thresholds(
     classes: Sequence[str],
     rate: float,
     *,
+    floors: Sequence[float] | None = None,
     cross_fitted: bool = False,
     clean_known: bool = False,
 ) -> Calibration:
@@ -40,6 +41,7 @@ def choose_thresholds(
         level_of: see `LevelOf`.
         classes: names, in the order of the logits.
         rate: share of clean images that may get a mask.
+        floors: of each class, see `choose_floors`; None: 0.
         cross_fitted: are training images among the scores, each judged by a head that never saw it?
         clean_known: do the data have clean images, even where none is among the scores?
     """
@@ -58,7 +60,9 @@ def choose_thresholds(
     )
     gated = gated_anew(ungated, scores, rate)
     chosen = {
-        name: own.model_copy(update={"level": level_of(k, own.gate)})
+        name: own.model_copy(
+            update={"level": level_of(k, own.gate), "floor": floors[k] if floors is not None else 0.0}
+        )
         for k, (name, own) in enumerate(gated.classes.items())
     }
     return gated.model_copy(update={"classes": chosen})

@@ -112,8 +112,9 @@ class Segmenter:
         if self.explain_clean and not passing.any():
             return self._explained(picture, inputs, places, rows)
         maps = self.model.maps(picture, inputs, places, passing)
+        support = self.model.support(maps, picture, self.calibration.floors)
         height, width = picture.shape[:2]
-        return self.decide(rows.max(axis=0), maps, self.model.support(maps, picture), (height, width))
+        return self.decide(rows.max(axis=0), maps, support, (height, width))
 
     def _explained(
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: DoubleArray
@@ -131,7 +132,7 @@ class Segmenter:
         return replace(
             self.decide(logits, {}, {}, (height, width)),
             relevance=maps[k],
-            maps={self.classes[k]: self.model.support(maps, picture)[k]},
+            maps={self.classes[k]: self.model.support(maps, picture, self.calibration.floors)[k]},
             explained=self.classes[k],
             novelty_map=None
             if novelty is None
