@@ -1,6 +1,7 @@
 """New thresholds for a run, without training it again."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def _from_labels(
     if (model := run.model.relevance_model) is not None:
         level_of = otsu
         clean = [sample for sample in part.samples if not sample.labels]
-        floors = choose_floors(model, clean, len(classes), progress)
+        floors = partial(choose_floors, model, clean, progress=progress)
         if _trained_on(run, part):
             cache = ImageCache(part.samples, model.spec.size, model.spec.intensity, memory=0)
             images = (cache.batch([index]) for index in range(len(cache)))

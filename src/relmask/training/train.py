@@ -165,7 +165,7 @@ def _trained(
         otsu,
         index.classes,
         settings.false_alarms,
-        floors=choose_floors(fitter.model, clean, len(index.classes), progress, chosen.effort.explained),
+        floors=lambda gated: choose_floors(fitter.model, clean, gated, progress, chosen.effort.explained),
         cross_fitted="cross-fitted" in kept.sources,
         clean_known=any(not sample.labels for sample in index.samples),
     )

@@ -74,7 +74,7 @@ class Trained:
         """The classifier's gates, with masks as another explanation of it wants them, from labels alone."""
         base, explanations = self.calibration, self.explanations(model)
         clean = [sample for sample in self.part.samples if not sample.labels]
-        floors = choose_floors(model, clean, len(base.classes), silent)
+        floors = choose_floors(model, clean, base, silent)
         classes = {
             name: chosen.model_copy(update={"level": explanations.level(k, chosen.gate), "floor": floors[k]})
             for k, (name, chosen) in enumerate(base.classes.items())
