@@ -46,7 +46,7 @@ def support(relevance: FloatArray, picture: FloatArray, settings: MaskSettings) 
     alike = predicted((share ** (1 - settings.own)).astype(np.float32), picture, settings)
     found = share**settings.own * alike
     found = gaussian_filter(found, settings.smoothing, mode="nearest")
-    threshold = float(threshold_otsu(found))
+    threshold = _otsu(found)
     return (found / threshold).astype(np.float32) if threshold > FAINT else np.zeros_like(positive)
 
 
@@ -56,7 +56,7 @@ def otsu_of_roots(maps: Sequence[FloatArray]) -> float:
     For maps without a picture, and for relevance alone: roots bring faint and bold places closer together.
     """
     found = [np.sqrt(values[values > 0]) for values in maps if (values > 0).any()]
-    return float(threshold_otsu(np.concatenate(found)) ** 2) if found else 1.0
+    return _otsu(np.concatenate(found)) ** 2 if found else 1.0
 
 
 def predicted(share: FloatArray, picture: FloatArray, settings: MaskSettings) -> FloatArray:
@@ -92,6 +92,11 @@ def looks(picture: FloatArray, settings: MaskSettings) -> FloatArray:
         # The logarithm, since textures differ by factors
         found.append(0.5 * np.log(gaussian_filter(rough, sigma, mode="nearest") + 1e-6))
     return np.stack(found).astype(np.float32)
+
+
+def _otsu(values: FloatArray) -> float:
+    # In 32 bits the bins of values that are almost equal would have no width
+    return float(threshold_otsu(values.astype(np.float64)))
 
 
 def _standardised(values: FloatArray, mean: FloatArray, spread: FloatArray) -> FloatArray:
