@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import relmask
-from relmask.calibration.calibrate import calibrate
+from relmask.calibration.calibrate import FACTORS, calibrate
 from relmask.data.index import Sample, read_index
 from relmask.data.patches import cut_patches
 from relmask.errors import DataError, UsageError
@@ -148,18 +148,15 @@ def test_masks_alone_leave_the_gates_that_the_run_has(run: Run, parts: Path) -> 
     assert any(found.classes[name].level != before.classes[name].level for name in before.classes)
 
 
-def test_an_absolute_level_stays_absolute(run: Run, parts: Path) -> None:
+def test_true_masks_choose_among_multiples_of_the_level(run: Run, parts: Path) -> None:
     before = run.metadata.calibration
     assert before is not None
-    levels = {
-        name: thresholds.model_copy(update={"level": 1e-4, "level_of": "absolute"})
-        for name, thresholds in before.classes.items()
-    }
-    run.metadata = run.metadata.model_copy(
-        update={"calibration": before.model_copy(update={"classes": levels})}
-    )
+    levels = {name: of.model_copy(update={"level": 0.3}) for name, of in before.classes.items()}
+    moved = before.model_copy(update={"classes": levels})
+    run.metadata = run.metadata.model_copy(update={"calibration": moved})
     found = calibrate(run, parts, masks=parts)
-    assert {thresholds.level_of for thresholds in found.classes.values()} == {"absolute"}
+    for of in found.classes.values():
+        assert np.isclose(of.level, 0.3 * FACTORS).any()
 
 
 def test_masks_that_are_not_there_are_not_claimed_to_be_seen(run: Run, parts: Path, tmp_path: Path) -> None:
@@ -202,6 +199,23 @@ def test_new_data_are_used_but_for_their_test_split(run: Run, parts: Path, tmp_p
     found = calibrate(run, tmp_path / "new", false_alarms=0.3)
     clean = [row for row in rows if row[1] == "ok" and row[3] != "test"]
     assert (found.negatives, found.groups) == (len(clean), len({row[2] for row in clean}))
+
+
+@pytest.mark.parametrize(
+    ("clean", "before", "never"), [("ok", False, False), (None, True, True), (None, False, False)]
+)
+def test_data_without_clean_pictures_do_not_make_a_run_forget_that_there_are_some(
+    run: Run, parts: Path, tmp_path: Path, clean: str | None, before: bool, never: bool
+) -> None:
+    known = run.metadata.calibration
+    assert known is not None
+    known = known.model_copy(update={"never_clean": before})
+    run.metadata = run.metadata.model_copy(update={"clean": clean, "calibration": known})
+    defective = [sample for sample in read_index(parts).samples if sample.labels]
+    rows = [(s.path, "|".join(sorted(s.labels)), f"new-{s.group}") for s in defective]
+    write_csv(tmp_path / "index.csv", ("image", "label", "group"), rows)
+    assert calibrate(run, tmp_path / "index.csv", false_alarms=0.45).never_clean == never
+    assert calibrate(run, parts, false_alarms=0.45).never_clean is False
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])

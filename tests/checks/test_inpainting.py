@@ -1,6 +1,7 @@
 import numpy as np
-from relmask.masks.inpainting import MARGIN, inpaint, moved_copies
 from skimage import data
+
+from relmask.checks.inpainting import MARGIN, inpaint, moved_copies
 
 
 def plate(rng: np.random.Generator) -> np.ndarray:

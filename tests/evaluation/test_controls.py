@@ -10,7 +10,7 @@ from relmask.evaluation.controls import CONTROLS, Control, random_head
 from relmask.inference.explained import ExplainedClassifier
 from relmask.models.bundle import Input
 
-SPEC = Input(size=32, windows=False, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+SPEC = Input(size=32, windows=False, mean=(0, 0, 0), std=(1, 1, 1), intensity=Intensity())
 
 
 class Tiny(nn.Module):

@@ -66,9 +66,7 @@ def fake_run(folder: Path, drawn: str = "given") -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     for name in (bundle.METADATA, bundle.WEIGHTS):
         (folder / name).write_text(folder.name)
-    thresholds = ClassThresholds(
-        clean_median=0, clean_spread=1, gate=0, level=0.2, level_of="absolute", slope=1, offset=0
-    )
+    thresholds = ClassThresholds(clean_median=0, clean_spread=1, gate=0, level=0.2, slope=1, offset=0)
     calibration = Calibration(
         classes=dict.fromkeys(CLASSES, thresholds),
         false_alarms=0.01,

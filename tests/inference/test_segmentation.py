@@ -13,7 +13,7 @@ from relmask.models.unet import image_logits, unet
 def test_a_segmenter_gives_the_maps_of_all_classes_from_one_look() -> None:
     torch.manual_seed(0)
     network = unet("vgg-narrow", 3).eval()
-    spec = Input(size=32, windows=True, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    spec = Input(size=32, windows=True, mean=(0, 0, 0), std=(1, 1, 1), intensity=Intensity())
     model = SegmentationModel(network, spec, torch.device("cpu"), batch_size=2)
     picture = np.random.default_rng(0).random((48, 40, 3)).astype(np.float32)
     images, places = model.cut(picture)
@@ -33,7 +33,7 @@ def test_a_segmenter_gives_the_maps_of_all_classes_from_one_look() -> None:
 
 def test_the_probability_of_one_class_is_that_of_its_map() -> None:
     torch.manual_seed(0)
-    spec = Input(size=32, windows=False, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    spec = Input(size=32, windows=False, mean=(0, 0, 0), std=(1, 1, 1), intensity=Intensity())
     model = SegmentationModel(unet("vgg-narrow", 3), spec, torch.device("cpu"), batch_size=2)
     picture = np.random.default_rng(0).random((32, 32, 3)).astype(np.float32)
     images, places = model.cut(picture)
@@ -45,7 +45,7 @@ def test_the_probability_of_one_class_is_that_of_its_map() -> None:
 
 
 def test_a_student_has_no_rules_to_show_or_to_change() -> None:
-    spec = Input(size=32, windows=False, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    spec = Input(size=32, windows=False, mean=(0, 0, 0), std=(1, 1, 1), intensity=Intensity())
     model = SegmentationModel(unet("vgg-narrow", 3), spec, torch.device("cpu"))
     with pytest.raises(UsageError, match="no table"):
         model.describe(torch.zeros(1, 3, 32, 32), 0)

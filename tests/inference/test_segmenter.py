@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from relmask.data.reading import Intensity
 from relmask.inference.explained import ExplainedClassifier
 from relmask.inference.segmenter import Segmenter
+from relmask.masks.settings import MaskSettings
+from relmask.masks.support import support
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.models.bundle import Input
 
@@ -32,19 +35,24 @@ class Colours(nn.Module):
 
 
 def spec(windows: bool = False) -> Input:
-    return Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    return Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), intensity=Intensity())
 
 
 def segmenter(
-    windows: bool = False, *, gates: Sequence[float] = (4, 4), sigma: float = 0, batch_size: int = 3
+    windows: bool = False,
+    *,
+    gates: Sequence[float] = (4, 4),
+    masks: MaskSettings | None = None,
+    batch_size: int = 3,
+    level: float = 0.3,
+    never_clean: bool = False,
 ) -> Segmenter:
     classes = {
         name: ClassThresholds(
             clean_median=0,
             clean_spread=1,
             gate=gate,
-            level=0.3,
-            level_of="absolute",
+            level=level,
             slope=1,
             offset=-gate / 4,
         )
@@ -58,10 +66,11 @@ def segmenter(
         saw_masks=False,
         negatives=9,
         groups=9,
+        never_clean=never_clean,
         cross_fitted=False,
     )
-    smoothed = spec(windows).model_copy(update={"sigma": sigma})
-    explained = ExplainedClassifier(Colours(), smoothed, "epsilon_plus", CPU, batch_size)
+    seen = spec(windows).model_copy(update={"masks": masks})
+    explained = ExplainedClassifier(Colours(), seen, "epsilon_plus", CPU, batch_size)
     return Segmenter(explained, ("red", "green"), calibration)
 
 
@@ -187,14 +196,31 @@ def test_a_picture_alone_is_segmented_as_in_a_batch() -> None:
     assert chosen.segment_images([]) == []
 
 
-def test_smoothing_rounds_the_relevance_before_it_is_thresholded() -> None:
-    sharp, smooth = (
-        segmenter(sigma=sigma).segment_images([picture(spots=RED)])[0].relevance for sigma in (0, 1.5)
-    )
-    assert sharp is not None
-    assert smooth is not None
-    assert smooth.max() < sharp.max()
-    assert smooth.sum() == pytest.approx(sharp.sum(), rel=0.1)
+def test_with_settings_masks_are_cut_from_support_and_relevance_is_smoothed() -> None:
+    plain = segmenter().segment_images([picture(spots=BOTH)])[0]
+    settings = MaskSettings(smoothing=1.5)
+    found = segmenter(masks=settings, level=1.0).segment_images([picture(spots=BOTH)])[0]
+    assert plain.relevance is not None
+    assert found.relevance is not None
+    assert found.relevance.max() < plain.relevance.max()
+    assert found.relevance.sum() == pytest.approx(plain.relevance.sum(), rel=0.1)
+    assert np.array_equal(plain.maps["red"], plain.relevance)
+    red = np.array(picture(spots=BOTH)[..., 0] > 0)
+    smooth = gaussian_filter(np.float32(0.9) * red, 1.5, mode="nearest")
+    np.testing.assert_allclose(found.relevance, smooth, atol=1e-3)
+    expected = support(found.relevance, picture(spots=BOTH), settings)
+    np.testing.assert_allclose(found.maps["red"], expected, rtol=1e-4, atol=1e-5)
+    assert np.array_equal(found.mask == 1, found.maps["red"] > 1)
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_where_no_picture_is_clean_the_strongest_class_is_masked_below_its_gate(windows: bool) -> None:
+    image = picture(16, 40, BOTH)
+    image[2, 3, 0] = 0  # a little less red than green
+    found = segmenter(windows, gates=(99, 99), never_clean=True).segment_images([image])[0]
+    assert {part.label for part in found.components} == {"green"}
+    assert found.status == "defect"
+    assert not segmenter(windows, gates=(99, 99)).segment_images([image])[0].mask.any()
 
 
 def explaining(windows: bool = False, gates: Sequence[float] = (4, 4)) -> Segmenter:

@@ -18,7 +18,7 @@ METADATA = Metadata(
     architecture=None,
     classes=("pit", "scratch"),
     clean="ok",
-    input=Input(size=64, windows=False, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity()),
+    input=Input(size=64, windows=False, mean=(0, 0, 0), std=(1, 1, 1), intensity=Intensity()),
     composite="relmask",
     calibration=None,
     split="given",

@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         read = nn.Linear(3 * 4, 2, bias=False)
         model = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), read)
         read.weight.copy_(torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 1]]).repeat(1, 3) / 6)
-    spec = Input(size=8, windows=False, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    spec = Input(size=8, windows=False, mean=(0, 0, 0), std=(1, 1, 1), intensity=Intensity())
     metadata = Metadata(
         relmask="0",
         architecture=None,

@@ -18,7 +18,6 @@ from relmask.masks.gates import (
     threshold_for_false_alarms,
 )
 from relmask.masks.thresholds import sigmoid
-from relmask.progress import silent
 
 Array = NDArray[np.float64]
 PEAKS = arrays(np.float64, st.integers(1, 99), elements=st.floats(-9, 9))
@@ -187,17 +186,28 @@ def test_scores_that_part_the_classes_become_probabilities_that_do() -> None:
 @pytest.mark.parametrize("clean_class", [True, False])
 def test_gates_chosen_anew_at_another_rate_are_those_of_that_rate(clean_class: bool) -> None:
     scores = noisy(clean_class)
-    found = choose_thresholds(scores, even_odds, CLASSES, 0.02, progress=silent)
-    other = choose_thresholds(scores, even_odds, CLASSES, 0.2, progress=silent)
+    found = choose_thresholds(scores, even_odds, CLASSES, 0.02)
+    other = choose_thresholds(scores, even_odds, CLASSES, 0.2)
     assert gated_anew(found, scores, 0.02) == found
     assert gated_anew(found, scores, 0.2) == other
     assert other.classes["a"].gate < found.classes["a"].gate
     assert gated_anew(other, scores, 0.02) == found
 
 
+@pytest.mark.parametrize("clean_class", [True, False])
+@pytest.mark.parametrize("clean_known", [True, False])
+def test_gates_chosen_anew_know_whether_data_have_clean_pictures(
+    clean_class: bool, clean_known: bool
+) -> None:
+    scores = noisy(clean_class)
+    found = choose_thresholds(scores, even_odds, CLASSES, 0.02, clean_known=clean_known)
+    assert found.never_clean == (not clean_class and not clean_known)
+    assert gated_anew(found, scores, 0.2).never_clean == found.never_clean
+
+
 def test_gates_chosen_anew_leave_where_masks_end() -> None:
     scores = noisy(True)
-    found = choose_thresholds(scores, even_odds, CLASSES, 0.02, progress=silent)
+    found = choose_thresholds(scores, even_odds, CLASSES, 0.02)
     moved = {name: of.model_copy(update={"level": 0.7, "min_area": 9}) for name, of in found.classes.items()}
     anew = gated_anew(found.model_copy(update={"classes": moved, "by_hand": True}), scores, 0.2)
     assert anew.by_hand

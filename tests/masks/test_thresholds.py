@@ -12,12 +12,10 @@ Array = NDArray[np.float64]
 
 
 def thresholds(gate: float = 1.0, median: float = 0.0, spread: float = 1.0) -> ClassThresholds:
-    return ClassThresholds(
-        clean_median=median, clean_spread=spread, gate=gate, level=0.3, level_of="peak", slope=2, offset=-1
-    )
+    return ClassThresholds(clean_median=median, clean_spread=spread, gate=gate, level=0.3, slope=2, offset=-1)
 
 
-def calibration(**classes: ClassThresholds) -> Calibration:
+def calibration(never_clean: bool = False, **classes: ClassThresholds) -> Calibration:
     return Calibration(
         classes=classes,
         false_alarms=0.01,
@@ -26,6 +24,7 @@ def calibration(**classes: ClassThresholds) -> Calibration:
         saw_masks=False,
         negatives=9,
         groups=9,
+        never_clean=never_clean,
         cross_fitted=False,
     )
 
@@ -75,10 +74,53 @@ def test_windows_pass_in_the_pictures_where_one_is_a_candidate(logits: Array, ac
     assert (passing.any(axis=0) == candidates.any(axis=0)).all()
 
 
-def test_a_level_is_absolute_or_follows_the_peak() -> None:
-    absolute = thresholds().model_copy(update={"level_of": "absolute"})
-    assert [absolute.threshold_at(peak) for peak in (0.2, 5.0)] == [0.3, 0.3]
-    assert thresholds().threshold_at(5.0) == pytest.approx(1.5)
+def test_where_no_picture_is_clean_the_class_that_stands_out_most_passes() -> None:
+    chosen = calibration(never_clean=True, crack=thresholds(gate=4), pit=thresholds(gate=9, median=5))
+    logits = np.array([[1.0, 5.5], [0.1, 5.5], [-9, -9], [5, 10], [4.5, 7]])
+    # Over what is usual without the class: 1 0.5, 0.1 0.5, -9 -14, 5 5, 4.5 2.
+    assert chosen.candidates(logits).tolist() == [
+        [True, False],
+        [False, True],
+        [True, False],
+        [True, True],
+        [True, False],
+    ]
+    known = chosen.model_copy(update={"never_clean": False})
+    assert known.candidates(logits).tolist() == [[False] * 2] * 3 + [[True, True], [True, False]]
+
+
+@given(
+    arrays(np.float64, (8, 3), elements=st.floats(-9, 9, width=32)), st.sampled_from((np.float32, np.float64))
+)
+def test_where_no_picture_is_clean_each_has_a_class_and_no_gate_is_lost(
+    logits: Array, kind: type[np.float32 | np.float64]
+) -> None:
+    classes = {
+        name: thresholds(gate=gate, median=gate / 2) for name, gate in zip("abc", (1, -2, 6), strict=True)
+    }
+    plain, forced = (
+        calibration(never_clean, **classes).candidates(logits.astype(kind)) for never_clean in (False, True)
+    )
+    assert forced.any(axis=1).all()
+    assert (forced | ~plain).all()
+    assert (forced & ~plain).sum(axis=1).max() <= 1
+
+
+def test_no_picture_has_no_candidates() -> None:
+    for never_clean in (False, True):
+        chosen = calibration(never_clean, crack=thresholds(), pit=thresholds())
+        assert chosen.candidates(np.zeros((0, 2))).shape == (0, 2)
+
+
+def test_where_no_picture_is_clean_its_strongest_window_passes_and_what_even_odds_connect_to_it() -> None:
+    chosen = calibration(never_clean=True, crack=thresholds(gate=4), pit=thresholds(gate=9))
+    row = np.array([[1, 0.6, 0, 2, 0.7, 0.4, 1.9]])
+    logits = np.stack([row.ravel(), np.full(7, 0.3)], axis=1)
+    assert chosen.passing(logits, across=7)[:, 0].tolist() == [False, False, False, True, True, False, False]
+    assert not chosen.passing(logits, across=7)[:, 1].any()
+    faint = logits - 5  # below even odds: the strongest window alone
+    assert np.flatnonzero(chosen.passing(faint, across=7)[:, 0]).tolist() == [3]
+    assert not chosen.model_copy(update={"never_clean": False}).passing(logits, across=7).any()
 
 
 def test_a_calibration_comes_back_from_json_and_refuses_nonsense() -> None:

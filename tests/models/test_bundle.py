@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from relmask.data.reading import Intensity
 from relmask.errors import RunError, UsageError
+from relmask.masks.settings import MaskSettings
 from relmask.models import bundle
-from relmask.models.bundle import METADATA, WEIGHTS, Architecture, Input, Metadata
+from relmask.models.bundle import FORMAT, METADATA, WEIGHTS, Architecture, Input, Metadata
 from relmask.models.guided import GuidedClassifier
 from relmask.models.image_novelty import NearestImages
 
@@ -29,7 +30,7 @@ def metadata(architecture: Architecture | None = ARCHITECTURE) -> Metadata:
             windows=False,
             mean=(0.5, 0.5, 0.5),
             std=(0.2, 0.2, 0.2),
-            sigma=0.5,
+            masks=MaskSettings(own=0.5),
             intensity=Intensity(low=12, high=3000),
         ),
         composite="relmask",
@@ -100,24 +101,29 @@ def test_a_folder_without_metadata_is_no_run(tmp_path: Path) -> None:
         bundle.read_metadata(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 2}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 3}'])
 def test_damaged_metadata_are_a_run_error(saved: Path, content: bytes) -> None:
     (saved / METADATA).write_bytes(content)
     with pytest.raises(RunError, match=r"relmask\.json cannot be read"):
         bundle.read_metadata(saved)
 
 
-@pytest.mark.parametrize("change", [{"format": 3}, {"format": 3, "novel": True}])
+@pytest.mark.parametrize("change", [{"format": FORMAT + 1}, {"format": FORMAT + 1, "novel": True}])
 def test_a_run_of_a_newer_relmask_says_so(saved: Path, change: dict[str, object]) -> None:
     content = json.loads((saved / METADATA).read_text(encoding="utf-8"))
     (saved / METADATA).write_text(json.dumps({**content, **change}), encoding="utf-8")
-    with pytest.raises(RunError, match="has format 3, this relmask reads up to 2: update relmask"):
+    with pytest.raises(RunError, match=r"has format 4, this relmask reads 3: update relmask\."):
         bundle.read_metadata(saved)
 
 
-def test_a_run_of_an_earlier_relmask_says_how_to_train_it_again(saved: Path) -> None:
-    (saved / METADATA).write_text(json.dumps({"format": 1, "data": "/parts"}), encoding="utf-8")
-    with pytest.raises(RunError, match=r"earlier relmask.*relmask train /parts -o NEW_RUN"):
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_run_of_an_earlier_relmask_says_how_to_train_it_again(saved: Path, number: int) -> None:
+    content = json.loads((saved / METADATA).read_text(encoding="utf-8"))
+    earlier = {**content, "format": number, "data": "/parts"}
+    (saved / METADATA).write_text(json.dumps(earlier), encoding="utf-8")
+    with pytest.raises(
+        RunError, match=rf"earlier relmask \(format {number}.*relmask train /parts -o NEW_RUN"
+    ):
         bundle.read_metadata(saved)
 
 

@@ -46,9 +46,7 @@ def client(colours: Run) -> Iterator[httpx.Client]:
 def student(tmp_path: Path) -> Run:
     """A student that learned from corrected masks: a pixel of more than half a colour shows its class."""
     spec = _input(windows=True)
-    thresholds = ClassThresholds(
-        clean_median=-9, clean_spread=1, gate=0, level=0.5, level_of="absolute", slope=1, offset=0
-    )
+    thresholds = ClassThresholds(clean_median=-9, clean_spread=1, gate=0, level=0.5, slope=1, offset=0)
     metadata = _metadata(
         spec,
         thresholds,
@@ -70,9 +68,7 @@ class ColourMaps(nn.Module):
 def seeing_colours(run: Path, *, windows: bool) -> Run:
     """Make such a run; `windows` or not, one pixel of full colour has a relevance of 1."""
     spec = _input(windows=windows)
-    thresholds = ClassThresholds(
-        clean_median=0, clean_spread=1, gate=4, level=0.3, level_of="absolute", slope=1, offset=-4
-    )
+    thresholds = ClassThresholds(clean_median=0, clean_spread=1, gate=4, level=0.3, slope=1, offset=-4)
     metadata = _metadata(spec, thresholds)
     save_metadata(run, metadata)
     return Run(
@@ -81,7 +77,7 @@ def seeing_colours(run: Path, *, windows: bool) -> Run:
 
 
 def _input(windows: bool) -> Input:
-    return Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), sigma=0, intensity=Intensity())
+    return Input(size=SIZE, windows=windows, mean=(0, 0, 0), std=(1, 1, 1), intensity=Intensity())
 
 
 def _metadata(spec: Input, thresholds: ClassThresholds, **changes: Any) -> Metadata:  # noqa: ANN401

@@ -91,3 +91,20 @@ def test_a_run_of_an_earlier_version_keeps_no_scores_and_says_so(client: httpx.C
     answer = client.get("/scores")
     assert answer.status_code == 404
     assert "relmask calibrate" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("never_clean", [False, True])
+def test_where_no_picture_is_clean_the_strongest_class_is_masked_and_that_is_told(
+    colours: Run, never_clean: bool
+) -> None:
+    calibration = colours.segmenter.calibration.model_copy(update={"never_clean": never_clean})
+    run = Run(colours.path, colours.metadata.model_copy(update={"calibration": calibration}), colours.model)
+    with serving(run) as client:
+        assert client.get("/run").json()["never_clean"] is never_clean
+        entry = only(client.post("/segment", files=sent(picture(TRACE)), data={"mask": "rle"}))
+        assert [runs["label"] for runs in entry["rle"]] == (["green"] if never_clean else [])
+        level = calibration.classes["green"].level
+        answer = client.put("/thresholds", json={"green": {"level": level, "gate": 99}})
+        assert answer.json()["never_clean"] is never_clean
+        entry = only(client.post("/segment", files=sent(picture(TRACE)), data={"mask": "rle"}))
+        assert [runs["label"] for runs in entry["rle"]] == (["green"] if never_clean else [])

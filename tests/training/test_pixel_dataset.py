@@ -17,7 +17,7 @@ MEAN = (0.5, 0.5, 0.5)
 
 
 def spec(size: int, windows: bool) -> Input:
-    return Input(size=size, windows=windows, mean=MEAN, std=MEAN, sigma=0.0, intensity=Intensity())
+    return Input(size=size, windows=windows, mean=MEAN, std=MEAN, intensity=Intensity())
 
 
 def painted(height: int, width: int, *, square: tuple[int, int] | None = None) -> tuple[ByteArray, ByteArray]:

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -27,13 +26,14 @@ def test_the_label_is_taken_at_its_word(trained: Run, parts: Path) -> None:
         assert shown or not named or (values == VOID).all(), "a class without any relevance may be anywhere"
 
 
-EXTENT = ClassThresholds(
-    clean_median=0, clean_spread=1, gate=0, level=1, level_of="absolute", slope=1, offset=0
-)
+EXTENT = ClassThresholds(clean_median=0, clean_spread=1, gate=0, level=1, slope=1, offset=0)
 
 
 class Brightness:
-    """Relevance of a patch is four times its brightness, and of overlapping ones their mean."""
+    """Support of a patch is four times its brightness, and of overlapping ones their mean."""
+
+    def __init__(self) -> None:
+        self.pictures: list[FloatArray] = []
 
     def maps(
         self, picture: FloatArray, images: Tensor, places: list[Window], passing: NDArray[np.bool_]
@@ -43,10 +43,14 @@ class Brightness:
             blend.add(place, 4 * image.mean(0) * shown[0])
         return {0: blend.result()}
 
+    def support(self, maps: dict[int, FloatArray], picture: FloatArray) -> dict[int, FloatArray]:
+        self.pictures.append(picture)
+        return maps
+
 
 def run_on_patches(pictures: Mapping[Path, FloatArray], level: ClassThresholds = EXTENT) -> Run:
     spec = SimpleNamespace(windows=True, size=8)
-    calibration = SimpleNamespace(classes={"crack": level}, large={})
+    calibration = SimpleNamespace(classes={"crack": level})
     stand_in: Any = SimpleNamespace(
         metadata=SimpleNamespace(input=spec, classes=("crack",)),
         model=Brightness(),
@@ -80,6 +84,17 @@ def test_overlapping_patches_share_their_relevance() -> None:
     assert (alone(first, pictures[first.path]) == VOID).all(), "the label says that there is a crack"
 
 
+def test_the_support_of_patches_is_that_of_the_picture_that_they_were_cut_from() -> None:
+    samples, pictures = patches(["crack", "crack", "crack"], [0.0, 0.0, 0.0])
+    whole = np.random.default_rng(0).random((8, 16, 3)).astype(np.float32)
+    for i, sample in enumerate(samples):
+        pictures[sample.path] = whole[:, 4 * i : 4 * i + 8]
+    run = run_on_patches(pictures)
+    PseudoLabels(run, samples)(samples[0], pictures[samples[0].path])
+    [seen] = cast(Brightness, run.model).pictures
+    assert np.array_equal(seen, whole)
+
+
 def test_what_a_clean_patch_covers_is_background() -> None:
     samples, pictures = patches(["crack", ""], [1.0, 1.0])
     values = PseudoLabels(run_on_patches(pictures), samples)(samples[0], pictures[samples[0].path])
@@ -87,17 +102,20 @@ def test_what_a_clean_patch_covers_is_background() -> None:
     assert (values[:, :3] == 1).all()
 
 
-@pytest.mark.parametrize(
-    ("level_of", "level", "first"),
-    [("absolute", 1.0, 6), ("peak", 0.25, 4)],
-)
-def test_near_the_extent_it_is_unsure(level_of: str, level: float, first: int) -> None:
+def test_near_the_extent_it_is_unsure() -> None:
     samples, pictures = patches(["crack"], [0.0])
     picture = pictures[samples[0].path]
-    picture[0] = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0])[:, None]
-    run = run_on_patches(pictures, EXTENT.model_copy(update={"level": level, "level_of": level_of}))
-    values = PseudoLabels(run, samples)(samples[0], picture)
-    expected = [0, 0, VOID, VOID, VOID, VOID, 1, 1]
-    expected[first:] = [1] * (8 - first)
-    assert values[0].tolist() == expected
+    picture[0] = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.6, 1.0])[:, None]
+    values = PseudoLabels(run_on_patches(pictures), samples)(samples[0], picture)
+    # Four times that is 0.2, 0.4, 0.6, 0.8, 1, 1.2, 2.4, 4; the level is 1.
+    assert values[0].tolist() == [0, 0, VOID, VOID, VOID, 1, 1, 1]
+    assert (values[1:] == 0).all()
+
+
+def test_where_support_stays_below_the_level_its_peak_is_unsure_and_nothing_is_sure() -> None:
+    samples, pictures = patches(["crack"], [0.0])
+    picture = pictures[samples[0].path]
+    picture[0] = np.array([0.05, 0.1, 0.15, 0.2, 0.05, 0.0, 0.0, 0.0])[:, None]
+    values = PseudoLabels(run_on_patches(pictures), samples)(samples[0], picture)
+    assert values[0].tolist() == [0, 0, VOID, VOID, 0, 0, 0, 0]
     assert (values[1:] == 0).all()

@@ -15,9 +15,7 @@ from tests.jobs.fakes import METADATA
 
 
 def calibration(saw_masks: bool = False) -> Calibration:
-    chosen = ClassThresholds(
-        clean_median=0, clean_spread=1, gate=2, level=0.2, level_of="peak", slope=1, offset=-1
-    )
+    chosen = ClassThresholds(clean_median=0, clean_spread=1, gate=2, level=0.2, slope=1, offset=-1)
     return Calibration(
         classes={"crack": chosen, "pit": chosen.model_copy(update={"clean_median": 1, "gate": 3})},
         false_alarms=0.01,

@@ -123,7 +123,6 @@ def stopping_at(at: str, step: int) -> Progress:
     [
         ("training", 4, True),
         ("cross-fitting", 1, True),
-        ("calibrating", 1, True),
         ("features", 16, True),
         ("training", 5, False),
     ],
@@ -144,7 +143,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_byte_for_byte(
 
 def test_an_unfinished_run_is_no_run_yet(small: Trainer, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        small(progress=stopping_at("calibrating", 1))
+        small(progress=stopping_at("training", LITTLE.steps))
     with pytest.raises(RunError, match=r"not a run.*--resume"):
         relmask.load(tmp_path / "run")
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_otsu
 
-from relmask.arrays import FloatArray
+from relmask.arrays import FloatArray, FloatingArray
 from relmask.masks.settings import MaskSettings
 
 FITTED = 100_000
@@ -51,7 +51,8 @@ def support(
         found *= predicted((share ** (1 - settings.own)).astype(np.float32), picture, settings)
         found = gaussian_filter(found, settings.smoothing, mode="nearest")
     found **= settings.power
-    threshold = float(threshold_otsu(found[found > 0]))
+    inside = found > 0
+    threshold = _otsu(found[inside]) if inside.any() else 0.0
     return (found / threshold).astype(np.float32) if threshold > FAINT else np.zeros_like(positive)
 
 
@@ -61,7 +62,7 @@ def otsu_of_roots(maps: Sequence[FloatArray]) -> float:
     For maps without a picture, and for relevance alone: roots bring faint and bold places closer together.
     """
     found = [np.sqrt(values[values > 0]) for values in maps if (values > 0).any()]
-    return float(threshold_otsu(np.concatenate(found)) ** 2) if found else 1.0
+    return _otsu(np.concatenate(found)) ** 2 if found else 1.0
 
 
 def predicted(share: FloatArray, picture: FloatArray, settings: MaskSettings) -> FloatArray:
@@ -97,6 +98,11 @@ def looks(picture: FloatArray, settings: MaskSettings) -> FloatArray:
         # The logarithm, since textures differ by factors
         found.append(0.5 * np.log(gaussian_filter(rough, sigma, mode="nearest") + 1e-6))
     return np.stack(found).astype(np.float32)
+
+
+def _otsu(values: FloatingArray) -> float:
+    # In 32 bits the bins of values that are almost equal would have no width
+    return float(threshold_otsu(values.astype(np.float64)))
 
 
 def _standardised(values: FloatArray, mean: FloatArray, spread: FloatArray) -> FloatArray:

@@ -90,7 +90,8 @@ class Calibration(Record):
 
     def candidates(self, logits: FloatingArray) -> Mask:
         """Which classes (N, K) may get a mask; an image without any is clean."""
-        return np.array([row > self._gates(row) for row in logits], bool).reshape(logits.shape)
+        above: Mask = logits > self._gates(logits)
+        return above
 
     def passing(self, logits: FloatingArray, across: int) -> Mask:
         """Which windows (N, K) of one image may hold a mask of which class.
@@ -104,7 +105,8 @@ class Calibration(Record):
             across: how many lie side by side.
         """
         grids = logits.T.reshape(len(self.classes), -1, across)
-        opened = zip(grids, self.classes.values(), self._gates(logits.max(axis=0)), strict=True)
+        gates = self._gates(logits.max(axis=0, keepdims=True))[0]
+        opened = zip(grids, self.classes.values(), gates, strict=True)
         return np.stack(
             [
                 apply_hysteresis_threshold(grid, min(of.beside, gate), gate).ravel()
@@ -114,11 +116,12 @@ class Calibration(Record):
         )
 
     def _gates(self, logits: FloatingArray) -> DoubleArray:
-        """Gate (K,) of each class in an image with these logits (K,)."""
-        gates = np.array([threshold.gate for threshold in self.classes.values()])
+        """Gate (N, K) of each class in images with these logits (N, K)."""
+        gates = np.tile([threshold.gate for threshold in self.classes.values()], (len(logits), 1))
         if self.never_clean:
-            k = int(self.standardised(logits).argmax())
-            gates[k] = min(gates[k], np.nextafter(np.float64(logits[k]), -np.inf))
+            strongest = np.arange(len(logits)), self.standardised(logits).argmax(axis=1)
+            below = np.nextafter(logits[strongest].astype(np.float64), -np.inf)
+            gates[strongest] = np.minimum(gates[strongest], below)
         return gates
 
 

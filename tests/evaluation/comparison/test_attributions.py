@@ -20,7 +20,7 @@ from relmask.models.bundle import Architecture, Input, build
 from relmask.models.guided import GuidedClassifier
 
 SIZE = 32
-SPEC = Input(size=SIZE, windows=False, mean=(0.5,) * 3, std=(0.25,) * 3, sigma=0, intensity=Intensity())
+SPEC = Input(size=SIZE, windows=False, mean=(0.5,) * 3, std=(0.25,) * 3, intensity=Intensity())
 
 
 def network(

@@ -8,7 +8,7 @@ from relmask.evaluation.comparison.baselines import ControlModel, NeighbourModel
 from relmask.evaluation.controls import Control
 from relmask.models.bundle import Input
 
-SPEC = Input(size=64, windows=False, mean=(0,) * 3, std=(1,) * 3, sigma=1, intensity=Intensity())
+SPEC = Input(size=64, windows=False, mean=(0,) * 3, std=(1,) * 3, intensity=Intensity())
 CPU = torch.device("cpu")
 
 

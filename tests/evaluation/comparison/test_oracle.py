@@ -9,9 +9,7 @@ from relmask.masks.binarise import combine
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from tests.evaluation.test_evaluate import sample
 
-BAD = ClassThresholds(
-    clean_median=0, clean_spread=1, gate=5, level=0.9, level_of="absolute", slope=1, offset=0
-)
+BAD = ClassThresholds(clean_median=0, clean_spread=1, gate=5, level=0.9, slope=1, offset=0)
 CALIBRATION = Calibration(
     classes={"crack": BAD, "pit": BAD},
     false_alarms=0.01,

@@ -12,19 +12,13 @@ from relmask.inference.run import Run
 from relmask.masks.gates import Scores
 from relmask.models.bundle import read_metadata
 from relmask.models.kept_scores import KeptScores, Source, write_scores
-from tests.browser import chromium, drop, opened
+from tests.browser import drop, opened
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, seeing_colours, serving
 from tests.serve.page.conftest import done, masks_of, option
 from tests.serve.page.test_access import CONTRASTS
 
 TRACE = {1: (slice(5, 6), slice(4, 7))}
 """Three green pixels: the gate is above 4."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -239,3 +233,64 @@ def test_what_is_new_can_be_read_in_both_themes(
         page.keyboard.press("e")
         expect(page.locator("#view-note")).to_contain_text("Below the gate")
         assert page.evaluate(CONTRASTS) == []
+
+
+def never_clean(run: Run) -> Run:
+    """The same for data that know no clean picture; usual logits are 2 of green and 0 of red."""
+    calibration = run.segmenter.calibration
+    green = calibration.classes["green"].model_copy(update={"clean_median": 2.0})
+    classes = {**calibration.classes, "green": green}
+    changed = calibration.model_copy(update={"classes": classes, "never_clean": True})
+    return Run(run.path, run.metadata.model_copy(update={"calibration": changed}), run.model)
+
+
+def test_where_no_picture_is_clean_the_page_masks_the_strongest_class_as_the_library_does(
+    browser: Browser, run: Run, folder: Path
+) -> None:
+    run = never_clean(run)
+    rng = np.random.default_rng(0)
+    logits = rng.integers(-3, 9, (60, 2)).astype(float)  # with ties
+    images = [dict(zip(CLASSES, row, strict=True)) for row in logits.tolist()]
+    with serving(run) as client, opened(browser, str(client.base_url)) as page:
+        assert client.get("/run").json()["never_clean"]
+        found = page.evaluate(
+            """async (images) => {
+              const { Thresholds } = await import("/static/thresholds.js");
+              const run = await (await fetch("/run")).json();
+              const thresholds = new Thresholds({ moved() {}, settled() {} });
+              thresholds.use(run);
+              return images.map((logits) => thresholds.passing(logits));
+            }""",
+            images,
+        )
+        expected = run.segmenter.calibration.candidates(logits)
+        assert [np.flatnonzero(row).tolist() for row in expected] == found
+        page.reload()
+        drop(page, str(folder / "trace.png"))
+        done(page, "1 of 1 done")
+        expect(option(page, "trace.png, green")).to_be_visible()  # 3 of green, usual are 2; of red 0
+        expect(page.locator("#parts")).to_contain_text("Mask: 1 part, 3 px")
+        page.get_by_role("combobox", name="Class").select_option("green")
+        expect(effect(page, "Images here")).to_have_text("Images here1 of 11")
+        page.get_by_role("spinbutton", name="Gate").fill("3.5")
+        page.keyboard.press("Tab")
+        expect(page.locator("#parts")).to_contain_text("Mask: 1 part, 3 px")
+        expect(effect(page, "Images here")).to_have_text("Images here1 of 11")
+
+
+def test_known_images_pass_by_their_strongest_class_where_none_is_clean(page: Page) -> None:
+    images = [
+        {"labels": ["green"], "group": "a", "logits": {"red stain": 0, "green": 1}},
+        {"labels": ["red stain"], "group": "b", "logits": {"red stain": 1, "green": 2}},
+        {"labels": ["red stain"], "group": "c", "logits": {"red stain": 3, "green": 0}},
+    ]
+    found = page.evaluate(
+        """async (images) => {
+          const { effect } = await import("/static/gates.js");
+          const gates = new Map([["red stain", 9], ["green", 9]]);
+          const strongest = (logits) => (logits["red stain"] > logits.green ? "red stain" : "green");
+          return effect(images, "green", gates, strongest);
+        }""",
+        images,
+    )
+    assert (found["defective"], found["clean"], found["alarms"]) == ([1, 1], [1, 2], 0.5)

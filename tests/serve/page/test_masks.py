@@ -29,7 +29,6 @@ def test_masks_in_the_browser_are_those_of_the_library(page: Page) -> None:
                 clean_spread=1,
                 gate=0,
                 level=float(rng.uniform(0.02, 1.2)),
-                level_of="peak" if rng.random() < 0.5 else "absolute",
                 slope=1,
                 offset=0,
                 min_area=int(rng.choice([0, 0, 2, 9])),

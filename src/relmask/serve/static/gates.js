@@ -11,9 +11,10 @@ export const passes = (logits, name, gate) => logits[name] > gate;
  *
  * `images` are those of GET /scores with logits by name, `gates` goes from class to gate. Without any clean image, those
  * without the class take their place, as when gates are chosen. Images of one object count as one in `alarms`.
+ * `strongest` gives the class that passes for its logits whatever the gate, or null.
  */
-export function effect(images, name, gates) {
-  const one = (image) => passes(image.logits, name, gates.get(name));
+export function effect(images, name, gates, strongest = () => null) {
+  const one = ({ logits }) => passes(logits, name, gates.get(name)) || strongest(logits) === name;
   const any = (image) => [...gates].some(([of, gate]) => passes(image.logits, of, gate));
   const clean = images.filter(({ labels }) => !labels.length);
   const negative = clean.length ? clean : images.filter(({ labels }) => !labels.includes(name));
@@ -69,9 +70,11 @@ export class Gates {
     if (!name) return;
     const [now, own] = [this._thresholds.gates, this._thresholds.savedGates];
     const here = this._items.all.filter(({ result }) => result).map(({ result }) => result.logits);
-    const above = (gates) => here.filter((logits) => passes(logits, name, gates.get(name))).length;
+    const strongest = (logits) => this._thresholds.strongest(logits);
+    const above = (gates) => here.filter((logits) => passes(logits, name, gates.get(name)) || strongest(logits) === name).length;
+    const known = (gates) => effect(this._images, name, gates, strongest);
     const rows = [["Images here", `${above(now)} of ${here.length}`, above(own), "here"]];
-    if (this._images.length) rows.push(...kept(name, effect(this._images, name, now), effect(this._images, name, own)));
+    if (this._images.length) rows.push(...kept(name, known(now), known(own)));
     $("gate-effect").replaceChildren(...rows.map(row));
     $("gate-source").textContent = this._why || sourceOf(this._images);
     $("reset-gates").disabled = !this._thresholds.gatesChanged;

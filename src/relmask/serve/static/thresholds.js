@@ -73,12 +73,13 @@ export class Thresholds {
 
   /** Numbers of the classes whose gates these logits, class -> logit, pass. */
   passing(logits) {
-    const strongest = this._neverClean ? this._strongest(logits) : null;
+    const strongest = this.strongest(logits);
     return [...this._now].flatMap(([name, { gate }], k) => (logits[name] > gate || name === strongest ? [k] : []));
   }
 
-  /** Class with the highest logit on the scale of what images without the class reach. */
-  _strongest(logits) {
+  /** Class that passes whatever its gate, where every image shows one: the highest on the scale of images without it. */
+  strongest(logits) {
+    if (!this._neverClean) return null;
     const height = ([name, { clean_median, clean_spread }]) => (logits[name] - clean_median) / clean_spread;
     return [...this._now].reduce((best, entry) => (height(entry) > height(best) ? entry : best))[0];
   }
