@@ -106,7 +106,7 @@ def test_flat_rules_are_no_evidence(trained: Run, parts: Path) -> None:
 
 
 def test_masks_that_reach_over_most_of_a_picture_are_no_evidence(trained: Run, parts: Path) -> None:
-    found = judged(widened(trained, 0.02), parts)
+    found = judged(widened(trained, 0.001), parts)
     assert sum(area.added for area in found.areas) > 0.5 * sum(area.mask for area in found.areas)
     assert outcome(found)["area"] is False
 

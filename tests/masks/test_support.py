@@ -75,7 +75,7 @@ def test_a_mask_ends_near_the_spot_though_looks_are_taken_from_around_a_pixel(
     mask = support(relevance, spotted(spot, grey=grey), USUAL) > 1
     reach = 2 * max(*USUAL.colours, *USUAL.grains) + USUAL.smoothing
     assert not (binary_erosion(spot) & ~mask).any()
-    assert (mask & ~disc(radius + reach)).mean() < 0.001
+    assert (mask & ~disc(radius + reach)).mean() < 0.01
     assert iou(mask, spot) > 2.5 * iou(otsu(relevance), spot)
 
 
@@ -94,8 +94,9 @@ def test_of_two_spots_that_look_alike_the_faint_one_is_masked_as_well(settings: 
 def test_where_looks_tell_nothing_the_mask_stays_within_relevance(seed: int) -> None:
     noise = np.random.default_rng(seed).random((SIDE, SIDE, 3), np.float32)
     spot = disc(12)
-    mask = support(seen(spot, 3), noise, USUAL) > 1
-    assert not (mask & ~binary_dilation(spot, iterations=7)).any()
+    relevance = seen(spot, 3)
+    mask = support(relevance, noise, USUAL) > 1
+    assert not (mask & (relevance < 0.01 * relevance.max())).any()
     assert mask.sum() > 0.4 * spot.sum()
 
 
