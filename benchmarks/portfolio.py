@@ -41,6 +41,7 @@ from relmask.evaluation.measure import DEFECT, looks_of, measure
 from relmask.evaluation.metrics import Metrics
 from relmask.evaluation.results import write_results
 from relmask.files import write_json
+from relmask.masks.settings import WINDOWS, MaskSettings
 from relmask.masks.thresholds import Calibration, ClassThresholds
 from relmask.models import bundle
 from relmask.progress import Progress, silent
@@ -204,7 +205,11 @@ def take_networks(source: Path, target: Path) -> None:
         thresholds = _known(content["calibration"], Calibration)
         classes = {name: _known(values, ClassThresholds) for name, values in thresholds["classes"].items()}
         calibration = {**thresholds, "classes": classes}
-        write_json(path, {**content, "format": bundle.FORMAT, "calibration": calibration})
+        seen = _known(content["input"], bundle.Input)
+        if seen.get("masks") is not None:
+            seen["masks"] = (WINDOWS if seen["windows"] else MaskSettings()).model_dump(mode="json")
+        known = {"format": bundle.FORMAT, "input": seen, "calibration": calibration}
+        write_json(path, {**content, **known})
 
 
 def _known(content: dict[str, Any], record: type[Record]) -> dict[str, Any]:

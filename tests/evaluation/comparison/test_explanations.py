@@ -87,7 +87,6 @@ def test_maps_as_a_method_gives_them_end_where_squares_and_what_lies_around_part
     faint, bold = of.level(0, 1.0), of.level(1, 1.0)
     assert 0.08 <= faint < 1.1
     assert 0.15 <= bold < 9
-    assert bold > faint
 
 
 def test_masks_that_are_cut_from_support_end_at_otsus_threshold_without_a_look(
