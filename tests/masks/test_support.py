@@ -29,7 +29,8 @@ def disc(radius: float, y: float = 60, x: float = 70) -> Mask:
 
 def seen(inside: Mask, blur: float) -> Map:
     """Relevance of a network whose locations are as wide as the blur."""
-    return gaussian_filter(inside.astype(np.float32), blur)
+    blurred: Map = gaussian_filter(inside.astype(np.float32), blur)
+    return blurred
 
 
 def spotted(spot: Mask, *, grey: bool = False, noise: float = 0.02) -> Map:
@@ -114,7 +115,8 @@ def test_relevance_that_is_nowhere_positive_supports_nothing() -> None:
     picture = spotted(disc(8))
     for relevance in (np.zeros((SIDE, SIDE), np.float32), -seen(disc(8), 3)):
         found = support(relevance, picture, USUAL)
-        assert (found.shape, found.dtype) == ((SIDE, SIDE), np.float32)
+        assert found.shape == (SIDE, SIDE)
+        assert found.dtype == np.float32
         assert not found.any()
 
 
@@ -185,7 +187,8 @@ def test_support_is_finite_and_at_least_0_whatever_comes(
 ) -> None:
     relevance, picture = given_
     found = support(relevance, picture, settings)
-    assert (found.shape, found.dtype) == (relevance.shape, np.float32)
+    assert found.shape == relevance.shape
+    assert found.dtype == np.float32
     assert np.isfinite(found).all()
     assert (found >= 0).all()
     assert found.any() <= (relevance > 0).any()
