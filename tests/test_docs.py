@@ -14,6 +14,7 @@ from make_pages import DOCS, MADE, Page, pages
 import relmask
 from relmask import calibration, masks
 from relmask.lrp.operators import OPERATORS
+from relmask.masks.settings import MaskSettings
 from relmask.synthetic import surfaces, worlds
 from relmask.training.train import train
 from tests.effort import LITTLE
@@ -100,18 +101,22 @@ def test_every_number_of_the_mask_stage_has_a_decision() -> None:
                 name = f"{room.__name__.removeprefix('relmask.')}.{path.stem}.{constant}"
                 if np.ndim(value_of(name)) < 2 and not isinstance(value_of(name), str):
                     numbers.add(name)
-    assert "masks.growth.SURE" in numbers
+    assert {"masks.support.FITTED", "calibration.from_labels.OTSU"} <= numbers
+    numbers |= {f"masks.settings.MaskSettings.{field}" for field in MaskSettings.model_fields}
     assert numbers - set(constants_of(DOCS / "decisions.md")) == set()
 
 
 def constants_of(page: Path) -> dict[str, str]:
-    """Constants that a page states, in rows that begin with `module.NAME` | value."""
-    rows = re.findall(r"(?m)^\| `([\w.]+\.[A-Z_]+)` \| ([^|]+) \|", page.read_text(encoding="utf-8"))
-    return dict(rows)
+    """Constants that a page states, in rows that begin with `module.NAME` or `module.Record.field` | value."""
+    name = r"[\w.]+\.(?:[A-Z_]+|[A-Z]\w+\.\w+)"
+    return dict(re.findall(rf"(?m)^\| `({name})` \| ([^|]+) \|", page.read_text(encoding="utf-8")))
 
 
 def value_of(name: str) -> Any:  # noqa: ANN401
     module, _, constant = name.rpartition(".")
+    above, _, record = module.rpartition(".")
+    if record[:1].isupper():
+        return getattr(import_module(f"relmask.{above}"), record).model_fields[constant].default
     return getattr(import_module(f"relmask.{module}"), constant)
 
 
