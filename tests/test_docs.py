@@ -107,7 +107,7 @@ def test_every_number_of_the_mask_stage_has_a_decision() -> None:
 
 
 def constants_of(page: Path) -> dict[str, str]:
-    """Constants that a page states, in rows that begin with `module.NAME` or `module.Record.field` | value."""
+    """Constants that a page states: rows that begin with `module.NAME`, or `module.Record.field`, | value."""
     name = r"[\w.]+\.(?:[A-Z_]+|[A-Z]\w+\.\w+)"
     return dict(re.findall(rf"(?m)^\| `({name})` \| ([^|]+) \|", page.read_text(encoding="utf-8")))
 
