@@ -15,6 +15,7 @@ import relmask
 from relmask import calibration, masks
 from relmask.lrp.operators import OPERATORS
 from relmask.masks.settings import MaskSettings
+from relmask.record import Record
 from relmask.synthetic import surfaces, worlds
 from relmask.training.train import train
 from tests.effort import LITTLE
@@ -121,7 +122,10 @@ def value_of(name: str) -> Any:  # noqa: ANN401
 
 
 def in_words(value: Any) -> str:  # noqa: ANN401
-    """As the page states a number, a few of them, or a range."""
+    """As the page states a number, a few of them, a range, or what a record has but for its defaults."""
+    if isinstance(value, Record):
+        changed = value.model_dump(exclude_defaults=True)
+        return ", ".join(f"{field} {in_words(one)}" for field, one in changed.items())
     many = np.atleast_1d(value)
     if len(many) > 3:
         return f"{many[0]:g} to {many[-1]:g} in {len(many)} steps"

@@ -55,6 +55,16 @@ def test_every_method_has_every_figure_on_the_same_pictures(measured: tuple[Path
         assert figures["peak_on_defect"] is not None
 
 
+def test_a_random_head_has_the_scores_and_gates_of_the_trained_one(
+    measured: tuple[Path, dict[str, Result]],
+) -> None:
+    trained, random = (measured[1][method].metrics for method in ("relmask", "random-head"))
+    assert trained is not None
+    assert random is not None
+    for figure in ("auroc", "recall_at_gate", "per_class"):
+        assert getattr(random.image, figure) == getattr(trained.image, figure)
+
+
 def test_a_finished_method_is_read_and_nothing_is_trained(
     measured: tuple[Path, dict[str, Result]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

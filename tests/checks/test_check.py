@@ -10,6 +10,7 @@ from scipy import ndimage
 from typer.testing import CliRunner
 
 import relmask
+from relmask.arrays import FloatArray
 from relmask.checks import Check, check_samples, chosen
 from relmask.cli import app
 from relmask.data.index import read_index
@@ -37,14 +38,6 @@ def changed(run: Run, composite: Composite | None = None) -> Run:
     """A copy of a run whose network can be spoiled, with other rules if some are given."""
     classifier = run.classifier.with_network(copy.deepcopy(run.model.network))
     return Run(run.path, run.metadata, classifier.with_composite(composite) if composite else classifier)
-
-
-def widened(run: Run, level: float) -> Run:
-    """The run with masks of all classes that end at this level."""
-    calibration = run.segmenter.calibration
-    classes = {name: one.model_copy(update={"level": level}) for name, one in calibration.classes.items()}
-    moved = calibration.model_copy(update={"classes": classes})
-    return Run(run.path, run.metadata.model_copy(update={"calibration": moved}), run.model)
 
 
 def edges(image: np.ndarray) -> np.ndarray:
@@ -105,9 +98,15 @@ def test_flat_rules_are_no_evidence(trained: Run, parts: Path) -> None:
     assert [one.iou for one in found.weights] == pytest.approx([1] * 4, abs=0.02)
 
 
-def test_masks_that_reach_over_most_of_a_picture_are_no_evidence(trained: Run, parts: Path) -> None:
-    found = judged(widened(trained, 0.02), parts)
-    assert sum(area.added for area in found.areas) > 0.8 * sum(area.mask for area in found.areas)
+def test_area_that_any_relevance_would_get_is_no_evidence(
+    trained: Run, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everywhere(relevance: FloatArray, *_: object) -> FloatArray:
+        return np.full(relevance.shape, 2, np.float32)
+
+    monkeypatch.setattr("relmask.inference.relevance.support", everywhere)
+    found = judged(trained, parts)
+    assert sum(area.added for area in found.areas) > 0.5 * sum(area.mask for area in found.areas)
     assert outcome(found)["area"] is False
 
 

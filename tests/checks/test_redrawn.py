@@ -98,7 +98,7 @@ def test_relevance_of_redrawn_layers_goes_the_way_of_the_run(trained: Run, parts
     passing = np.zeros((len(images), len(trained.metadata.classes)), bool)
     passing[:, 0] = True
     own, same, other = (
-        of.support(of.maps(picture, images, places, passing), picture)[0]
+        of.support(of.maps(picture, images, places, passing), picture, {0: 0.0})[0]
         for of in (model, redrawn.model(0, 0), redrawn.model(head_layers(redrawn.layers), 0))
     )
     np.testing.assert_allclose(same, own, rtol=1e-2, atol=1e-3 * own.max())

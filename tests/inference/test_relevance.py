@@ -77,10 +77,11 @@ def test_support_is_that_of_the_runs_settings_class_by_class() -> None:
     image, settings = picture(), MaskSettings(own=0.5)
     model = Bright(masks=settings)
     maps = maps_of(model, image)
-    found = model.support(maps, image)
+    floors = {0: 0.0, 1: float(np.median(maps[1]))}
+    found = model.support(maps, image, floors)
     assert list(found) == [0, 1]
     for k, values in found.items():
-        assert np.array_equal(values, support(maps[k], image, settings))
+        assert np.array_equal(values, support(maps[k], image, settings, floors[k]))
     assert model.unit == "Otsu's threshold"
     assert model.cut_scale == 3
 
@@ -88,7 +89,7 @@ def test_support_is_that_of_the_runs_settings_class_by_class() -> None:
 def test_without_settings_masks_are_cut_from_relevance_itself() -> None:
     image, model = picture(), Bright()
     maps = maps_of(model, image)
-    assert model.support(maps, image) is maps
+    assert model.support(maps, image, {}) is maps
     assert model.unit == "logits a pixel"
     assert model.cut_scale == model.full_scale == 100 / SIZE**2
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 from skimage.filters import threshold_otsu
 
-from relmask.masks.settings import MaskSettings
+from relmask.masks.settings import WINDOWS, MaskSettings
 from relmask.masks.support import looks, otsu_of_roots, predicted, support
 
 Map = NDArray[np.float32]
@@ -54,38 +54,38 @@ def otsu(relevance: Map) -> Mask:
 
 
 @pytest.mark.parametrize("grey", [False, True], ids=["red", "dark"])
-@pytest.mark.parametrize("radius", [8, 12])
+@pytest.mark.parametrize("radius", [8, 12, 20])
 def test_of_relevance_three_times_as_wide_the_mask_is_what_looks_alike(radius: int, grey: bool) -> None:
     spot = disc(radius)
     relevance = seen(disc(3 * radius), radius)
     mask = support(relevance, spotted(spot, grey=grey), FINE) > 1
     assert not (binary_erosion(spot) & ~mask).any()
-    assert not (mask & ~binary_dilation(spot, iterations=2)).any()
-    assert iou(mask, spot) > 0.75
+    assert not (mask & ~binary_dilation(spot, iterations=3)).any()
+    assert iou(mask, spot) > 0.7
     assert iou(otsu(relevance), spot) < 0.2
 
 
 @pytest.mark.parametrize("grey", [False, True], ids=["red", "dark"])
-@pytest.mark.parametrize("radius", [8, 12])
+@pytest.mark.parametrize("radius", [8, 12, 20])
 def test_a_mask_ends_near_the_spot_though_looks_are_taken_from_around_a_pixel(
     radius: int, grey: bool
 ) -> None:
     spot = disc(radius)
     relevance = seen(disc(3 * radius), radius)
     mask = support(relevance, spotted(spot, grey=grey), USUAL) > 1
-    reach = 3 * max(*USUAL.colours, *USUAL.grains)
+    reach = 2 * max(*USUAL.colours, *USUAL.grains) + USUAL.smoothing
     assert not (binary_erosion(spot) & ~mask).any()
-    assert not (mask & ~disc(radius + reach)).any()
-    assert iou(mask, spot) > 3 * iou(otsu(relevance), spot)
+    assert (mask & ~disc(radius + reach)).mean() < 0.01
+    assert iou(mask, spot) > 2.5 * iou(otsu(relevance), spot)
 
 
 @pytest.mark.parametrize("settings", [USUAL, FINE], ids=["usual", "fine"])
 def test_of_two_spots_that_look_alike_the_faint_one_is_masked_as_well(settings: MaskSettings) -> None:
     bold, faint = disc(8, 40, 40), disc(8, 90, 90)
-    relevance = seen(bold, 6) + np.float32(0.2) * seen(faint, 6)
+    relevance = seen(bold, 6) + np.float32(0.1) * seen(faint, 6)
     mask = support(relevance, spotted(bold | faint), settings) > 1
     for spot in (bold, faint):
-        assert (mask & spot).sum() > 0.9 * spot.sum()
+        assert (mask & spot).sum() > 0.95 * spot.sum()
     assert not (otsu(relevance) & faint).any()
     assert not (mask & ~binary_dilation(bold | faint, iterations=8)).any()
 
@@ -94,18 +94,18 @@ def test_of_two_spots_that_look_alike_the_faint_one_is_masked_as_well(settings: 
 def test_where_looks_tell_nothing_the_mask_stays_within_relevance(seed: int) -> None:
     noise = np.random.default_rng(seed).random((SIDE, SIDE, 3), np.float32)
     spot = disc(12)
-    mask = support(seen(spot, 3), noise, USUAL) > 1
-    assert not (mask & ~disc(12 + 3 * 3)).any()
-    assert iou(mask, spot) > 0.5
+    relevance = seen(spot, 3)
+    mask = support(relevance, noise, USUAL) > 1
+    assert not (mask & (relevance < 0.01 * relevance.max())).any()
+    assert mask.sum() > 0.4 * spot.sum()
 
 
-@pytest.mark.parametrize("wide", [2, 3])
-def test_a_defect_that_differs_by_its_texture_alone_is_found(wide: int) -> None:
+def test_a_defect_that_differs_by_its_texture_alone_is_found() -> None:
     noise, spot = np.random.default_rng(0).standard_normal((SIDE, SIDE)), disc(14)
     smooth = gaussian_filter(noise, 1.5)
     grain = np.where(spot, smooth * 0.4 / smooth.std(), noise)  # as bright, on average
     picture = np.repeat((0.5 + 0.12 * grain).clip(0, 1).astype(np.float32)[..., None], 3, axis=-1)
-    relevance = seen(disc(14 * wide), 10)
+    relevance = seen(disc(28), 10)
     mask = support(relevance, picture, USUAL) > 1
     assert iou(mask, spot) > 0.75
     assert iou(otsu(relevance), spot) < 0.25
@@ -237,3 +237,20 @@ def test_otsu_of_roots_parts_bold_and_faint_from_nothing() -> None:
     empty = np.zeros((4, 4), np.float32)
     assert otsu_of_roots([empty, -relevance, relevance]) == threshold
     assert otsu_of_roots([]) == otsu_of_roots([empty]) == 1
+
+
+def test_relevance_below_the_floor_says_nothing() -> None:
+    spot, elsewhere = disc(8, 40, 40), disc(20, 90, 90)
+    relevance = seen(spot, 4) + np.float32(0.2) * seen(elsewhere, 4)
+    picture = spotted(spot)
+    assert not support(relevance, picture, USUAL, floor=1.1).any()
+    above = support(relevance, picture, USUAL, floor=0.25) > 1
+    assert (above & spot).sum() > 0.95 * spot.sum()
+    assert not (above & elsewhere).any()
+
+
+def test_with_its_own_relevance_alone_a_picture_does_not_matter() -> None:
+    relevance = seen(disc(8), 4)
+    found = [support(relevance, picture, WINDOWS) for picture in (spotted(disc(8)), spotted(disc(20)))]
+    assert np.array_equal(*found)
+    assert np.array_equal(found[0] > 1, relevance > otsu_of_roots([relevance]))

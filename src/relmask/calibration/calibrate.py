@@ -1,10 +1,12 @@
 """New thresholds for a run, without training it again."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from relmask.calibration.floors import choose_floors
 from relmask.calibration.from_labels import choose_thresholds, even_odds, otsu
 from relmask.calibration.from_masks import choose_from_masks
 from relmask.calibration.scores import score
@@ -95,9 +97,11 @@ def _from_labels(
     run: Run, part: Labelled, rate: float, clean_known: bool, progress: Progress
 ) -> tuple[KeptScores, Calibration]:
     logits, targets = score(run.model, part.samples, progress), part.targets.numpy() > 0
-    level_of = even_odds
+    classes, level_of, floors = run.metadata.classes, even_odds, None
     if (model := run.model.relevance_model) is not None:
         level_of = otsu
+        clean = [sample for sample in part.samples if not sample.labels]
+        floors = partial(choose_floors, model, clean, progress=progress)
         if _trained_on(run, part):
             cache = ImageCache(part.samples, model.spec.size, model.spec.intensity, memory=0)
             images = (cache.batch([index]) for index in range(len(cache)))
@@ -105,7 +109,7 @@ def _from_labels(
             logits += shift.double().numpy()
     scores = Scores(logits, targets, part.groups)
     kept = KeptScores(scores, [sample.name for sample in part.samples], _sources(run, part))
-    return kept, choose_thresholds(scores, level_of, run.metadata.classes, rate, clean_known=clean_known)
+    return kept, choose_thresholds(scores, level_of, classes, rate, floors=floors, clean_known=clean_known)
 
 
 def _clean_known(metadata: Metadata, index: Index) -> bool:

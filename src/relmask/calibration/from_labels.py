@@ -30,6 +30,7 @@ def choose_thresholds(
     classes: Sequence[str],
     rate: float,
     *,
+    floors: Callable[[Calibration], Sequence[float]] | None = None,
     cross_fitted: bool = False,
     clean_known: bool = False,
 ) -> Calibration:
@@ -40,6 +41,7 @@ def choose_thresholds(
         level_of: see `LevelOf`.
         classes: names, in the order of the logits.
         rate: share of clean images that may get a mask.
+        floors: of each class, given the gates, see `choose_floors`; None: 0.
         cross_fitted: are training images among the scores, each judged by a head that never saw it?
         clean_known: do the data have clean images, even where none is among the scores?
     """
@@ -57,8 +59,9 @@ def choose_thresholds(
         cross_fitted=cross_fitted,
     )
     gated = gated_anew(ungated, scores, rate)
+    chosen_floors = floors(gated) if floors is not None else [0.0] * len(classes)
     chosen = {
-        name: own.model_copy(update={"level": level_of(k, own.gate)})
+        name: own.model_copy(update={"level": level_of(k, own.gate), "floor": chosen_floors[k]})
         for k, (name, own) in enumerate(gated.classes.items())
     }
     return gated.model_copy(update={"classes": chosen})

@@ -49,7 +49,7 @@ def choose_from_masks(
         rows = model.logits(images).double().numpy()
         for number, calibration in enumerate(tried):
             maps = model.maps(picture, images, places, calibration.passing(rows, across(places)))
-            maps = model.support(maps, picture)
+            maps = model.support(maps, picture, calibration.floors)
             for k, name in enumerate(names):
                 there = truth == (index.classes.index(name) + 1 if name in index.classes else -1)
                 own = calibration.classes[name]

@@ -95,7 +95,7 @@ def check_samples(
     """Judge the masks of a run by its own classifier; no true mask is read.
 
     What is judged is what `segment` delivers: masks that are cut from support. Adebayo et al., "Sanity checks
-    for saliency maps" (NeurIPS 2018): without what the head, or all layers, learned, it must be another mask.
+    for saliency maps" (NeurIPS 2018): without what the head, or all layers, learned, the mask must differ.
     Sixt et al., "When explanations lie" (ICML 2020): it must depend on the weights that relevance passes on
     its way back. What is added to relevance must not be added to that of a random head, too. And painting
     over a mask must lower the score more than painting over copies of it that were moved elsewhere.

@@ -110,7 +110,8 @@ class RunMasks:
     def redrawn(self, image: FloatArray, k: int, count: int, seed: int) -> FloatingArray:
         """The map (S, S) of class k by a model whose `count` last layers were redrawn."""
         model = self._redrawn.model(count, seed)
-        return model.support(self._relevance(model, image, k), image)[k]
+        floors = self._segmenter.calibration.floors
+        return model.support(self._relevance(model, image, k), image, floors)[k]
 
     def way_back(self, image: FloatArray, k: int, seed: int) -> WayBack | None:
         """How relevance of class k reaches the image."""

@@ -1,5 +1,6 @@
 """What a run holds: anything that scores pictures and says where each class is."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
@@ -97,8 +98,16 @@ class Model(Protocol):
             passing: (N, K), which images to look at for which class.
         """
 
-    def support(self, maps: dict[int, FloatArray], picture: FloatArray) -> dict[int, FloatArray]:
-        """What masks are cut from, (H, W) of each class, given its `maps` in a picture (H, W, 3)."""
+    def support(
+        self, maps: dict[int, FloatArray], picture: FloatArray, floors: Mapping[int, float]
+    ) -> dict[int, FloatArray]:
+        """What masks are cut from, (H, W) of each class.
+
+        Args:
+            maps: what `maps` gave.
+            picture: (H, W, 3) in [0, 1].
+            floors: of each class, the relevance that clean images have too.
+        """
 
     def warm_up(self) -> None:
         """Do now what the first picture would wait for."""

@@ -1,7 +1,7 @@
 """Models whose maps are relevance: what any explanation of a classifier has in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -110,10 +110,12 @@ class RelevanceModel(Preparation, ABC):
             for k in np.flatnonzero(passing.any(axis=0)).tolist()
         }
 
-    def support(self, maps: dict[int, FloatArray], picture: FloatArray) -> dict[int, FloatArray]:
+    def support(
+        self, maps: dict[int, FloatArray], picture: FloatArray, floors: Mapping[int, float]
+    ) -> dict[int, FloatArray]:
         """See `relmask.masks.support`; relevance itself where the run has no settings of masks."""
         settings = self.spec.masks
-        return maps if settings is None else {k: support(maps[k], picture, settings) for k in maps}
+        return maps if settings is None else {k: support(maps[k], picture, settings, floors[k]) for k in maps}
 
     def explain(
         self,

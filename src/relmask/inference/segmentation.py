@@ -1,5 +1,7 @@
 """A network that segments: its maps are probabilities and need no explanation."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -71,7 +73,9 @@ class SegmentationModel(Preparation):
         height, width = picture.shape[:2]
         return self.maps(picture, images, places, every).get(k, np.zeros((height, width), np.float32))
 
-    def support(self, maps: dict[int, FloatArray], picture: FloatArray) -> dict[int, FloatArray]:
+    def support(
+        self, maps: dict[int, FloatArray], picture: FloatArray, floors: Mapping[int, float]
+    ) -> dict[int, FloatArray]:
         """The probabilities themselves."""
         return maps
 

@@ -32,14 +32,14 @@ class Segmentation:
         status: "defect" where the mask holds a pixel, else "clean".
         components: connected parts of the mask, largest first.
         maps: (H, W) of every class that was explained.
+        image_novelty: distance of the image's features to those of the nearest training image; 1 is what 1 %
+            of the clean images exceed. None where the run cannot tell.
+        warning: why the answer should not be relied on; empty where nothing speaks against it.
         logits: what the gates are compared with, of each class; of windows the highest.
         explained: the strongest class of an image that passes no gate and was explained all the same, with
             `explain_clean`; else empty.
         novelty_map: (H, W) of such an image: how unlike clean images each place is, in standard deviations,
             which is where the classifier looks first. None where the run cannot tell, as of windows.
-        image_novelty: distance of the image's features to those of the nearest training image; 1 is what 1 %
-            of the clean images exceed. None where the run cannot tell.
-        warning: why the answer should not be relied on; empty where nothing speaks against it.
     """
 
     mask: ByteArray
@@ -49,11 +49,11 @@ class Segmentation:
     status: str
     components: tuple[Component, ...]
     maps: Mapping[str, FloatArray] = field(default_factory=dict)
+    image_novelty: float | None = None
+    warning: str = ""
     logits: Mapping[str, float] = field(default_factory=dict)
     explained: str = ""
     novelty_map: FloatArray | None = None
-    image_novelty: float | None = None
-    warning: str = ""
 
 
 class Segmenter:
@@ -112,8 +112,9 @@ class Segmenter:
         if self.explain_clean and not passing.any():
             return self._explained(picture, inputs, places, rows)
         maps = self.model.maps(picture, inputs, places, passing)
+        support = self.model.support(maps, picture, self.calibration.floors)
         height, width = picture.shape[:2]
-        return self.decide(rows.max(axis=0), maps, self.model.support(maps, picture), (height, width))
+        return self.decide(rows.max(axis=0), maps, support, (height, width))
 
     def _explained(
         self, picture: FloatArray, inputs: Tensor, places: list[Window], rows: DoubleArray
@@ -131,7 +132,7 @@ class Segmenter:
         return replace(
             self.decide(logits, {}, {}, (height, width)),
             relevance=maps[k],
-            maps={self.classes[k]: self.model.support(maps, picture)[k]},
+            maps={self.classes[k]: self.model.support(maps, picture, self.calibration.floors)[k]},
             explained=self.classes[k],
             novelty_map=None
             if novelty is None

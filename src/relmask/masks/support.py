@@ -5,10 +5,10 @@ pixels say how far the defect reaches. So relevance is predicted from the look o
 nothing wider than a few pixels) by least squares within the same picture. What looks like a defect gets much;
 what only lies beside one gets what its look gets elsewhere: little. The support of a pixel is
 
-    support = (share of the peak) ** own  *  (what its look predicts of the share ** (1 - own))
+    support = (share of the peak ** own  *  what its look predicts of share ** (1 - own)) ** power
 
-and the mask is where support exceeds its own threshold by Otsu (1979). Nothing is learned from masks, and
-nothing is chosen by class or by data set; where looks tell nothing, relevance alone decides.
+where relevance counts from a floor that few pixels of clean images exceed. The mask is where support exceeds
+its own threshold by Otsu (1979). Nothing is learned from masks, nothing is chosen by class or by data set.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_otsu
 
-from relmask.arrays import FloatArray
+from relmask.arrays import FloatArray, FloatingArray
 from relmask.masks.settings import MaskSettings
 
 FITTED = 100_000
@@ -27,26 +27,32 @@ FARTHEST = 6.0
 FAINT = 1e-12
 
 
-def support(relevance: FloatArray, picture: FloatArray, settings: MaskSettings) -> FloatArray:
+def support(
+    relevance: FloatArray, picture: FloatArray, settings: MaskSettings, floor: float = 0.0
+) -> FloatArray:
     """Support (H, W) of one class, in units of Otsu's threshold: the mask is where it exceeds 1.
 
     Args:
-        relevance: of the class, (H, W); only what is positive speaks for it. Its scale does not matter.
+        relevance: of the class, (H, W); only what is above the floor speaks for it.
         picture: (H, W, 3) in [0, 1].
         settings: the constants.
+        floor: relevance that clean images have too.
 
     Returns:
-        0 everywhere where relevance is nowhere positive.
+        0 everywhere where relevance is nowhere above the floor.
     """
-    positive = relevance.clip(min=0)
+    positive = (relevance - np.float32(floor)).clip(min=0)
     peak = float(positive.max(initial=0.0))
     if peak <= FAINT:
         return np.zeros_like(positive)
     share = positive / peak
-    alike = predicted((share ** (1 - settings.own)).astype(np.float32), picture, settings)
-    found = share**settings.own * alike
-    found = gaussian_filter(found, settings.smoothing, mode="nearest")
-    threshold = _otsu(found)
+    found = share**settings.own
+    if settings.own < 1:
+        found *= predicted((share ** (1 - settings.own)).astype(np.float32), picture, settings)
+        found = gaussian_filter(found, settings.smoothing, mode="nearest")
+    found **= settings.power
+    inside = found > 0
+    threshold = _otsu(found[inside]) if inside.any() else 0.0
     return (found / threshold).astype(np.float32) if threshold > FAINT else np.zeros_like(positive)
 
 
@@ -94,7 +100,7 @@ def looks(picture: FloatArray, settings: MaskSettings) -> FloatArray:
     return np.stack(found).astype(np.float32)
 
 
-def _otsu(values: FloatArray) -> float:
+def _otsu(values: FloatingArray) -> float:
     # In 32 bits the bins of values that are almost equal would have no width
     return float(threshold_otsu(values.astype(np.float64)))
 

@@ -21,6 +21,11 @@ class ClassThresholds(Record):
         gt=0,
         description="Value of a map above which pixels belong to the mask: 1 is Otsu's threshold of support.",
     )
+    floor: float = Field(
+        default=0.0,
+        ge=0,
+        description="Relevance, in logits a pixel, that clean images have too: less of it says nothing.",
+    )
     slope: float = Field(description="Slope of the probability, sigmoid(slope * logit + offset).")
     offset: float = Field(description="Offset of the probability.")
     min_area: int = Field(default=0, ge=0, description="Area in pixels below which components are dropped.")
@@ -72,6 +77,11 @@ class Calibration(Record):
         """Chance of a defect above which an image may get a mask; None where that differs by class."""
         gates = self.standardised(np.array([[threshold.gate for threshold in self.classes.values()]]))
         return float(self.defect_probability(gates)[0]) if np.allclose(gates, gates[0, 0]) else None
+
+    @property
+    def floors(self) -> dict[int, float]:
+        """Floor of each class, by its number."""
+        return {k: of.floor for k, of in enumerate(self.classes.values())}
 
     def with_gate(self, name: str, gate: float) -> "Calibration":
         """The same with another gate of a class."""

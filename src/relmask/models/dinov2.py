@@ -156,7 +156,7 @@ class DinoV2(Backbone):
         """Tokens (N, 1 + h * w, C) behind each block, the class token first."""
         first, rest = self._positions(grid)
         patches = self.patches(x).flatten(2).transpose(1, 2) + rest
-        x = torch.cat(((self.class_token + first).expand(len(x), -1, -1), patches), dim=1)
+        x = torch.cat(((self.class_token + first).expand(x.shape[0], -1, -1), patches), dim=1)
         for block in self.blocks:
             x = block(x)
             yield x

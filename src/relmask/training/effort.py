@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from relmask.calibration.floors import EXPLAINED
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -9,10 +11,12 @@ class Effort:
 
     Attributes:
         steps: batches in an epoch, whatever the number of pictures.
+        explained: clean images, at most, that are explained to choose the floors of relevance.
         checked: masks that a fresh run is checked by, see `relmask.check`; 0 for no check.
     """
 
     steps: int = 50
+    explained: int = EXPLAINED
     checked: int = 4
 
 

@@ -13,7 +13,7 @@ from relmask.data.index import Index
 from relmask.data.patches import patch_size
 from relmask.data.reading import Intensity
 from relmask.errors import UsageError
-from relmask.masks.settings import MaskSettings
+from relmask.masks.settings import WINDOWS, MaskSettings
 from relmask.models.bundle import Architecture, BackboneView, Input
 from relmask.models.trunk import Backbone
 from relmask.models.zoo import find
@@ -137,7 +137,7 @@ def plan(
         mean=mean,
         std=std,
         standardised=patch is not None and not own and not pretrained,
-        masks=MaskSettings(),
+        masks=WINDOWS if patch else MaskSettings(),
         intensity=intensity,
     )
     composite = "relmask" if own or pretrained else "relmask_fine"

@@ -71,7 +71,8 @@ class PseudoLabels:
         passing = np.zeros((len(images), len(self._run.metadata.classes)), bool)
         passing[:, named] = True
         model = self._run.model
-        return model.support(model.maps(picture, images, places, passing), picture)
+        floors = self._run.segmenter.calibration.floors
+        return model.support(model.maps(picture, images, places, passing), picture, floors)
 
     def _joined(self, name: str) -> tuple[Relevance, ByteArray]:
         """Relevance of each class in the picture that these patches were cut out of, and its mask."""
@@ -89,7 +90,8 @@ class PseudoLabels:
         whole = np.zeros((*shape, 3), np.float32)
         for place, (_, picture) in zip(places, patches, strict=True):
             whole[place.inside(size)] = picture
-        maps = run.model.support(run.model.maps(whole, images, places, passing), whole)
+        floors = run.segmenter.calibration.floors
+        maps = run.model.support(run.model.maps(whole, images, places, passing), whole, floors)
         for place, shown in zip(places, passing, strict=True):
             for k in maps:
                 if not shown[k]:

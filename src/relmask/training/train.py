@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from relmask import __version__
+from relmask.calibration.floors import choose_floors
 from relmask.calibration.from_labels import choose_thresholds, otsu
 from relmask.checks import check_samples
 from relmask.data.index import Index, Sample, read_index
@@ -158,11 +159,13 @@ def _trained(
     write_history(history, out / "history.csv")
     logits = fitter.logits()
     kept = scores_of(fitter, logits, settings.false_alarms)
+    clean = [sample for part in (validation, training) for sample in part.samples if not sample.labels]
     calibration = choose_thresholds(
         kept.scores,
         otsu,
         index.classes,
         settings.false_alarms,
+        floors=lambda gated: choose_floors(fitter.model, clean, gated, progress, chosen.effort.explained),
         cross_fitted="cross-fitted" in kept.sources,
         clean_known=any(not sample.labels for sample in index.samples),
     )

@@ -108,7 +108,7 @@ def test_a_gate_that_moves_shows_at_once_what_it_would_do(page: Page, folder: Pa
     passing = int((logits[clean] > 2.5).sum())
     expect(effect(page, "Known clean")).to_have_text(f"Known clean{passing} of 400")
     expect(page.locator("#gate-help")).to_contain_text("a score of 18\u00a0%")
-    page.get_by_role("button", name="Reset the gates").click()
+    page.get_by_role("button", name="The run's gates").click()
     expect(effect(page, "Images here")).to_have_text("Images here1 of 31")
     expect(page.locator("#changed")).to_be_hidden()
     slider = page.get_by_role("slider", name="Gate")
@@ -137,9 +137,7 @@ def test_masks_follow_the_gate_and_are_downloaded_so(page: Page, folder: Path, t
     expect(page.locator("#parts")).to_contain_text("Mask: 1 part, 3 px")
     page.keyboard.press("a")
     found = {annotation.image: annotation for annotation in masks_of(page, "png", tmp_path).pictures}
-    drawn = {
-        name.rpartition("/")[2].partition(".")[0]: of.draw(CLASSES, (32, 32)) for name, of in found.items()
-    }
+    drawn = {Path(name).stem: of.draw(CLASSES, (32, 32)) for name, of in found.items()}
     assert np.array_equal(drawn["both"], 2 * (picture(GREEN)[..., 1] > 0))
     assert np.array_equal(drawn["trace"], 2 * (picture(TRACE)[..., 1] > 0))
 

@@ -13,6 +13,7 @@ from relmask.data.resizing import to_tensor
 from relmask.data.tiles import Window
 from relmask.evaluation.controls import Control
 from relmask.inference.explained import ExplainedClassifier
+from relmask.inference.model import Prediction
 from relmask.inference.relevance import RelevanceModel
 from relmask.models.bundle import Input
 from relmask.models.features import Features
@@ -65,6 +66,10 @@ class UntrainedHead(ExplainedClassifier):
     def logits(self, images: Tensor) -> Tensor:
         """Logits (N, K) of the trained classifier."""
         return self.trained.logits(images)
+
+    def predict(self, images: Tensor) -> Prediction:
+        """Logits and novelty of the trained classifier."""
+        return self.trained.predict(images)
 
 
 class NeighbourModel(RelevanceModel):

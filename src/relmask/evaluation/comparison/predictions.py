@@ -52,7 +52,7 @@ def predict(model: Model, calibration: Calibration, picture: FloatArray) -> RawP
     scored = time.perf_counter()
     passing = calibration.passing(rows, across(places))
     passing[np.unravel_index(calibration.standardised(rows).argmax(), rows.shape)] = True
-    maps = model.support(model.maps(picture, images, places, passing), picture)
+    maps = model.support(model.maps(picture, images, places, passing), picture, calibration.floors)
     height, width = picture.shape[:2]
     seconds = (scored - began, time.perf_counter() - scored)
     return RawPrediction(rows.max(axis=0), maps, (height, width), seconds)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from relmask.arrays import DoubleArray
+from relmask.calibration.floors import choose_floors
 from relmask.calibration.from_labels import choose_thresholds
 from relmask.calibration.scores import score
 from relmask.data.index import Index, Sample, label_text, read_index
@@ -35,7 +36,7 @@ from relmask.masks.gates import Scores
 from relmask.masks.thresholds import Calibration
 from relmask.models.unet import encoder, unet
 from relmask.models.zoo import classifier, find
-from relmask.progress import Progress
+from relmask.progress import Progress, silent
 from relmask.training.distil import BACKBONE, distil
 from relmask.training.effort import FULL, Effort
 from relmask.training.plan import JOINED
@@ -72,8 +73,10 @@ class Trained:
     def calibrate(self, model: RelevanceModel) -> Calibration:
         """The classifier's gates, with masks as another explanation of it wants them, from labels alone."""
         base, explanations = self.calibration, self.explanations(model)
+        clean = [sample for sample in self.part.samples if not sample.labels]
+        floors = choose_floors(model, clean, base, silent)
         classes = {
-            name: chosen.model_copy(update={"level": explanations.level(k, chosen.gate)})
+            name: chosen.model_copy(update={"level": explanations.level(k, chosen.gate), "floor": floors[k]})
             for k, (name, chosen) in enumerate(base.classes.items())
         }
         return base.model_copy(update={"classes": classes})
