@@ -77,8 +77,11 @@ def fake_run(folder: Path, drawn: str = "given") -> Run:
         groups=9,
         cross_fitted=False,
     )
+    model = SimpleNamespace(
+        cut=lambda image: (None, []), explain=lambda image, images, places, k: 0.5 - image.mean(-1)
+    )
     segmenter = SimpleNamespace(
-        segment_images=darkest, classes=CLASSES, intensity=Intensity(), calibration=calibration
+        segment_images=darkest, classes=CLASSES, intensity=Intensity(), calibration=calibration, model=model
     )
     return cast(
         Run,

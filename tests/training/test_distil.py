@@ -95,7 +95,7 @@ def test_a_student_learns_in_inference_mode(trained: Run, parts: Path, tmp_path:
 
 def test_a_stopped_student_goes_on(trained: Run, parts: Path, tmp_path: Path) -> None:
     def stop(task: str, done: int, total: int, note: str = "") -> None:
-        if task == "calibrating":
+        if task == "scoring":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -43,14 +43,16 @@ class Brightness:
             blend.add(place, 4 * image.mean(0) * shown[0])
         return {0: blend.result()}
 
-    def support(self, maps: dict[int, FloatArray], picture: FloatArray) -> dict[int, FloatArray]:
+    def support(
+        self, maps: dict[int, FloatArray], picture: FloatArray, floors: Mapping[int, float]
+    ) -> dict[int, FloatArray]:
         self.pictures.append(picture)
         return maps
 
 
 def run_on_patches(pictures: Mapping[Path, FloatArray], level: ClassThresholds = EXTENT) -> Run:
     spec = SimpleNamespace(windows=True, size=8)
-    calibration = SimpleNamespace(classes={"crack": level})
+    calibration = SimpleNamespace(classes={"crack": level}, floors={0: level.floor})
     stand_in: Any = SimpleNamespace(
         metadata=SimpleNamespace(input=spec, classes=("crack",)),
         model=Brightness(),
