@@ -251,6 +251,6 @@ def test_relevance_below_the_floor_says_nothing() -> None:
 
 def test_with_its_own_relevance_alone_a_picture_does_not_matter() -> None:
     relevance = seen(disc(8), 4)
-    found = [support(relevance, picture, WINDOWS) for picture in (spotted(disc(8)), spotted(disc(20)))]
-    assert np.array_equal(*found)
-    assert np.array_equal(found[0] > 1, relevance > otsu_of_roots([relevance]))
+    one, other = (support(relevance, spotted(disc(radius)), WINDOWS) for radius in (8, 20))
+    assert np.array_equal(one, other)
+    assert np.array_equal(one > 1, relevance > otsu_of_roots([relevance]))

@@ -8,7 +8,7 @@ import pytest
 
 from relmask.inference.run import Run
 from relmask.masks.gates import Scores
-from relmask.models.bundle import read_metadata
+from relmask.models.bundle import read_metadata, save_metadata
 from relmask.models.kept_scores import KeptScores, write_scores
 from tests.serve.conftest import CLASSES, RED, only, picture, sent, serving
 
@@ -98,7 +98,9 @@ def test_where_no_picture_is_clean_the_strongest_class_is_masked_and_that_is_tol
     colours: Run, never_clean: bool
 ) -> None:
     calibration = colours.segmenter.calibration.model_copy(update={"never_clean": never_clean})
-    run = Run(colours.path, colours.metadata.model_copy(update={"calibration": calibration}), colours.model)
+    metadata = colours.metadata.model_copy(update={"calibration": calibration})
+    save_metadata(colours.path, metadata)
+    run = Run(colours.path, metadata, colours.model)
     with serving(run) as client:
         assert client.get("/run").json()["never_clean"] is never_clean
         entry = only(client.post("/segment", files=sent(picture(TRACE)), data={"mask": "rle"}))

@@ -80,13 +80,14 @@ def test_only_images_of_the_class_that_pass_its_gate_are_explained(
 def test_maps_as_a_method_gives_them_end_where_squares_and_what_lies_around_part(
     samples: list[Sample],
 ) -> None:
-    """Squares of classes 0 and 1 are 1 to 8 and 9 to 16 high, so their masks end at levels of their own."""
-    logits, targets = np.full((16, 2), 5.0), np.zeros((16, 2), bool)
-    targets[:8, 0] = targets[8:, 1] = True
-    of = explanations(samples, logits, targets, 16)
+    """Squares are 5 to 8 and 21 to 24 high, and a hundredth of that is all around them."""
+    logits, targets = np.full((24, 2), 5.0), np.zeros((24, 2), bool)
+    targets[4:8, 0] = targets[20:24, 1] = True
+    of = explanations(samples, logits, targets, 24)
     faint, bold = of.level(0, 1.0), of.level(1, 1.0)
-    assert 0.08 <= faint < 1.1
-    assert 0.15 <= bold < 9
+    assert 0.05 < faint < 5
+    assert 0.2 < bold < 21
+    assert bold > faint
 
 
 def test_masks_that_are_cut_from_support_end_at_otsus_threshold_without_a_look(

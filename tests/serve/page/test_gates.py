@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from relmask.inference.run import Run
 from relmask.masks.gates import Scores
-from relmask.models.bundle import read_metadata
+from relmask.models.bundle import read_metadata, save_metadata
 from relmask.models.kept_scores import KeptScores, Source, write_scores
 from tests.browser import drop, opened
 from tests.serve.conftest import CLASSES, GREEN, RED, picture, seeing_colours, serving
@@ -241,7 +241,9 @@ def never_clean(run: Run) -> Run:
     green = calibration.classes["green"].model_copy(update={"clean_median": 2.0})
     classes = {**calibration.classes, "green": green}
     changed = calibration.model_copy(update={"classes": classes, "never_clean": True})
-    return Run(run.path, run.metadata.model_copy(update={"calibration": changed}), run.model)
+    metadata = run.metadata.model_copy(update={"calibration": changed})
+    save_metadata(run.path, metadata)
+    return Run(run.path, metadata, run.model)
 
 
 def test_where_no_picture_is_clean_the_page_masks_the_strongest_class_as_the_library_does(

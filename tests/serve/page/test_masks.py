@@ -82,7 +82,7 @@ def test_sliders_move_the_mask_at_once_and_back(page: Page, folder: Path) -> Non
     page.get_by_role("spinbutton", name="Minimum area").fill("17")
     expect(parts).to_have_text("Mask: 1 part, 60 px, 5.9 % of 32 \u00d7 32 px.")
     expect(page.locator("#changed")).to_be_visible()
-    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("button", name="Reset", exact=True).click()
     expect(parts).to_have_text("Mask: 2 parts, 76 px, 7.4 % of 32 \u00d7 32 px.")
     page.get_by_role("combobox", name="Class").select_option("red stain")
     level = page.get_by_role("slider", name="Level")
