@@ -91,6 +91,8 @@ def test_files_that_are_not_read_are_named_but_for_what_lies_beside_pictures(tmp
             assert names(given, tmp_path, skip=(tmp_path / "masks",)) == ["1"]
     with pytest.raises(DataError, match=r"(?s)No pictures in .*a/2\.heic"):
         names(tmp_path / "a")
+    asked_for = [tmp_path / "a/2.heic", tmp_path / "a/3"]
+    assert [item.path for item in find_items([tmp_path / "a", *asked_for])] == asked_for  # and get lines
 
 
 def test_all_missing_inputs_are_named(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import glob
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePath
@@ -50,17 +50,17 @@ def find_items(inputs: Sequence[str | Path], skip: Iterable[Path] = ()) -> list[
         refuse("No such file or folder", missing, "Check the spelling of INPUT.")
     given = [_expand(path) for path in inputs]
     skipped = tuple(os.path.abspath(folder) + os.sep for folder in skip)  # noqa: PTH100 - resolve() would follow links
-    unread = {_place(path): printable(path) for one in given for path in one.unread}
-    left_out = _left_out([path for place, path in unread.items() if not place.startswith(skipped)])
     found: dict[str, tuple[str, Path, str]] = {}
     for one in given:
         for path in one.pictures:
             if not (place := _place(path)).startswith(skipped):
                 found.setdefault(place, (_place(one.root), path, path.relative_to(one.root).as_posix()))
+    unread = {_place(path): printable(path) for one in given for path in one.unread}
+    left_out = _left_out([unread[place] for place in unread.keys() - found if not place.startswith(skipped)])
     if not found:
-        raise DataError("\n".join([f"No pictures in {', '.join(str(path) for path in inputs)}.", *left_out]))
-    for said in left_out:
-        warnings.warn(said, stacklevel=2)
+        raise DataError(f"No pictures in {', '.join(str(path) for path in inputs)}. {left_out}".rstrip())
+    if left_out:
+        warnings.warn(left_out, stacklevel=2)
     prefixes = _prefixes({root for root, _, _ in found.values()})
     below = [prefixes[root] + rest for root, _, rest in found.values()]
     return [Item(path, name) for (_, path, _), name in zip(found.values(), distinct(below), strict=True)]
@@ -70,14 +70,12 @@ def _place(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
 
 
-def _left_out(unread: Sequence[str]) -> list[str]:
-    """A warning that names these files, if there are any."""
+def _left_out(unread: Collection[str]) -> str:
+    """A warning that names these files; empty where there are none."""
     if not unread:
-        return []
-    return [
-        f"Files in INPUT that relmask does not read, and leaves out ({len(unread)}):\n{listed(unread)}\n"
-        "Save pictures as PNG, JPEG or TIFF."
-    ]
+        return ""
+    what = f"Files in INPUT that relmask does not read, and leaves out ({len(unread)})"
+    return f"{what}:\n{listed(sorted(unread))}\nSave pictures as PNG, JPEG or TIFF."
 
 
 class _Given(NamedTuple):
