@@ -11,7 +11,7 @@ from relmask.cli.demo import FALSE_ALARMS
 from relmask.data.index import read_index
 from relmask.data.splits import Split, assign
 from relmask.synthetic.surfaces import write_surfaces
-from relmask.synthetic.worlds import cracked_roads, meat_going_off, stained_cells
+from relmask.synthetic.worlds import cracked_roads, meat_going_off, spotted_cloth, stained_cells
 
 Source = Callable[[Path, Path, int], Path]
 """(folder of real sets, folder of generated ones, seed) -> DATA."""
@@ -140,6 +140,16 @@ SETS: dict[str, PortfolioSet] = {
         "the [roads](examples/roads.md) with thin cracks, learned from patches of 64 px, judged whole",
         generated("roads", partial(cracked_roads, images=64, size=320)),
         settings={"backbone": "vgg-narrow", "patches": 64},
+    ),
+    "roads-whole": PortfolioSet(
+        "the same roads in 256 px, learned from labels of whole pictures, clean ones among them",
+        generated("roads-whole", partial(cracked_roads, images=240)),
+        settings={"false_alarms": 0.03},
+    ),
+    "cloth": PortfolioSet(
+        "six weaves with spots of 3 to 8 px",
+        generated("cloth", partial(spotted_cloth, images=240)),
+        settings={"false_alarms": 0.03},
     ),
 }
 

@@ -21,6 +21,14 @@ from relmask.synthetic.textures import FloatArray, Surface, concrete, fractal, n
 SPLITS = ("train", "train", "val", "train", "test", "train", "val", "test")
 CELLS = ("blast", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 STAGES = ("mouldy", "rotten", "turning")
+WEAVES = (  # 1 where the warp lies on top of the weft, repeated over the cloth
+    ((1, 0), (0, 1)),  # plain
+    ((1, 1, 0, 0), (0, 1, 1, 0), (0, 0, 1, 1), (1, 0, 0, 1)),  # twill
+    ((1, 0, 0, 0, 0), (0, 0, 1, 0, 0), (0, 0, 0, 0, 1), (0, 1, 0, 0, 0), (0, 0, 0, 1, 0)),  # satin
+    ((1, 1, 0, 0), (1, 1, 0, 0), (0, 0, 1, 1), (0, 0, 1, 1)),  # basket
+    ((1, 0), (1, 0), (0, 1), (0, 1)),  # rib
+    ((1, 1, 0, 0, 1, 1), (0, 1, 1, 1, 1, 0), (0, 0, 1, 1, 0, 0), (1, 0, 0, 0, 0, 1)),  # herringbone
+)
 
 Drawn = tuple[FloatArray, NDArray[np.uint8]]  # a picture (H, W, 3) in [0, 1] and its mask
 
@@ -73,6 +81,20 @@ def cracked_roads(folder: Path, *, images: int = 40, size: int = 256, seed: int 
         return "crack" if mask.any() else "ok", (photograph(dusty(road, rng), rng), mask)
 
     write_world(folder, ("crack",), images, seed, draw)
+
+
+def spotted_cloth(folder: Path, *, images: int = 96, size: int = 256, seed: int = 0) -> None:
+    """Six weaves, half of them clean, half with one to three spots of 3 to 8 px, little darker or lighter."""
+
+    def draw(rng: np.random.Generator, number: int) -> tuple[str, Drawn]:
+        cloth = _woven(rng, size, WEAVES[number // 2 % len(WEAVES)])
+        mask = np.zeros((size, size), np.uint8)
+        if number % 2:
+            cloth, where = _spotted(rng, cloth)
+            mask[where] = 1
+        return "spot" if number % 2 else "ok", (photograph(cloth, rng), mask)
+
+    write_world(folder, ("spot",), images, seed, draw)
 
 
 def write_world(
@@ -224,3 +246,41 @@ def _meat(rng: np.random.Generator, size: int, label: str) -> Drawn:
 def _shade(rng: np.random.Generator, colour: tuple[float, float, float]) -> tuple[float, float, float]:
     red, green, blue = np.asarray(colour) * rng.uniform(0.93, 1.07, 3)
     return float(red), float(green), float(blue)
+
+
+# --- cloth -------------------------------------------------------------------------------------------------
+
+
+def _woven(rng: np.random.Generator, size: int, weave: tuple[tuple[int, ...], ...]) -> Surface:
+    """Cloth of threads 2.5 to 5 px wide; warp and weft differ a little in colour and in thickness."""
+    y, x = np.mgrid[:size, :size] + 0.6 * np.stack([noise(rng, size, 12.0), noise(rng, size, 12.0)])
+    turn = rng.uniform(-0.15, 0.15)
+    wide, high = rng.uniform(2.5, 5, 2)
+    across = (np.cos(turn) * x + np.sin(turn) * y) / wide + 1000
+    along = (np.cos(turn) * y - np.sin(turn) * x) / high + 1000
+    pattern = np.array(weave)
+    warp = pattern[along.astype(int) % len(pattern), across.astype(int) % pattern.shape[1]] > 0
+    # A thread is round: high in its middle, low beside its neighbour
+    height = np.where(warp, np.sin(np.pi * (across % 1)), 0.9 * np.sin(np.pi * (along % 1)))
+    uneven = np.where(
+        warp,
+        rng.normal(0, 0.03, 2000 + size)[across.astype(int)],
+        rng.normal(0, 0.03, 2000 + size)[along.astype(int)],
+    )
+    shade = rng.uniform(0.3, 0.6) * np.where(warp, 1.0, rng.uniform(0.8, 1.0)) * (1 + uneven)
+    colour = np.array([1.0, 1.0, 1.0]) + rng.uniform(-0.25, 0.25, 3)
+    albedo = tinted((shade * (0.75 + 0.25 * height)).astype(np.float32), _shade(rng, tuple(colour)))
+    return Surface((0.8 * height + 0.1 * noise(rng, size, 0.8)).astype(np.float32), albedo, 0.05)
+
+
+def _spotted(rng: np.random.Generator, cloth: Surface) -> tuple[Surface, NDArray[np.bool_]]:
+    y, x = np.mgrid[: cloth.size, : cloth.size].astype(np.float32)
+    albedo, where = cloth.albedo, np.zeros((cloth.size, cloth.size), bool)
+    for _ in range(rng.integers(1, 4)):
+        cy, cx = rng.uniform(0.05, 0.95, 2) * cloth.size
+        radius = rng.uniform(1.5, 4)
+        cover = _disc(x, y, cx, cy, radius, 0.15 * radius * noise(rng, cloth.size, radius))
+        colour = albedo.mean((0, 1)) * rng.choice([rng.uniform(0.35, 0.6), rng.uniform(1.4, 1.7)])
+        albedo = _laid(albedo, cover, colour, rng.uniform(0.6, 0.9))
+        where |= cover > 0.5
+    return Surface(cloth.height, albedo.clip(0.02, 0.98).astype(np.float32), cloth.gloss), where
