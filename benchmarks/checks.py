@@ -4,7 +4,7 @@
 
 The run's own masks, those of flat rules in all layers, of a head that was never trained, and the strongest
 edges of the picture. Every figure is printed as one JSON line; `added` is the share of the masks' area that
-plain relevance does not cover, `fall` what painting over a mask takes from the score, in logits, and
+plain relevance does not cover, `fall` what inpainting a mask takes from the score, in logits, and
 `fall_of_copies` the same of copies of the mask that were moved elsewhere.
 """
 
