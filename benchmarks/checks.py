@@ -4,8 +4,8 @@
 
 The run's own masks, those of flat rules in all layers, of a head that was never trained, and the strongest
 edges of the picture. Every figure is printed as one JSON line; `added` is the share of the masks' area that
-plain relevance does not cover, `fall` what painting over a mask takes from the score, in logits, and
-`fall_of_copies` the same of copies of the mask that were moved elsewhere.
+plain relevance does not cover, `fall` what inpainting a mask takes from the score, in logits, and
+`fall_of_copies` the same of copies of the mask that were moved elsewhere; `verdict` says which tests failed.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
             figures["fall_of_copies"] = float(
                 np.mean([one.score - np.mean(one.without_copies) for one in found.deletion])
             )
-        for figure, value in {**figures, "passed": found.passed}.items():
+        for figure, value in {**figures, "passed": found.passed, "verdict": found.verdict}.items():
             print(json.dumps({"masks": name, "figure": figure, "value": value}), flush=True)
 
 

@@ -28,6 +28,10 @@ def main(demo: Path, out: Path) -> None:
                 color_scheme="light" if scheme == "light" else "dark",
             )
             page.goto((demo / "report.html").resolve().as_uri())
+            page.locator("p.about").evaluate(
+                "(line, folder) => { line.textContent = line.textContent.replaceAll(folder, ''); }",
+                f"{demo.resolve().parent}/",
+            )
             if scheme == "dark":
                 gallery = page.locator("section", has=page.get_by_role("heading", name="A random sample"))
                 gallery.locator("input[type=range]").fill("2")

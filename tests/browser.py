@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+SOON = 20_000
+"""Milliseconds in which a page has reacted, on a loaded machine, too."""
+PATIENCE = 600_000
+"""Milliseconds after which a page that says neither that work is done nor that it failed counts as hung."""
 
 
 @contextmanager
@@ -20,6 +24,7 @@ def chromium() -> Iterator[Browser]:
     if found is None:
         missing = "no browser here: install chromium, or name one in RELMASK_CHROMIUM"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    expect.set_options(timeout=SOON)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
@@ -39,7 +44,7 @@ def opened(
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=scripts
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(3 * SOON)
     page = context.new_page()
     errors: list[str] = []
     foreign: list[str] = []

@@ -1,18 +1,25 @@
 """Masks from labels alone are worth something: a floor, so that the masks cannot rot without a red test.
 
-One seed of a small training on generated surfaces, about a minute on one core. Measured when the floors were
-set, any defect: F1 within 2 px 0.74, IoU 0.44; image AUROC 0.93; 0.93 of the clean images without a mask.
-Heads that never learned have F1 0.13 to 0.28 and IoU 0.08 to 0.11 behind the same gates. Faults tried:
+One seed of a small training on generated surfaces, about 40 processor seconds. Measured with the one rule of
+masks, any defect: F1 within 2 px 0.66, IoU 0.36; image AUROC 0.93; 0.93 of the clean images without a mask.
+Heads that never learned (three seeds) have F1 0.21 to 0.38, IoU 0.08 to 0.17 and an AUROC of 0.80. Faults
+tried, on the same network:
 
 | fault | F1 within 2 px | IoU |
 |---|---|---|
-| masks too small (levels twice, three times as high) | 0.52, 0.22 | 0.18, 0.03 |
-| masks too large (levels a quarter as high) | 0.65 | 0.349 |
-| maps moved by 6, by 20 px | 0.56, 0.20 | 0.30, 0.08 |
-| maps shuffled, transposed | 0.17, 0.20 | 0.07, 0.09 |
-| maps of another class, of the opposite sign | 0.09, 0.01 | 0.03, 0.00 |
+| masks too small (level 2, 3 instead of 1) | 0.65, 0.38 | 0.30, 0.10 |
+| masks too large (level 0.5, 0.25) | 0.55, 0.42 | 0.26, 0.18 |
+| relevance moved by 3, 6, 20 px | 0.63, 0.51, 0.23 | 0.33, 0.25, 0.09 |
+| support moved by 3, 6, 20 px | 0.59, 0.47, 0.20 | 0.31, 0.23, 0.08 |
+| relevance shuffled, transposed, the same everywhere | 0.15, 0.20, 0.21 | 0.05, 0.08, 0.08 |
+| relevance of another class, of the opposite sign | 0.28, 0.00 | 0.11, 0.00 |
+| looks of the image upside down; their prediction negated | 0.49, 0.30 | 0.23, 0.12 |
+| looks without a pixel's own relevance | 0.59 | 0.29 |
+| power of support 2, 0.3 instead of 0.75 | 0.60, 0.45 | 0.25, 0.19 |
+| no gates (0.47 of the clean images have no mask then) | 0.44 | 0.19 |
 
-Without gates only 0.47 of the clean images have no mask.
+All of them but relevance that is 3 px off fall below a floor. What is better here need not be so elsewhere:
+relevance alone has 0.71 and 0.39 on these small images, the level 1.5 has 0.70 and 0.37.
 """
 
 from dataclasses import dataclass
@@ -64,9 +71,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 def test_masks_meet_the_defects(judged: Judged) -> None:
     assert judged.run.pixel.f1_tol2 is not None
-    assert judged.run.pixel.f1_tol2 > 0.62
+    assert judged.run.pixel.f1_tol2 > 0.6
     assert judged.run.pixel.iou is not None
-    assert judged.run.pixel.iou > 0.35
+    assert judged.run.pixel.iou > 0.31
 
 
 def test_defective_images_are_told_from_clean_ones(judged: Judged) -> None:

@@ -26,7 +26,7 @@ def test_the_label_is_taken_at_its_word(trained: Run, parts: Path) -> None:
         assert shown or not named or (values == VOID).all(), "a class without any relevance may be anywhere"
 
 
-EXTENT = ClassThresholds(clean_median=0, clean_spread=1, gate=0, level=1, slope=1, offset=0)
+LEVEL_ONE = ClassThresholds(clean_median=0, clean_spread=1, gate=0, level=1, slope=1, offset=0)
 
 
 class Brightness:
@@ -50,7 +50,7 @@ class Brightness:
         return maps
 
 
-def run_on_patches(pictures: Mapping[Path, FloatArray], level: ClassThresholds = EXTENT) -> Run:
+def run_on_patches(pictures: Mapping[Path, FloatArray], level: ClassThresholds = LEVEL_ONE) -> Run:
     spec = SimpleNamespace(windows=True, size=8)
     calibration = SimpleNamespace(classes={"crack": level}, floors={0: level.floor})
     stand_in: Any = SimpleNamespace(
@@ -104,7 +104,7 @@ def test_what_a_clean_patch_covers_is_background() -> None:
     assert (values[:, :3] == 1).all()
 
 
-def test_near_the_extent_it_is_unsure() -> None:
+def test_near_the_level_it_is_unsure() -> None:
     samples, pictures = patches(["crack"], [0.0])
     picture = pictures[samples[0].path]
     picture[0] = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.6, 1.0])[:, None]

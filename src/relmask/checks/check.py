@@ -97,8 +97,8 @@ def check_samples(
     What is judged is what `segment` delivers: masks that are cut from support. Adebayo et al., "Sanity checks
     for saliency maps" (NeurIPS 2018): without what the head, or all layers, learned, the mask must differ.
     Sixt et al., "When explanations lie" (ICML 2020): it must depend on the weights that relevance passes on
-    its way back. What is added to relevance must not be added to that of a random head, too. And painting
-    over a mask must lower the score more than painting over copies of it that were moved elsewhere.
+    its way back. What is added to relevance must not be added to that of a random head, too. And
+    inpainting a mask must lower the score more than inpainting copies of it that were moved elsewhere.
 
     Args:
         run: with thresholds. A student explains nothing, so tests of its relevance are not made.

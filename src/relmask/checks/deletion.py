@@ -1,4 +1,4 @@
-"""Does the score depend on what is masked? The mask is painted over, and so are copies of it elsewhere."""
+"""Does the score depend on what is masked? The mask is inpainted, and so are copies of it elsewhere."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from relmask.inference.model import Model
 COPIES = 8
 """Moved copies that a mask has to beat."""
 BEATEN = 0.7
-"""Share of the pictures in which painting over the mask must beat its copies."""
+"""Share of the pictures in which inpainting the mask must beat inpainting its copies."""
 
 
 def deleted(model: Model, one: Judged, seed: int) -> Deletion:
@@ -35,7 +35,7 @@ def deleted(model: Model, one: Judged, seed: int) -> Deletion:
 def score_falls(deletion: Sequence[Deletion]) -> Finding:
     """Does the score fall further without the masks than without their copies?"""
     if not deletion:
-        return Finding(name="deletion", passed=None, says="There is no mask to paint over.")
+        return Finding(name="deletion", passed=None, says="There is no mask to inpaint.")
     share = float(np.mean([one.beaten for one in deletion]))
     falls = [one.score - one.without_mask for one in deletion]
     others = [one.score - float(np.mean(one.without_copies)) for one in deletion]
@@ -44,7 +44,7 @@ def score_falls(deletion: Sequence[Deletion]) -> Finding:
         passed=share >= BEATEN and float(np.mean(falls)) > float(np.mean(others)),
         figure=share,
         limit=BEATEN,
-        says=f"Painting over the mask lowers the score by {np.mean(falls):.2f} logits, over copies of it "
+        says=f"Inpainting the mask lowers the score by {np.mean(falls):.2f} logits, inpainting copies of it "
         f"elsewhere by {np.mean(others):.2f}; the mask wins in {share:.0%} of {len(deletion)} pictures "
         f"(at least {BEATEN:.0%}).",
     )

@@ -23,7 +23,7 @@ MIRRORS = tuple((vertical, horizontal) for vertical in (1, -1) for horizontal in
 
 
 def inpaint(image: FloatArray, mask: Mask, rng: np.random.Generator) -> FloatArray:
-    """The picture with the masked pixels healed: filled from where it looks like what surrounds them.
+    """The picture with the masked pixels inpainted: filled from where it looks like what surrounds them.
 
     Each connected part is copied from the place of the picture or of its mirrors whose surroundings match
     those of the part best, and brought to the part's level (compare Criminisi et al., "Region filling and

@@ -55,12 +55,12 @@ class Weights(Record):
 
 
 class Deletion(Record):
-    """What painting over does to the score of one picture, in logits."""
+    """What inpainting does to the score of one picture, in logits."""
 
     picture: str
     label: str
     score: float
-    without_mask: float = Field(description="The score once the mask is painted over.")
+    without_mask: float = Field(description="The score once the mask is inpainted.")
     without_copies: tuple[float, ...] = Field(description="Once a moved copy of the mask is.")
 
     @property

@@ -31,7 +31,7 @@ class Segmentation:
         score: probability of any defect.
         status: "defect" where the mask holds a pixel, else "clean".
         components: connected parts of the mask, largest first.
-        maps: (H, W) of every class that was explained.
+        maps: (H, W) of every class that was explained: what its mask is cut from, see `Model.support`.
         image_novelty: distance of the image's features to those of the nearest training image; 1 is what 1 %
             of the clean images exceed. None where the run cannot tell.
         warning: why the answer should not be relied on; empty where nothing speaks against it.

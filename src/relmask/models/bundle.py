@@ -90,8 +90,8 @@ class Input(Record):
     )
     intensity: Intensity
 
-    def unrefined(self) -> "Input":
-        """The same, with maps cut as the model gives them."""
+    def without_support(self) -> "Input":
+        """The same, but masks are cut from maps as the model gives them, not from support."""
         return self.model_copy(update={"masks": None})
 
 

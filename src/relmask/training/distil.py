@@ -200,7 +200,7 @@ def _encoder(teacher: bundle.Metadata) -> tuple[str, Path | None]:
 
 def _input(teacher: bundle.Metadata, backbone: str) -> bundle.Input:
     """How pictures become the student's input: as the teacher's, normalised as its own backbone asks."""
-    spec, architecture = teacher.input.unrefined(), teacher.architecture
+    spec, architecture = teacher.input.without_support(), teacher.architecture
     if architecture is None or architecture.backbone == backbone:
         return spec
     own = input_of(backbone, spec.size, spec.windows, spec.intensity)

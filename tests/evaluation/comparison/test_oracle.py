@@ -56,7 +56,7 @@ def test_each_class_gets_the_threshold_that_fits_it(scale: tuple[float, float]) 
         np.testing.assert_array_equal(mask, truth)
 
 
-def test_one_extent_for_any_defect_is_the_best_of_all_levels() -> None:
+def test_one_level_for_any_defect_is_the_best_of_all_levels() -> None:
     predictions = seen((1.0, 1.1))
     shared = oracle_thresholds(predictions, CALIBRATION).any_defect
     assert len({threshold.level for threshold in shared.classes.values()}) == 1

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import relmask.formats
 from relmask.inference.run import Run
-from tests.browser import chromium, opened
+from tests.browser import PATIENCE, SOON, chromium, opened
 from tests.serve.conftest import GREEN, RED, picture, png, serving
 
 
@@ -41,7 +41,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def done(page: Page, text: str) -> None:
-    expect(page.locator("#progress-text")).to_have_text(text, timeout=60_000)
+    expect(page.locator("#progress-text")).to_have_text(text, timeout=3 * SOON)
+
+
+def ended(page: Page) -> str:
+    """What the page says once no image is at work any more: all are done, or have failed."""
+    page.locator("#progress-box.complete").wait_for(timeout=PATIENCE)
+    return page.locator("#progress-text").inner_text()
 
 
 def option(page: Page, name: str) -> Locator:
@@ -51,8 +57,11 @@ def option(page: Page, name: str) -> Locator:
 def masks_of(page: Page, format_name: str, into: Path) -> relmask.formats.Annotations:
     """What the download of the accepted holds, unpacked and read by the library."""
     page.get_by_role("combobox", name="Format").select_option(format_name)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
+    button = page.get_by_role("button", name="Download")
+    with page.expect_download(timeout=PATIENCE) as download:
+        button.click()  # it is disabled until the masks are there, or an error is
+        page.locator("#download:enabled").wait_for(timeout=PATIENCE)
+        expect(page.locator("#toast.wrong")).to_have_count(0)
     archive = into / download.value.suggested_filename
     download.value.save_as(archive)
     with zipfile.ZipFile(archive) as packed:

@@ -10,9 +10,10 @@ import relmask.formats
 from relmask.inference.segmenter import Segmenter
 from relmask.masks.binarise import combine
 from relmask.masks.thresholds import ClassThresholds
+from relmask.serve import Limits, Settings
 from tests.browser import drop, opened
 from tests.serve.conftest import CLASSES, RED, picture, png, seeing_colours, serving
-from tests.serve.page.conftest import done, masks_of, option
+from tests.serve.page.conftest import done, ended, masks_of, option
 
 
 def test_masks_in_the_browser_are_those_of_the_library(page: Page) -> None:
@@ -124,11 +125,13 @@ def test_a_picture_of_30_megapixels_is_shown_smaller_and_masked_whole(
     run = seeing_colours(tmp_path / "run", windows=False)
     large = picture({0: (slice(1000, 2300), slice(500, 3100))}, 5000, 6000)
     (tmp_path / "large.png").write_bytes(png(large))
-    with serving(run) as client, opened(browser, str(client.base_url)) as page:
+    settings = Settings(port=0, limits=Limits(seconds=3600))  # a loaded machine is slow, and that is no fault
+    with serving(run, settings) as client, opened(browser, str(client.base_url)) as page:
         drop(page, str(tmp_path / "large.png"))
-        done(page, "1 of 1 done")
+        assert ended(page) == "1 of 1 done"
         expect(page.locator("#parts")).to_contain_text("Mask: about 1 part")
         expect(page.locator("#parts")).to_contain_text("6000 \u00d7 5000")
+        page.wait_for_function("picture.complete")
         assert page.evaluate("[picture.naturalWidth, picture.naturalHeight]") == [6000, 5000]
         page.get_by_role("spinbutton", name="Level").fill("0.8")
         page.keyboard.press("Tab")

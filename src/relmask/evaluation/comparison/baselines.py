@@ -34,7 +34,7 @@ class ControlModel(RelevanceModel):
     """A control, which sees whole pictures as they are: a picture's score is its highest pixel."""
 
     def __init__(self, control: Control, spec: Input, device: torch.device) -> None:
-        super().__init__(nn.Identity(), spec.unrefined(), device)
+        super().__init__(nn.Identity(), spec.without_support(), device)
         self.control = control
 
     def logits(self, images: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class NeighbourModel(RelevanceModel):
     def __init__(self, spec: Input, device: torch.device, batch_size: int = 8) -> None:
         entry = find(NEIGHBOURS)
         backbone = entry.build(deepest=0)
-        spec = spec.unrefined().model_copy(
+        spec = spec.without_support().model_copy(
             update={"mean": backbone.mean, "std": backbone.std, "standardised": False}
         )
         features = Features(trunk(NEIGHBOURS), min(32, (spec.size - 1) // 16 * 16), STRIDE)

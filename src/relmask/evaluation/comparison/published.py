@@ -43,7 +43,7 @@ class PublishedModel(SubstitutedRelevance):
 
     def __init__(self, classifier: ExplainedClassifier, composite: Composite, start: Start) -> None:
         super().__init__(classifier)
-        self.spec = self.spec.unrefined()
+        self.spec = self.spec.without_support()
         self.rules = composite
         self.start = start
         assert isinstance(classifier.network, Contrasted)
