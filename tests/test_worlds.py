@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 import relmask
 from relmask.data.index import Index, read_index
@@ -18,7 +19,14 @@ from relmask.data.truth import read_truth
 from relmask.evaluation.evaluate import evaluate_index
 from relmask.evaluation.metrics import Metrics
 from relmask.inference.run import Run
-from relmask.synthetic.worlds import CELLS, STAGES, cracked_roads, meat_going_off, stained_cells
+from relmask.synthetic.worlds import (
+    CELLS,
+    STAGES,
+    cracked_roads,
+    meat_going_off,
+    spotted_cloth,
+    stained_cells,
+)
 from tests.effort import LITTLE
 from tests.worlds import six_per_class, two_defects
 
@@ -30,9 +38,10 @@ from tests.worlds import six_per_class, two_defects
         (partial(stained_cells, depth="grey16"), CELLS, None),
         (meat_going_off, STAGES, "good"),
         (cracked_roads, ("crack",), "ok"),
+        (spotted_cloth, ("spot",), "ok"),
         (two_defects, ("crack", "pit"), "ok"),
     ],
-    ids=["cells", "grey16", "meat", "roads", "two"],
+    ids=["cells", "grey16", "meat", "roads", "cloth", "two"],
 )
 def test_every_world_has_every_class_in_every_split_and_true_masks(
     write: Callable[[Path], None], classes: tuple[str, ...], clean: str | None, tmp_path: Path
@@ -53,6 +62,19 @@ def test_grey_cells_use_more_than_eight_bits(tmp_path: Path) -> None:
         values = np.asarray(image)
     assert values.dtype == np.uint16
     assert len(np.unique(values)) > 1000
+
+
+def test_spots_on_cloth_are_three_to_nine_pixels_wide(tmp_path: Path) -> None:
+    spotted_cloth(tmp_path, images=24)
+    index = read_index(tmp_path)
+    wide = []
+    for sample in index.samples:
+        if sample.labels:
+            spots, _ = ndimage.label(read_truth(sample, index))
+            wide += [max(side.stop - side.start for side in place) for place in ndimage.find_objects(spots)]
+    assert len(wide) >= 12
+    assert 2 <= min(wide)
+    assert np.median(wide) < 9  # two that touch are wider
 
 
 def test_six_per_class_is_folders_of_pictures_alone(tmp_path: Path) -> None:
