@@ -1,33 +1,20 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from relmask.arrays import FloatArray
-from relmask.data.reading import Intensity
 from relmask.errors import UsageError
 from relmask.inference.relevance import RelevanceModel, smooth
 from relmask.masks.settings import MaskSettings
 from relmask.masks.support import support
-from relmask.models.bundle import Input
+from tests.relevance import Coloured
 
 SIZE = 16
 
 
-class Bright(RelevanceModel):
-    """What is red is relevant for the first class, what is green for the second."""
-
-    def __init__(self, *, windows: bool = False, masks: MaskSettings | None = None) -> None:
-        spec = Input(
-            size=SIZE, windows=windows, mean=(0,) * 3, std=(1,) * 3, masks=masks, intensity=Intensity()
-        )
-        super().__init__(nn.Identity(), spec, torch.device("cpu"), batch_size=4)
-
-    def logits(self, images: Tensor) -> Tensor:
-        return images[:, :2].sum((2, 3))
-
-    def relevance(self, images: Tensor, targets: Tensor) -> Tensor:
-        return images[torch.arange(len(images)), targets]
+Bright = partial(Coloured, SIZE)
 
 
 def picture(height: int = SIZE, width: int = SIZE) -> FloatArray:

@@ -4,29 +4,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from relmask.arrays import DoubleArray, Mask
 from relmask.calibration.from_labels import OTSU
 from relmask.data.index import Sample
-from relmask.data.reading import Intensity
 from relmask.evaluation.comparison.explanations import EXPLAINED, Explanations
 from relmask.inference.relevance import RelevanceModel
 from relmask.masks.settings import MaskSettings
-from relmask.models.bundle import Input
+from tests.relevance import Coloured
 
 SIDE = 16
 SCALE = 128
 
 
-class Squares(RelevanceModel):
+class Squares(Coloured):
     """A square as bright as the picture's number is relevant, and all around it a hundredth of that."""
-
-    def __init__(self, windows: bool = False, masks: MaskSettings | None = None) -> None:
-        spec = Input(
-            size=SIDE, windows=windows, mean=(0,) * 3, std=(1,) * 3, masks=masks, intensity=Intensity()
-        )
-        super().__init__(nn.Identity(), spec, torch.device("cpu"), batch_size=4)
 
     def logits(self, images: Tensor) -> Tensor:
         return images.amax((1, 2, 3))[:, None].repeat(1, 2) * SCALE
@@ -55,7 +48,7 @@ def explanations(
     unseen: int = 0,
     model: RelevanceModel | None = None,
 ) -> Explanations:
-    return Explanations(model or Squares(), samples[: len(logits)], logits, targets, unseen)
+    return Explanations(model or Squares(SIDE), samples[: len(logits)], logits, targets, unseen)
 
 
 def test_images_that_training_did_not_see_are_explained_first(samples: list[Sample]) -> None:
@@ -96,7 +89,7 @@ def test_masks_that_are_cut_from_support_end_at_otsus_threshold_without_a_look(
     def explained(*_: object) -> Tensor:
         raise AssertionError("a picture was explained")
 
-    model = Squares(masks=MaskSettings())
+    model = Squares(SIDE, masks=MaskSettings())
     monkeypatch.setattr(model, "relevance", explained)
     of = explanations(samples, np.full((4, 2), 5.0), np.ones((4, 2), bool), 4, model)
     assert of.level(0, 1.0) == OTSU
@@ -112,7 +105,7 @@ def test_of_windows_only_those_above_the_gate_count(tmp_path: Path) -> None:
     pixels[4:8, 52:56] = round(65535 * 2 / SCALE)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     sample = Sample(tmp_path / "a.png", "a.png", frozenset(), "")
-    of = explanations([sample], np.full((1, 2), 9.0), np.ones((1, 2), bool), 1, Squares(windows=True))
+    of = explanations([sample], np.full((1, 2), 9.0), np.ones((1, 2), bool), 1, Squares(SIDE, windows=True))
     [shown], [none] = of.maps([0], 0, 5.0), of.maps([0], 0, 99.0)
     assert shown.shape == none.shape == pixels.shape
     assert shown[5, 5] > 1
