@@ -84,7 +84,7 @@ def cracked_roads(folder: Path, *, images: int = 40, size: int = 256, seed: int 
 
 
 def spotted_cloth(folder: Path, *, images: int = 96, size: int = 256, seed: int = 0) -> None:
-    """Six weaves, half of them clean, half with one to three spots of 3 to 8 px, little darker or lighter."""
+    """Cloth in six weaves; every second picture has one to three spots of 3 to 8 px, darker or lighter."""
 
     def draw(rng: np.random.Generator, number: int) -> tuple[str, Drawn]:
         cloth = _woven(rng, size, WEAVES[number // 2 % len(WEAVES)])
@@ -255,18 +255,17 @@ def _woven(rng: np.random.Generator, size: int, weave: tuple[tuple[int, ...], ..
     """Cloth of threads 2.5 to 5 px wide; warp and weft differ a little in colour and in thickness."""
     y, x = np.mgrid[:size, :size] + 0.6 * np.stack([noise(rng, size, 12.0), noise(rng, size, 12.0)])
     turn = rng.uniform(-0.15, 0.15)
-    wide, high = rng.uniform(2.5, 5, 2)
-    across = (np.cos(turn) * x + np.sin(turn) * y) / wide + 1000
-    along = (np.cos(turn) * y - np.sin(turn) * x) / high + 1000
+    warp_width, weft_width = rng.uniform(2.5, 5, 2)
+    # In threads, counted from far outside of the picture, so that no number is negative
+    across = (np.cos(turn) * x + np.sin(turn) * y) / warp_width + 1000
+    along = (np.cos(turn) * y - np.sin(turn) * x) / weft_width + 1000
+    column, row = across.astype(int), along.astype(int)
     pattern = np.array(weave)
-    warp = pattern[along.astype(int) % len(pattern), across.astype(int) % pattern.shape[1]] > 0
+    warp = pattern[row % len(pattern), column % pattern.shape[1]] > 0
     # A thread is round: high in its middle, low beside its neighbour
     height = np.where(warp, np.sin(np.pi * (across % 1)), 0.9 * np.sin(np.pi * (along % 1)))
-    uneven = np.where(
-        warp,
-        rng.normal(0, 0.03, 2000 + size)[across.astype(int)],
-        rng.normal(0, 0.03, 2000 + size)[along.astype(int)],
-    )
+    of_warp, of_weft = rng.normal(0, 0.03, (2, 2000 + size))
+    uneven = np.where(warp, of_warp[column], of_weft[row])
     shade = rng.uniform(0.3, 0.6) * np.where(warp, 1.0, rng.uniform(0.8, 1.0)) * (1 + uneven)
     colour = np.array([1.0, 1.0, 1.0]) + rng.uniform(-0.25, 0.25, 3)
     albedo = tinted((shade * (0.75 + 0.25 * height)).astype(np.float32), _shade(rng, tuple(colour)))
