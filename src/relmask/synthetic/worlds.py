@@ -87,7 +87,7 @@ def spotted_cloth(folder: Path, *, images: int = 96, size: int = 256, seed: int 
     """Cloth in six weaves; every second picture has one to three spots of 3 to 8 px, darker or lighter."""
 
     def draw(rng: np.random.Generator, number: int) -> tuple[str, Drawn]:
-        cloth = _woven(rng, size, WEAVES[number // 2 % len(WEAVES)])
+        cloth = _woven(rng, size, WEAVES[rng.integers(len(WEAVES))])
         mask = np.zeros((size, size), np.uint8)
         if number % 2:
             cloth, where = _spotted(rng, cloth)
