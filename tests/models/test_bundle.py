@@ -101,7 +101,7 @@ def test_a_folder_without_metadata_is_no_run(tmp_path: Path) -> None:
         bundle.read_metadata(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 3}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 4}'])
 def test_damaged_metadata_are_a_run_error(saved: Path, content: bytes) -> None:
     (saved / METADATA).write_bytes(content)
     with pytest.raises(RunError, match=r"relmask\.json cannot be read"):
@@ -112,11 +112,11 @@ def test_damaged_metadata_are_a_run_error(saved: Path, content: bytes) -> None:
 def test_a_run_of_a_newer_relmask_says_so(saved: Path, change: dict[str, object]) -> None:
     content = json.loads((saved / METADATA).read_text(encoding="utf-8"))
     (saved / METADATA).write_text(json.dumps({**content, **change}), encoding="utf-8")
-    with pytest.raises(RunError, match=r"has format 4, this relmask reads 3: update relmask\."):
+    with pytest.raises(RunError, match=r"has format 5, this relmask reads 4: update relmask\."):
         bundle.read_metadata(saved)
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_run_of_an_earlier_relmask_says_how_to_train_it_again(saved: Path, number: int) -> None:
     content = json.loads((saved / METADATA).read_text(encoding="utf-8"))
     earlier = {**content, "format": number, "data": "/parts"}

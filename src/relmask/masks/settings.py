@@ -33,6 +33,15 @@ class MaskSettings(Record):
         gt=0,
         description="Power of support before its threshold is taken: below 1, faint parts count more.",
     )
+    fits: int = Field(
+        default=2, gt=0, description="Fits to looks: of relevance, then of what the fit before supports."
+    )
+    noise: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share of the highest support; Otsu's threshold below it has split the background.",
+    )
     ridge: float = Field(
         default=0.01,
         gt=0,

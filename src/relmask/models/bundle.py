@@ -25,7 +25,7 @@ from relmask.models.unet import UNet, unet
 from relmask.models.zoo import trunk
 from relmask.record import Record
 
-FORMAT = 3
+FORMAT = 4
 METADATA = "relmask.json"
 WEIGHTS = "model.safetensors"
 NEAREST = "novelty_score.nearest"
