@@ -58,6 +58,6 @@ def narrow_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of the default backbone that has learned a little. Tests must not change it."""
-    effort = Effort(steps=30, explained=2, checked=0)
+    effort = Effort(steps=30, explained=2, compared=0, checked=0)
     out = tmp_path_factory.mktemp("trained") / "run"
     return train(parts, out, size=64, epochs=2, false_alarms=0.3, effort=effort)

@@ -40,7 +40,8 @@ def train(
         typer.Option(
             metavar="PX",
             min=32,
-            help="Side of the model's input in pixels. Default: 256, with dinov2-small 448, or the patches'.",
+            help="Side of the model's input in pixels. Default: the patches', with dinov2-small 448, "
+            "else 256 or 512, whichever judges unseen groups better.",
         ),
     ] = None,
     weights: Annotated[

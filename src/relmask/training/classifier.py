@@ -242,6 +242,7 @@ class FrozenFitter(GuidedFitter):
 
     layout = torch.contiguous_format
     sources: Sequence[CachedFeatures]
+    _crossed: Tensor | None = None
 
     def fit(self, folder: Path) -> History:
         """Fit the statistics of the features, train the head; see `GuidedFitter`."""
@@ -258,7 +259,12 @@ class FrozenFitter(GuidedFitter):
         self._fit_novelty(source, everything)
 
     def cross_fitted(self) -> Tensor | None:
-        """See `Fitter`; there are `FOLDS` such heads."""
+        """See `Fitter`; there are `FOLDS` such heads. They are trained once."""
+        if self._crossed is None:
+            self._crossed = self._cross_fitted()
+        return self._crossed
+
+    def _cross_fitted(self) -> Tensor | None:
         groups = [str(group) for group in self.training.groups]
         if len(set(groups)) < FOLDS:
             return None

@@ -12,11 +12,13 @@ class Effort:
     Attributes:
         steps: batches in an epoch, whatever the number of pictures.
         explained: clean images, at most, that are explained to choose the floors of relevance.
+        compared: training images, at most, that sizes of the input are compared on; 0: none is compared.
         checked: masks that a fresh run is checked by, see `relmask.check`; 0 for no check.
     """
 
     steps: int = 50
     explained: int = EXPLAINED
+    compared: int = 400
     checked: int = 4
 
 

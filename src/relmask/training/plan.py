@@ -32,7 +32,9 @@ class Settings(Record):
     backbone: str = Field(default="efficientnet-lite0", description="Name, or several joined by +.")
     epochs: int | None = Field(default=None, gt=0, description="None: 6 of 50 batches, 20 from scratch.")
     size: int | None = Field(
-        default=None, ge=32, description="Side of the input in pixels; None: the backbone's, or a patch's."
+        default=None,
+        ge=32,
+        description="Side of the input in pixels; None: a patch's, else chosen from labels.",
     )
     weights: Path | None = Field(
         default=None, description="File of weights of the (last) backbone; None: its own, if any."
@@ -69,6 +71,31 @@ class Plan:
     composite: str
     schedule: Schedule
     effort: Effort
+
+
+def plans(
+    settings: Settings,
+    data: Path,
+    index: Index,
+    intensity: Intensity,
+    *,
+    own: bool = False,
+    effort: Effort = FULL,
+) -> tuple[Plan, ...]:
+    """Plans for the sizes that images may be seen at, smallest first, see `plan`.
+
+    There are two, the backbone's size and twice that, where the user names none and the features of
+    convolutions are computed once: a transformer would take sixteen times as long.
+    """
+    first = plan(settings, data, index, intensity, own=own, effort=effort)
+    if settings.size or not effort.compared or not first.frozen or first.input.windows:
+        return (first,)
+    names = () if own else settings.backbone.split(JOINED)
+    with torch.device("meta"):
+        if any(find(name.strip()).build(deepest=0).multiple > 1 for name in names):
+            return (first,)
+    larger = settings.model_copy(update={"size": 2 * first.input.size})
+    return first, plan(larger, data, index, intensity, own=own, effort=effort)
 
 
 def plan(

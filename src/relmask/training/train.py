@@ -30,12 +30,13 @@ from relmask.models.kept_scores import write_scores
 from relmask.out import prepared
 from relmask.progress import Progress, silent
 from relmask.training.arithmetic import Arithmetic, arithmetic_of
-from relmask.training.classifier import fitter_of
+from relmask.training.classifier import Fitter, fitter_of
 from relmask.training.effort import FULL, Effort
-from relmask.training.folder import CHECK, CHECKPOINTS, RUN
-from relmask.training.plan import Plan, Settings, plan
+from relmask.training.folder import CHECK, CHECKPOINTS, RUN, SIZES
+from relmask.training.plan import Plan, Settings, plans
 from relmask.training.report import judge, write_history, write_training_report
 from relmask.training.scores import scores_of
+from relmask.training.sizes import fitter_of_best_size
 
 CALLER = 5
 """Level in the stack of who called `train`, past its decorators: where a warning of `_trained` points to."""
@@ -77,8 +78,9 @@ def train(
             by +, whose features stand side by side.
         epochs: epochs of 50 batches; None: 6 where the backbone stays as it is, 12 with `finetune`, 20 from
             scratch.
-        size: side of the model's input in pixels, at least 32; None: 256, 448 with dinov2-small, or that of
-            DATA's patches.
+        size: side of the model's input in pixels, at least 32; None: that of DATA's patches, else 256 or 512,
+            at which images of unseen groups are judged better (sizes.json); 448 with dinov2-small, and 256
+            with `finetune`, from scratch or with a module of your own.
         weights: file of weights of the backbone, of several the last one, safetensors or a state dict; None:
             those of its package or of the cache. A backbone without any is trained from scratch.
         finetune: train the backbone, too, from its weights on.
@@ -123,16 +125,20 @@ def train(
     index = read_index(data, clean)
     split = assign(index, seed=seed, resplit=resplit)
     intensity = measure_intensity([sample.path for sample in split.index.part("train")])
-    chosen = plan(settings, data, index, intensity, own=model is not None, effort=effort)
     arithmetic = arithmetic_of(find_device(device), precision)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = model or _network(chosen, settings, len(index.classes))
-    classifier = ExplainedClassifier(network, chosen.input, chosen.composite, arithmetic.device, batch_size)
-    classifier.require(len(index.classes))
+    candidates = []
+    for chosen in plans(settings, data, index, intensity, own=model is not None, effort=effort):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = model or _network(chosen, settings, len(index.classes))
+        classifier = ExplainedClassifier(
+            network, chosen.input, chosen.composite, arithmetic.device, batch_size
+        )
+        classifier.require(len(index.classes))
+        candidates.append((chosen, classifier))
     wanted = {"settings": settings.model_dump(mode="json"), "data": split.index.fingerprint}
     with prepared(out, RUN, wanted, resume=resume, overwrite=overwrite):
-        return _trained(data, out, index, split, settings, chosen, arithmetic, classifier, progress)
+        return _trained(data, out, index, split, settings, candidates, arithmetic, progress)
 
 
 def _trained(
@@ -141,12 +147,11 @@ def _trained(
     index: Index,
     split: Split,
     settings: Settings,
-    chosen: Plan,
+    candidates: Sequence[tuple[Plan, ExplainedClassifier]],
     arithmetic: Arithmetic,
-    classifier: ExplainedClassifier,
     progress: Progress,
 ) -> Run:
-    """The run of a plan, trained and written into a folder that was prepared for it."""
+    """The run of the best of some plans, trained and written into a folder that was prepared for it."""
     parts = [split.index.part(name) for name in ("train", "val")]
     write_split(split, out / "split.csv")
     for warning in split.warnings:
@@ -154,7 +159,12 @@ def _trained(
     training, validation = (
         Labelled.of(readable(part, progress, needed=part is parts[0]), index.classes) for part in parts
     )
-    fitter = fitter_of(classifier, chosen, arithmetic, settings.seed, progress, training, validation)
+
+    def make(plan: Plan, model: ExplainedClassifier, training: Labelled, validation: Labelled) -> Fitter:
+        return fitter_of(model, plan, arithmetic, settings.seed, progress, training, validation)
+
+    fitter = fitter_of_best_size(candidates, make, training, validation, out / SIZES)
+    chosen = fitter.plan
     history = fitter.fit(out / CHECKPOINTS)
     write_history(history, out / "history.csv")
     logits = fitter.logits()
