@@ -161,7 +161,11 @@ def _trained(
     )
 
     def make(plan: Plan, model: ExplainedClassifier, training: Labelled, validation: Labelled) -> Fitter:
-        return fitter_of(model, plan, arithmetic, settings.seed, progress, training, validation)
+        def told(task: str, done: int, total: int, note: str = "") -> None:
+            progress(f"{task} at {plan.input.size} px", done, total, note)
+
+        tell = told if len(candidates) > 1 else progress
+        return fitter_of(model, plan, arithmetic, settings.seed, tell, training, validation)
 
     fitter = fitter_of_best_size(candidates, make, training, validation, out / SIZES)
     chosen = fitter.plan
