@@ -5,9 +5,9 @@ pixels say how far the defect reaches. So relevance is predicted from the look o
 nothing wider than a few pixels) by least squares within the same picture. What looks like a defect gets much;
 what only lies beside one gets what its look gets elsewhere: little. The support of a pixel is
 
-    support = (share of the peak ** own  *  what its look predicts of `target`) ** power
+    support = (share of the peak ** own  *  what its look predicts of target) ** power
 
-where relevance counts from a floor that few pixels of clean images exceed. The target of a first fit is
+where relevance counts from a floor that few pixels of clean images exceed. The target of the first fit is
 share ** (1 - own), that of a second one the support by the first: what lay beside a defect no longer speaks.
 The mask is where support exceeds its own threshold by Otsu (1979). Nothing is learned from masks, nothing is
 chosen by class or by data set.
