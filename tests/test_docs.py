@@ -117,7 +117,8 @@ def value_of(name: str) -> Any:  # noqa: ANN401
     module, _, constant = name.rpartition(".")
     above, _, record = module.rpartition(".")
     if record[:1].isupper():
-        return getattr(import_module(f"relmask.{above}"), record).model_fields[constant].default
+        kind = getattr(import_module(f"relmask.{above}"), record)
+        return kind.model_fields[constant].default if issubclass(kind, Record) else getattr(kind, constant)
     return getattr(import_module(f"relmask.{module}"), constant)
 
 
