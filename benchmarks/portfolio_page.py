@@ -45,7 +45,8 @@ edited by hand.
 from labels alone. Its masks are compared with the true masks of the whole test split, clean pictures
 included. All methods of a set see one split. Intervals are 95 %, by a bootstrap over groups (pictures of
 one part). The seconds are those of two CPU cores that did other work too: compare them within a factor of
-two only.
+two only. Rows of 9bed535a4b44 and before saw whole pictures at 256 px, unless a set names a size; later ones
+at 256 or 512 px, as labels choose.
 
 **Which columns matter.** Three are about the first look: image AUROC; recall at the gate, the share of the
 defective pictures in which a class passes its gate, since no other can get a mask; and peak on defect, the

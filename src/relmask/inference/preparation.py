@@ -30,7 +30,7 @@ class Preparation:
         """Images (N, 3, H, W) in [0, 1], normalised as the network expects them; every use of it begins here.
 
         Raises:
-            ForkError: in a forked process whose parent had used relmask in several threads.
+            ForkError: in a forked process whose parent had used relmask in another thread.
         """
         entered()
         if self.spec.standardised:
