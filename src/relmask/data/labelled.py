@@ -38,6 +38,14 @@ class Labelled:
         """(N,) which object each picture shows."""
         return [sample.group for sample in self.samples]
 
+    @property
+    def strata(self) -> dict[str, set[str]]:
+        """Labels of each group, "" where an image of it is clean: what `draw` shares out alike."""
+        found: dict[str, set[str]] = {}
+        for sample in self.samples:
+            found.setdefault(str(sample.group), set()).update(sample.labels or {""})
+        return found
+
     def take(self, indices: Sequence[int]) -> "Labelled":
         """Some of them."""
         return Labelled(tuple(self.samples[index] for index in indices), self.targets[list(indices)])

@@ -266,11 +266,9 @@ class FrozenFitter(GuidedFitter):
 
     def _cross_fitted(self) -> Tensor | None:
         groups = [str(group) for group in self.training.groups]
-        if len(set(groups)) < FOLDS:
+        strata = self.training.strata
+        if len(strata) < FOLDS:
             return None
-        strata: dict[str, set[str]] = {group: set() for group in groups}
-        for group, sample in zip(groups, self.training.samples, strict=True):
-            strata[group] |= sample.labels or {""}
         names = [f"fold {number}" for number in range(FOLDS)]
         folds = draw(strata, dict.fromkeys(names, 1 / FOLDS), self.seed)
         logits = torch.zeros_like(self.training.targets)

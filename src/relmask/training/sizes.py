@@ -50,7 +50,7 @@ def fitter_of_best_size(
     Args:
         candidates: plans and their models, smallest input first. Of several, all are frozen.
         make: makes a fitter, which computes the features of its images.
-        training: images to train on; at most `Effort.compared` of them, in whole groups, are judged.
+        training: images to train on; about `Effort.compared` of them at most, in whole groups, are judged.
         validation: images of the training to come.
         path: sizes.json; where it is there, an interrupted training goes on with what it says.
     """
@@ -100,18 +100,16 @@ def _judged(fitter: Fitter) -> float | None:
         raise TypeError("Sizes are compared by heads on frozen features.")
     fitter.fit_statistics()
     logits = fitter.cross_fitted()
-    return None if logits is None else unseen_loss(logits, fitter.training.targets)
+    loss = np.inf if logits is None else unseen_loss(logits, fitter.training.targets)
+    return loss if np.isfinite(loss) else None  # JSON has no infinity
 
 
 def _some(training: Labelled, most: int) -> Labelled:
-    """At most so many images, in whole groups, with the classes shared out as in all."""
+    """About so many images, in whole groups, with the classes shared out as in all."""
     if len(training.samples) <= most:
         return training
-    strata: dict[str, set[str]] = {}
-    for group, sample in zip(training.groups, training.samples, strict=True):
-        strata.setdefault(str(group), set()).update(sample.labels or {""})
     share = most / len(training.samples)
-    drawn = draw(strata, {"judged": share, "left": 1 - share}, seed=0)
+    drawn = draw(training.strata, {"judged": share, "left": 1 - share}, seed=0)
     return training.take(
         [index for index, group in enumerate(training.groups) if drawn[str(group)] == "judged"]
     )
